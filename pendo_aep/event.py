@@ -1,0 +1,289 @@
+"""The normalised event: what travels on the topic, and the same for every kind of webhook."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any, Final, NotRequired, TypedDict, cast
+
+import orjson
+
+from pendo_aep.clock import rfc3339
+from pendo_aep.dead_letter import Reason
+from pendo_aep.signature import VerifiedBody
+from pendo_aep.webhook import Unreadable, Webhook
+
+SCHEMA_VERSION: Final = 1
+
+# Pendo: "Webhooks", the events that can be chosen; the set is open.
+EVENT_TYPES: Final = {
+    "guideDisplayed": "guide.displayed",
+    "pollDisplayed": "poll.displayed",
+    "pollSubmitted": "poll.submitted",
+    "npsDisplayed": "nps.displayed",
+    "npsSubmitted": "nps.submitted",
+    "trackEventReceived": "track.received",
+    "visitorCreated": "visitor.created",
+    "accountCreated": "account.created",
+}
+OTHER_TYPES: Final = "pendo."
+
+# Pub/Sub attributes, URLs and AEP's `_id` (a URI reference without colons) take these as they are.
+_PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+# Pendo writes seconds; as seconds, this would be the year 5138.
+_MILLISECONDS_FROM: Final = 1e11
+# Under these keys of an object Pendo's API and Web SDK spell an answer.
+_ANSWER_KEYS: Final = ("value", "response", "answer")
+# Keys of `properties` that hold one answer as it is; the poll then stands beside it, in `pollId`.
+_PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
+# No spelling nests deeper than an array of polls with an array of answers each.
+_MAX_ANSWER_DEPTH: Final = 4
+
+
+class Guide(TypedDict, total=False):
+    """The guide that was shown, and the step of it."""
+
+    id: str
+    name: str
+    stepId: str
+    language: str
+
+
+class Nps(TypedDict, total=False):
+    """An NPS answer. A rating of 0 is the worst there is, not a missing one."""
+
+    rating: int | float
+    reason: str
+    source: str
+
+
+class Answer(TypedDict):
+    """One answer to one question of a poll; of a pick list, the id of the choice."""
+
+    pollId: NotRequired[str]
+    value: str
+
+
+class App(TypedDict, total=False):
+    """The application that the event comes from."""
+
+    id: str
+    name: str
+    platform: str
+
+
+class Subscription(TypedDict, total=False):
+    """The Pendo subscription that the event comes from."""
+
+    id: str
+    name: str
+
+
+class Event(TypedDict):
+    """The normalised event, in the spelling of the topic. What is empty is absent."""
+
+    id: str
+    type: str
+    pendoEvent: str
+    occurredAt: str
+    receivedAt: str
+    visitorId: NotRequired[str]
+    accountId: NotRequired[str]
+    app: NotRequired[App]
+    subscription: NotRequired[Subscription]
+    guide: NotRequired[Guide]
+    nps: NotRequired[Nps]
+    answers: NotRequired[list[Answer]]
+    userAgent: NotRequired[str]
+    properties: NotRequired[dict[str, Any]]
+    schemaVersion: int
+
+
+class NotAnEvent(ValueError):
+    """Data that is not a normalised event: something else wrote it to the topic."""
+
+
+def event_type(pendo_event: str) -> str:
+    """The normalised type of Pendo's event; of one that is not known, `pendo.` and its name."""
+    return EVENT_TYPES.get(pendo_event) or OTHER_TYPES + pendo_event
+
+
+def event_id(unique_id: str | None, raw: bytes) -> str:
+    """The identity of an event: the same webhook always has the same.
+
+    It is Pendo's `uniqueId` where that is plain (letters, digits, `-`, `_`; 64 at most), else its
+    SHA-256 in hex, else the SHA-256 of the raw body.
+    """
+    if not unique_id:
+        return hashlib.sha256(raw).hexdigest()
+    if _PLAIN_ID.fullmatch(unique_id):
+        return unique_id
+    return hashlib.sha256(unique_id.encode()).hexdigest()
+
+
+def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
+    """The normalised event of a webhook.
+
+    Args:
+        webhook: the body as read, redacted.
+        raw: the raw bytes of the body, for the identity of an event that brings none.
+        received_at: when the request came, in UTC.
+    """
+    properties = webhook.properties or {}
+    event: Event = {
+        "id": event_id(webhook.unique_id, raw),
+        "type": event_type(webhook.event),
+        "pendoEvent": webhook.event,
+        "occurredAt": _occurred_at(webhook.timestamp, received_at),
+        "receivedAt": rfc3339(received_at),
+        "schemaVersion": SCHEMA_VERSION,
+    }
+    if webhook.visitor_id:
+        event["visitorId"] = webhook.visitor_id
+    if webhook.account_id:
+        event["accountId"] = webhook.account_id
+    if app := {key: value for key, value in webhook.app or () if value}:
+        event["app"] = cast("App", app)
+    if subscription := {key: value for key, value in webhook.subscription or () if value}:
+        event["subscription"] = cast("Subscription", subscription)
+    if guide := _guide(properties):
+        event["guide"] = guide
+    if nps := _nps(properties.get("nps")):
+        event["nps"] = nps
+    if answers := list(_answers(properties)):
+        event["answers"] = answers
+    if webhook.user_agent:
+        event["userAgent"] = webhook.user_agent
+    if properties:
+        event["properties"] = properties
+    return event
+
+
+def encode(event: Event) -> bytes:
+    """The event as the data of a message.
+
+    Raises:
+        Unreadable: something in it is nested too deep to be written as JSON again.
+    """
+    return _json(event)
+
+
+def read_event(data: bytes) -> Event:
+    """The normalised event in the data of a message.
+
+    Raises:
+        NotAnEvent: it is not JSON, or lacks what every normalised event has.
+    """
+    try:
+        event: Event = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise NotAnEvent("the data is not JSON") from None
+    if not isinstance(event, dict):
+        raise NotAnEvent("the data is not a JSON object")
+    for key in ("id", "type", "occurredAt"):
+        if not isinstance(event.get(key), str):
+            raise NotAnEvent(f"{key!r} is missing or is not text")
+    if not _PLAIN_ID.fullmatch(event["id"]):
+        raise NotAnEvent("'id' has other characters than letters, digits, - and _, or over 64")
+    return event
+
+
+def _occurred_at(timestamp: object, received_at: datetime) -> str:
+    """When it happened; when that cannot be read, or would be to come, when it was received."""
+    moment = _number(timestamp)
+    if moment is not None and moment > _MILLISECONDS_FROM:
+        moment /= 1000
+    if moment is None or not 0 < moment <= received_at.timestamp():
+        return rfc3339(received_at)
+    return rfc3339(datetime.fromtimestamp(moment, UTC))
+
+
+def _guide(properties: dict[str, Any]) -> Guide:
+    about = properties.get("guideProperties")
+    about = about if isinstance(about, dict) else {}
+    guide: Guide = {}
+    if identity := _text(properties.get("guideId")) or _text(about.get("id")):
+        guide["id"] = identity
+    if name := _text(about.get("name")):
+        guide["name"] = name
+    if step := _text(properties.get("guideStepId")):
+        guide["stepId"] = step
+    if language := _text(properties.get("language")):
+        guide["language"] = language
+    return guide
+
+
+def _nps(answer: object) -> Nps:
+    nps: Nps = {}
+    if isinstance(answer, dict):
+        rating = _number(answer.get("rating"))
+        if rating is not None:
+            nps["rating"] = int(rating) if rating.is_integer() else rating
+        if reason := _text(answer.get("reason")):
+            nps["reason"] = reason
+        if source := _text(answer.get("source")):
+            nps["source"] = source
+    return nps
+
+
+def _answers(properties: dict[str, Any]) -> Iterator[Answer]:
+    """The answers under every `poll*` key: how Pendo spells them is not public, so all ways."""
+    for key, value in properties.items():
+        if not key.startswith("poll"):
+            continue
+        if isinstance(value, list | dict):
+            yield from _answers_in(value)
+        elif key in _PLAIN_ANSWERS and value is not None:
+            yield _answer(properties.get("pollId"), value)
+
+
+def _answers_in(value: object, depth: int = 0) -> Iterator[Answer]:
+    """Answers in an object `{pollId, value}`, in an array of them, or in an object of those."""
+    if depth > _MAX_ANSWER_DEPTH:
+        return
+    if isinstance(value, list):
+        for element in value:
+            yield from _answers_in(element, depth + 1)
+    elif isinstance(value, dict):
+        given = next((value[key] for key in _ANSWER_KEYS if value.get(key) is not None), None)
+        if given is not None:
+            yield _answer(value.get("pollId", value.get("id")), given)
+        else:
+            for element in value.values():
+                yield from _answers_in(element, depth + 1)
+
+
+def _answer(poll: object, value: object) -> Answer:
+    answer: Answer = {"value": value if isinstance(value, str) else _json(value).decode()}
+    if poll_id := _text(poll):
+        answer["pollId"] = poll_id
+    return answer
+
+
+def _json(value: object) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:  # orjson reads 1,024 levels, and writes 254
+        raise Unreadable(Reason.NOT_AN_EVENT, "nested too deep, over 254 levels") from None
+
+
+def _text(value: object) -> str:
+    """Text, or a number as text; anything else is nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return ""
+
+
+def _number(value: object) -> float | None:
+    """A finite number, also one written as text; anything else is nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if number - number == 0 else None

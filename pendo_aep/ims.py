@@ -1,0 +1,105 @@
+"""Adobe's access token: fetched when first needed, shared by all, renewed before it ends.
+
+Adobe: "OAuth Server-to-Server credentials", POST /ims/token/v3; `expires_in` is in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import aiohttp
+import orjson
+
+from pendo_aep.logs import log
+from pendo_aep.secret import Secret
+
+_FETCH_SECONDS = 10.0
+# Renewed this long before it ends, so that no request starts with a token that ends on its way.
+_MARGIN_SECONDS = 60.0
+_MAX_ANSWER_BYTES = 65_536
+
+
+class TokenUnavailable(Exception):
+    """There is no token now; `why` is a stable word for the log."""
+
+    def __init__(self, why: str) -> None:
+        """Takes a stable word for the log."""
+        super().__init__(why)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What Adobe's developer console shows for a server-to-server credential."""
+
+    ims_url: str
+    client_id: str
+    client_secret: Secret
+    scopes: str
+
+
+class TokenSource:
+    """Hands out one valid token. Whoever comes first fetches it; the others wait for the same."""
+
+    def __init__(self, session: aiohttp.ClientSession, credentials: Credentials) -> None:
+        """Takes the session that it shares with the inlet, and the credentials."""
+        self._session = session
+        self._credentials = credentials
+        self._lock = asyncio.Lock()
+        self._token = ""
+        self._until = 0.0
+
+    async def token(self) -> str:
+        """A token that AEP has not rejected, and that has a while to live.
+
+        Raises:
+            TokenUnavailable: IMS is out of reach, or refuses the credentials.
+        """
+        if time.monotonic() < self._until:
+            return self._token
+        async with self._lock:
+            if time.monotonic() >= self._until:
+                await self._fetch()
+            return self._token
+
+    def reject(self, token: str) -> None:
+        """AEP would not take this token: the next caller fetches another."""
+        if token == self._token:  # not one that somebody has renewed meanwhile
+            self._until = 0.0
+
+    async def _fetch(self) -> None:
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": self._credentials.client_id,
+            "client_secret": self._credentials.client_secret.read(fresh=True),
+            "scope": self._credentials.scopes,
+        }
+        try:
+            async with self._session.post(
+                f"{self._credentials.ims_url}/ims/token/v3",
+                data=form,
+                timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS),
+                allow_redirects=False,
+            ) as response:
+                status = response.status
+                body = await response.content.read(_MAX_ANSWER_BYTES)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            log("ERROR", "token endpoint out of reach", error=type(error).__name__)
+            raise TokenUnavailable("token_endpoint") from None
+        if status != 200:
+            log(
+                "ERROR",
+                "token refused: check AEP_CLIENT_ID, AEP_CLIENT_SECRET, AEP_SCOPES",
+                status=status,
+            )
+            raise TokenUnavailable("credentials" if 400 <= status < 429 else "token_endpoint")
+        try:
+            answer = orjson.loads(body)
+            token, seconds = str(answer["access_token"]), float(answer["expires_in"])
+        except (ValueError, KeyError, TypeError):
+            log("ERROR", "token answer cannot be read", status=status)
+            raise TokenUnavailable("token_endpoint") from None
+        self._token = token
+        self._until = time.monotonic() + max(seconds - _MARGIN_SECONDS, seconds / 2)

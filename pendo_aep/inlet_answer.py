@@ -1,0 +1,111 @@
+"""What AEP's answer to a batch says of each message in it.
+
+Adobe: "Streaming ingestion", batch endpoint. A batch is answered 207 whether all, some or none of
+it was taken, and failures are spelled in several ways: `statusCode` in the documentation, `status`
+in real answers, with and without an `xactionId`. What an answer does not say for sure is unknown,
+and unknown is tried again: an event's `_id` makes that harmless.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import orjson
+
+from pendo_aep.dead_letter import Reason
+from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
+
+# Adobe: "Streaming ingestion", status codes. Of these no later try can do better.
+_PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
+_UNKNOWN: Final = Retry("unknown_outcome")
+# "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
+# Adobe's Kafka sink: the last number is the message's place in the batch.
+_PLACE: Final = re.compile(r"[-:](\d{1,9})\Z", re.ASCII)
+
+
+def may_be_one(status: int) -> bool:
+    """Is this the answer to a whole batch that one message in it may have earned?"""
+    return status in _PERMANENT
+
+
+def is_unauthorised(status: int) -> bool:
+    """Is the token missing, wrong or expired? Adobe's documentation names both codes."""
+    return status in {401, 403}
+
+
+def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
+    """The outcome of each of the `count` messages of a batch, in their order."""
+    if status in {200, 207}:
+        return _each(body, count)
+    return [_outcome(status, _detail(body))] * count
+
+
+def _each(body: bytes, count: int) -> list[Outcome]:
+    try:
+        responses = orjson.loads(body)["responses"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return [_UNKNOWN] * count
+    if not isinstance(responses, list) or len(responses) != count:
+        return [_UNKNOWN] * count
+    outcomes = [_entry(response) for response in responses]
+    places = [_place(response) for response in responses]
+    if sorted(places) == list(range(count)):
+        ordered = dict(zip(places, outcomes, strict=True))
+        return [ordered[place] for place in range(count)]
+    return outcomes
+
+
+def _entry(response: Any) -> Outcome:  # noqa: ANN401 (any JSON value)
+    """An entry is a failure if it has a `status` or `statusCode` that is not 2xx."""
+    if not isinstance(response, dict):
+        return _UNKNOWN
+    status = response.get("statusCode")
+    if status is None:
+        status = response.get("status")
+    if status is None:
+        return DELIVERED if response.get("xactionId") else _UNKNOWN
+    try:
+        return _outcome(int(status), str(response.get("message", "")))
+    except (ValueError, TypeError):
+        return _UNKNOWN
+
+
+def _place(response: Any) -> int:  # noqa: ANN401 (any JSON value)
+    """Where in the batch the message stood, by the entry's `xactionId`; -1 when it says nothing."""
+    xaction = response.get("xactionId") if isinstance(response, dict) else None
+    match = _PLACE.search(xaction) if isinstance(xaction, str) else None
+    return int(match[1]) if match else -1
+
+
+def _outcome(status: int, detail: str) -> Outcome:
+    if 200 <= status < 300:
+        return DELIVERED
+    if reason := _PERMANENT.get(status):
+        return Refused(reason, f"{status} {detail}".strip())
+    return Retry(_why(status))
+
+
+def _why(status: int) -> str:
+    if is_unauthorised(status):
+        return "credentials"
+    if status == 429:
+        return "throttled"
+    if status == 408 or status >= 500:
+        return "aep_failing"
+    return "configuration"  # 404: no such inlet; 3xx: not the address that AEP shows
+
+
+def _detail(body: bytes) -> str:
+    """What AEP says of a whole request, from where its error bodies have it."""
+    try:
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(answer, dict):
+        return ""
+    report = answer.get("report")
+    said = (report.get("message") if isinstance(report, dict) else None) or next(
+        (answer[key] for key in ("message", "detail", "title") if answer.get(key)), ""
+    )
+    return str(said)

@@ -1,0 +1,71 @@
+"""Log lines: one JSON object each, as Cloud Logging reads them from stdout.
+
+Google: "Structured logging", the special fields `severity`, `message`, `stack_trace` and
+`logging.googleapis.com/trace`. A line holds ids of events, types, sizes, counts and reasons; never
+a body, a visitor, an account or a secret.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Literal, TypeAlias
+
+import orjson
+
+from pendo_aep.trace import trace_id
+
+Severity: TypeAlias = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
+Field: TypeAlias = str | int | float | None
+
+
+def log(
+    severity: Severity,
+    message: str,
+    *,
+    event_id: str | None = None,
+    trace: str | None = None,
+    **fields: Field,
+) -> None:
+    """Writes one line.
+
+    Args:
+        severity: as Cloud Logging names it.
+        message: what happened, in a few fixed words: the fields tell the rest.
+        event_id: the event that the line is about, if it is about one.
+        trace: the `traceparent` of the request, if it has one.
+        fields: more keys of the line; those that are None are left out.
+    """
+    line: dict[str, object] = {"severity": severity, "message": message, "eventId": event_id}
+    found = trace_id(trace)
+    project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
+    line["logging.googleapis.com/trace"] = f"projects/{project}/traces/{found}" if found else None
+    line.update((name, value) for name, value in fields.items() if value is not None)
+    _write(line)
+
+
+def _write(line: dict[str, object]) -> None:
+    # One write a line: lines of several requests never mix.
+    sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+class JsonHandler(logging.Handler):
+    """Writes what libraries log through the standard library as lines of the same kind."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one record; a traceback goes where Error Reporting looks for it."""
+        line: dict[str, object] = {
+            "severity": record.levelname,
+            "message": record.getMessage(),
+            "logger": record.name,
+        }
+        if record.exc_info:
+            line["stack_trace"] = logging.Formatter().formatException(record.exc_info)
+        _write(line)
+
+
+def install() -> None:
+    """Makes the root logger write JSON lines, warnings and worse."""
+    logging.basicConfig(handlers=[JsonHandler()], level=logging.WARNING, force=True)

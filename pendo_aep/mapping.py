@@ -1,0 +1,73 @@
+"""The one table that says where each field of the normalised event stands in XDM.
+
+Everything that knows XDM comes from it: what `deliver` builds (`xdm.py`), and later the tenant's
+field group, the mapping set of a dataflow and the documentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+FieldType = Literal["string", "integer", "number", "date-time", "json", "identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One row.
+
+    Attributes:
+        source: a path in the normalised event; `[]` stands for each element of an array.
+        xdm: a path in the XDM entity; `{tenant}` is the tenant's own object (`_acme`), and
+            `{namespace}` the identity namespace of visitors.
+        type: the XDM type. `json` is text that holds JSON, as XDM has no type for what is open;
+            `identity` is an entry of `identityMap`.
+        title: what people see in AEP.
+        only: types of events it holds for, by their beginning; empty for all.
+    """
+
+    source: str
+    xdm: str
+    type: FieldType
+    title: str
+    only: tuple[str, ...] = ()
+
+
+_SURVEYS = ("poll.", "nps.")
+
+FIELDS: tuple[Field, ...] = (
+    # Adobe: XDM ExperienceEvent class, what every event has.
+    Field("id", "_id", "string", "Event ID"),
+    Field("occurredAt", "timestamp", "date-time", "Occurred at"),
+    Field("type", "eventType", "string", "Event type"),
+    Field("visitorId", "identityMap.{namespace}", "identity", "Visitor"),
+    # The tenant's own object: every field of the normalised event, nothing lost.
+    Field("pendoEvent", "{tenant}.pendo.event", "string", "Pendo event"),
+    Field("receivedAt", "{tenant}.pendo.receivedAt", "date-time", "Received at"),
+    Field("visitorId", "{tenant}.pendo.visitorId", "string", "Visitor ID"),
+    Field("accountId", "{tenant}.pendo.accountId", "string", "Account ID"),
+    Field("app.id", "{tenant}.pendo.app.id", "string", "App ID"),
+    Field("app.name", "{tenant}.pendo.app.name", "string", "App name"),
+    Field("app.platform", "{tenant}.pendo.app.platform", "string", "App platform"),
+    Field("subscription.id", "{tenant}.pendo.subscription.id", "string", "Subscription ID"),
+    Field("subscription.name", "{tenant}.pendo.subscription.name", "string", "Subscription name"),
+    Field("guide.id", "{tenant}.pendo.guide.id", "string", "Guide ID"),
+    Field("guide.name", "{tenant}.pendo.guide.name", "string", "Guide name"),
+    Field("guide.stepId", "{tenant}.pendo.guide.stepId", "string", "Guide step ID"),
+    Field("guide.language", "{tenant}.pendo.guide.language", "string", "Guide language"),
+    Field("nps.rating", "{tenant}.pendo.nps.rating", "number", "NPS rating"),
+    Field("nps.reason", "{tenant}.pendo.nps.reason", "string", "NPS comment"),
+    Field("nps.source", "{tenant}.pendo.nps.source", "string", "NPS source"),
+    Field("answers[].pollId", "{tenant}.pendo.answers[].pollId", "string", "Poll ID"),
+    Field("answers[].value", "{tenant}.pendo.answers[].value", "string", "Poll answer"),
+    Field("properties", "{tenant}.pendo.properties", "json", "Properties, as Pendo sent them"),
+    Field("schemaVersion", "{tenant}.pendo.schemaVersion", "integer", "Version of this shape"),
+    # Adobe's own field groups: Survey Response, Application and Environment Details.
+    Field("guide.id", "surveyResponse.surveyID", "string", "Survey ID", only=_SURVEYS),
+    Field("answers[].pollId", "surveyResponse.surveyQuestions[]", "string", "Survey questions"),
+    Field("answers[].value", "surveyResponse.surveyAnswers[]", "string", "Survey answers"),
+    Field("app.id", "application.id", "string", "Application ID"),
+    Field("app.name", "application.name", "string", "Application name"),
+    Field("userAgent", "environment.browserDetails.userAgent", "string", "User agent"),
+    Field("guide.language", "environment.browserDetails.acceptLanguage", "string", "Language"),
+)

@@ -1,0 +1,56 @@
+"""The push envelope: how Pub/Sub hands one message to an HTTP endpoint.
+
+Google: "Push subscriptions", wrapped delivery. An Eventarc delivery is the same JSON with `ce-*`
+headers, so one reader serves both.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+
+class NotAPush(ValueError):
+    """The request is no push delivery at all; the text says what is missing."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushedMessage:
+    """One message, as it lay on the topic."""
+
+    data: bytes
+    attributes: dict[str, str]
+    message_id: str
+
+
+def read_push(body: bytes) -> PushedMessage:
+    """The message in a push request.
+
+    Raises:
+        NotAPush: there is no `message` with `data` or `attributes` in it.
+    """
+    try:
+        envelope = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise NotAPush("the body is not JSON") from None
+    message: Any = envelope.get("message") if isinstance(envelope, dict) else None
+    if not isinstance(message, dict):
+        raise NotAPush("the body has no 'message' object")
+    data, attributes = message.get("data", ""), message.get("attributes") or {}
+    if not isinstance(data, str) or not _is_text_map(attributes):
+        raise NotAPush("'message' has no 'data' in base64, or no 'attributes' of text")
+    try:
+        decoded = base64.b64decode(data, validate=True)
+    except (binascii.Error, ValueError):
+        raise NotAPush("'message.data' is not base64") from None
+    if not decoded and not attributes:
+        raise NotAPush("'message' has neither 'data' nor 'attributes'")
+    return PushedMessage(decoded, attributes, str(message.get("messageId", "")))
+
+
+def _is_text_map(value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(text, str) for text in value.values())

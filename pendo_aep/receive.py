@@ -1,0 +1,141 @@
+"""The `receive` function: a webhook comes in, and is answered 2xx once Pub/Sub has stored it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from pendo_aep import clock
+from pendo_aep.dead_letter import Reason
+from pendo_aep.dead_letter_topic import DeadLetterTopic
+from pendo_aep.event import encode, event_type, normalise
+from pendo_aep.http_body import BodyTooLarge, read_body
+from pendo_aep.logs import log
+from pendo_aep.settings import ReceiveSettings
+from pendo_aep.signature import SignatureMissing, SignatureWrong, VerifiedBody, verify
+from pendo_aep.topic import PublishFailed, PublishRefused, Topic
+from pendo_aep.trace import traceparent
+from pendo_aep.webhook import Unreadable, Webhook, is_unsigned_ping, parse
+
+_RETRY_AFTER_SECONDS = "5"
+
+
+class Receiver:
+    """Answers Pendo's requests, by the table of `receive` in the specification."""
+
+    def __init__(
+        self, settings: ReceiveSettings, events: Topic, dead_letters: DeadLetterTopic
+    ) -> None:
+        """Takes the settings, and the topics of events and of dead letters."""
+        self._settings = settings
+        self._events = events
+        self._dead_letters = dead_letters
+
+    async def __call__(self, request: Request) -> Response:
+        """The answer to one request."""
+        if request.method != "POST":
+            return _answer(405, {"error": "Pendo sends POST; so must you"}, Allow="POST")
+        trace = traceparent(request.headers)
+        try:
+            raw = await read_body(request, self._settings.max_body_bytes)
+        except BodyTooLarge:
+            log("WARNING", "webhook rejected", trace=trace, reason="too_large")
+            limit = self._settings.max_body_bytes
+            return _answer(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        try:
+            body = self._verified(raw, request.headers.getlist("x-pendo-signature"))
+        except SignatureMissing:
+            if is_unsigned_ping(raw):
+                return _pong(trace)
+            return _unauthorised("signature_missing", trace)
+        except SignatureWrong:
+            return _unauthorised("signature_wrong", trace)
+        try:
+            webhook = parse(body, self._settings.redact)
+            if webhook.is_ping:
+                return _pong(trace)
+            if not self._is_wanted(webhook):
+                log("INFO", "webhook ignored", trace=trace, eventType=event_type(webhook.event))
+                return _answer(200, {"status": "ignored"})
+            return await self._accept(webhook, body, trace)
+        except Unreadable as error:
+            return await self._quarantine(body, error.reason, error.detail, trace)
+
+    def _verified(self, raw: bytes, signatures: Sequence[str]) -> VerifiedBody:
+        settings = self._settings
+        if not signatures and settings.pendo_allow_unsigned:
+            return VerifiedBody(raw)
+        try:
+            return verify(raw, signatures, self._secrets())
+        except SignatureWrong:
+            # Perhaps the secret was rotated within the last second.
+            return verify(raw, signatures, self._secrets(fresh=True))
+
+    def _secrets(self, *, fresh: bool = False) -> list[bytes]:
+        return self._settings.pendo_webhook_secrets.read(fresh=fresh).encode().split()
+
+    def _is_wanted(self, webhook: Webhook) -> bool:
+        wanted = self._settings.pendo_events
+        return not wanted or event_type(webhook.event) in wanted
+
+    async def _accept(self, webhook: Webhook, body: VerifiedBody, trace: str | None) -> Response:
+        event = normalise(webhook, body, clock.now())
+        attributes = {
+            "eventId": event["id"],
+            "eventType": event["type"],
+            "pendoEvent": event["pendoEvent"],
+            "schemaVersion": str(event["schemaVersion"]),
+        }
+        if trace:
+            attributes["traceparent"] = trace
+        try:
+            message_id = await self._events.publish(encode(event), attributes)
+        except PublishFailed as error:
+            return _unavailable(event["id"], error.why, trace)
+        except PublishRefused as error:
+            raise Unreadable(Reason.UNPUBLISHABLE, str(error)) from None
+        log(
+            "INFO",
+            "webhook accepted",
+            event_id=event["id"],
+            trace=trace,
+            eventType=event["type"],
+            messageId=message_id,
+            bytes=len(body),
+        )
+        return _answer(200, {"status": "accepted", "id": event["id"]})
+
+    async def _quarantine(
+        self, body: VerifiedBody, reason: Reason, detail: str, trace: str | None
+    ) -> Response:
+        event_id = hashlib.sha256(body).hexdigest()
+        attributes = {"eventId": event_id} | ({"traceparent": trace} if trace else {})
+        if not await self._dead_letters.put(body, attributes, reason=reason, detail=detail):
+            return _unavailable(event_id, "dead_letter_topic", trace)
+        return _answer(202, {"status": "quarantined", "reason": reason})
+
+
+def _pong(trace: str | None) -> Response:
+    log("INFO", "ping answered", trace=trace)
+    return _answer(200, {"status": "pong"})
+
+
+def _unauthorised(reason: str, trace: str | None) -> Response:
+    log("WARNING", "webhook rejected", trace=trace, reason=reason)
+    return _answer(401, {"error": "the signature in X-Pendo-Signature is missing or wrong"})
+
+
+def _unavailable(event_id: str, reason: str, trace: str | None) -> Response:
+    log("ERROR", "webhook not stored", event_id=event_id, trace=trace, reason=reason)
+    body = {"error": "not stored, please send it again", "id": event_id}
+    return _answer(503, body, **{"Retry-After": _RETRY_AFTER_SECONDS})
+
+
+def _answer(status: int, body: dict[str, str], **headers: str) -> Response:
+    return Response(orjson.dumps(body), status, headers, media_type="application/json")

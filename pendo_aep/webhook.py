@@ -1,0 +1,112 @@
+"""Pendo's webhook body: read once, strict where it must be and tolerant where Pendo is silent.
+
+Pendo publishes neither a schema nor a closed list of events. So only `event` is required; what may
+come as a number becomes text, what is not known is kept in `properties` as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from pendo_aep.dead_letter import Reason
+from pendo_aep.redaction import Path, redact
+from pendo_aep.signature import VerifiedBody
+
+# A name travels in message attributes (1,024 bytes, Google: Pub/Sub quotas); four bytes a letter.
+MAX_EVENT_NAME = 200
+# A ping is tiny; nothing larger is parsed without a signature.
+MAX_UNSIGNED_PING_BYTES = 4096
+
+
+class Unreadable(Exception):
+    """An authentic body that is no event; it is set aside whole, with this reason."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        """Takes the stable reason, and a detail that names places but never values."""
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(
+        alias_generator=to_camel, coerce_numbers_to_str=True, extra="ignore", frozen=True
+    )
+
+
+class App(_Model):
+    """The application the event comes from; `id` may be a negative number."""
+
+    id: str | None = None
+    name: str | None = None
+    platform: str | None = None
+
+
+class Subscription(_Model):
+    """The Pendo subscription the event comes from; `id` has up to 16 digits."""
+
+    id: str | None = None
+    name: str | None = None
+
+
+class Webhook(_Model):
+    """One webhook of Pendo's. `timestamp` is taken as it comes: `event.py` decides what it says."""
+
+    event: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]
+    unique_id: str | None = None
+    timestamp: Any = None
+    visitor_id: str | None = None
+    account_id: str | None = None
+    app: App | None = None
+    subscription: Subscription | None = None
+    user_agent: str | None = None
+    properties: dict[str, Any] | None = None
+
+    @property
+    def is_ping(self) -> bool:
+        """Is it the "test" button of Pendo's settings page?"""
+        return self.event == "ping"
+
+
+def parse(body: VerifiedBody, redactions: Sequence[Path] = ()) -> Webhook:
+    """Reads a webhook whose signature was right, without what is to be redacted.
+
+    Raises:
+        Unreadable: the body is not JSON, or not an event.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise Unreadable(Reason.NOT_JSON, f"not JSON: {error.msg}") from None
+    if not isinstance(value, dict):
+        raise Unreadable(Reason.NOT_AN_EVENT, f"a JSON {type(value).__name__}, not an object")
+    redact(value, redactions)
+    try:
+        return Webhook.model_validate(value)
+    except ValidationError as error:
+        raise Unreadable(Reason.NOT_AN_EVENT, _places(error)) from None
+
+
+def is_unsigned_ping(body: bytes) -> bool:
+    """Is this the body of Pendo's "test" button, which may come unsigned?
+
+    The one thing parsed without a signature: small, and nothing of it goes anywhere.
+    """
+    if len(body) > MAX_UNSIGNED_PING_BYTES or b"ping" not in body:
+        return False
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and value.get("event") == "ping"
+
+
+def _places(error: ValidationError) -> str:
+    """What is wrong and where; the values themselves stay out of it."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
