@@ -41,7 +41,7 @@ FIELDS: tuple[Field, ...] = (
     Field("occurredAt", "timestamp", "date-time", "Occurred at"),
     Field("type", "eventType", "string", "Event type"),
     Field("visitorId", "identityMap.{namespace}", "identity", "Visitor"),
-    # The tenant's own object: every field of the normalised event, nothing lost.
+    # The tenant's own object: every field that has no home in the class or in a group of Adobe's.
     Field("pendoEvent", "{tenant}.pendo.event", "string", "Pendo event"),
     Field("receivedAt", "{tenant}.pendo.receivedAt", "date-time", "Received at"),
     Field("visitorId", "{tenant}.pendo.visitorId", "string", "Visitor ID"),

@@ -1,0 +1,48 @@
+# Everything runs in a virtual environment of the project's own, made when it is missing.
+# Another Python: make test PYTHON=python3.13 VENV=.venv-3.13
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-emulator lint format bench lock clean
+
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: $(VENV)/ops ## The whole pipeline on this machine; ARGS=--once ends after the samples
+	@$(BIN)/python -m local $(ARGS)
+
+test: $(VENV)/dev ## All tests; those on Google's emulator too where gcloud and Java are there
+	$(BIN)/pytest $(ARGS)
+
+test-emulator: $(VENV)/dev ## Only the tests on Google's Pub/Sub emulator, which must be there
+	$(BIN)/pytest -m emulator --emulator=required $(ARGS)
+
+lint: $(VENV)/dev ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev ## Mend what can be mended by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/bench ## The comparisons that the README quotes
+	$(BIN)/python -m benchmarks.http_clients $(ARGS)
+
+lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, in requirements.txt
+	$(BIN)/uv pip compile pyproject.toml --universal --upgrade --quiet \
+		--custom-compile-command "make lock" --output-file requirements.txt
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# A stamp for each set of packages: what the functions need, and what is around them.
+$(VENV)/ops $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement requirements.txt --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""The whole system on one machine: Pub/Sub in this process, an AEP stand-in, a console."""

@@ -1,0 +1,62 @@
+"""A stand-in of Adobe Experience Platform's streaming edge and of Adobe's token endpoint (IMS).
+
+It keeps to what Adobe documents; where Adobe is silent or contradicts itself, the choice is a
+named constant with the reason beside it, or a setting that tests can turn both ways.
+"""
+
+from local.aep.behaviour import Behaviour, MessageFormat, RateLimit, Shape
+from local.aep.faults import (
+    Fault,
+    answering,
+    cut_after_accepting,
+    cut_before_body,
+    cut_mid_answer,
+    fewer_responses,
+    has_id,
+    not_json,
+    refusing,
+    reordered,
+    silent,
+    statuses_as_text,
+    throttled,
+    token_endpoint_down,
+)
+from local.aep.journal import (
+    AcceptedMessage,
+    AepEvent,
+    Observer,
+    ReceivedRequest,
+    RefusedMessage,
+    RequestStarted,
+    TokenRequested,
+)
+from local.aep.server import AepServer
+
+__all__ = [
+    "AcceptedMessage",
+    "AepEvent",
+    "AepServer",
+    "Behaviour",
+    "Fault",
+    "MessageFormat",
+    "Observer",
+    "RateLimit",
+    "ReceivedRequest",
+    "RefusedMessage",
+    "RequestStarted",
+    "Shape",
+    "TokenRequested",
+    "answering",
+    "cut_after_accepting",
+    "cut_before_body",
+    "cut_mid_answer",
+    "fewer_responses",
+    "has_id",
+    "not_json",
+    "refusing",
+    "reordered",
+    "silent",
+    "statuses_as_text",
+    "throttled",
+    "token_endpoint_down",
+]

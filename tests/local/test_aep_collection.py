@@ -1,0 +1,225 @@
+"""What the stand-in takes and answers when nothing is broken."""
+
+import copy
+import gzip
+import re
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from local.aep import AepServer, Behaviour, MessageFormat, RateLimit, Shape
+from local.aep.inlet import MAX_REQUEST_BYTES
+from tests.local.aep_client import FLOW, AepClient, raw, run
+
+HERE = Path(__file__).parent
+MESSAGES = orjson.loads((HERE / "aep_messages.json").read_bytes())
+REQUESTS = orjson.loads((HERE / "aep_requests.json").read_bytes())
+SHAPES = orjson.loads((HERE / "aep_shapes.json").read_bytes())
+
+
+def parent_of(message: dict[str, Any], path: str) -> tuple[dict[str, Any], str]:
+    """Return the object that holds a dotted path's last key, and that key."""
+    *parents, key = path.split(".")
+    for name in parents:
+        message = message[name]
+    return message, key
+
+
+def message_of(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the case's base message with its one change."""
+    message: dict[str, Any] = copy.deepcopy(MESSAGES[case["base"]])
+    for path, value in case.get("set", {}).items():
+        parent, key = parent_of(message, path)
+        parent[key] = value
+    if "remove" in case:
+        parent, key = parent_of(message, case["remove"])
+        del parent[key]
+    return message
+
+
+def masked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace what differs from run to run in the transaction ids by its kind."""
+    uuid = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=-\d+$)")
+    colons = re.compile(r"^\d{13}:\d+:\d+(?=:\d+$)")
+    return [
+        entry | {"xactionId": colons.sub("MS:N:N", uuid.sub("UUID", entry["xactionId"]))}
+        if "xactionId" in entry
+        else entry
+        for entry in entries
+    ]
+
+
+@pytest.mark.parametrize("case", MESSAGES["cases"], ids=lambda case: case["name"])
+def test_message_is_judged_by_itself(case: dict[str, Any]) -> None:
+    """A message that AEP would not take becomes a 400 entry of the 207 with its reason."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch([message_of(case)])
+
+        assert answered.status == 207
+        if case["reason"] is None:
+            assert "statusCode" not in answered.json["responses"][0]
+            assert len(aep.accepted) == 1
+            assert not aep.refused
+        else:
+            expected = [{"statusCode": 400, "message": case["reason"]}]
+            assert answered.json["responses"] == expected
+            assert not aep.accepted
+            assert [refused.reason for refused in aep.refused] == [case["reason"]]
+
+    run(scenario, AepServer(Behaviour(format=MessageFormat(case.get("format", "auto")))))
+
+
+@pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case["name"])
+def test_request_is_judged_as_a_whole(case: dict[str, Any]) -> None:
+    """A request that cannot be read is refused as a whole, and nothing of it is taken."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        headers = FLOW if case["flow"] else {}
+        answered = await client.post(case["path"], case["body"].encode(), headers)
+
+        assert answered.status == case["status"]
+        assert len(aep.accepted) == (answered.status < 300)
+        assert not aep.refused
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("case", SHAPES, ids=lambda case: f"{case['shape']} {case['ids']}")
+def test_shape_of_the_207(case: dict[str, Any]) -> None:
+    """A batch is answered with 207 and entries of the chosen shape, whatever became of it."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        before = time.time_ns() // 1_000_000
+        answered = await client.batch(raw(*case["ids"]))
+
+        assert answered.status == 207
+        assert masked(answered.json["responses"]) == case["responses"]
+        assert answered.json["inletId"] == aep.inlet
+        assert before <= answered.json["receivedTimeMs"] <= time.time_ns() // 1_000_000
+
+    run(scenario, AepServer(Behaviour(shape=Shape(case["shape"]))))
+
+
+def test_shape_changes_while_running() -> None:
+    """A new behaviour holds from the next request on."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        docs = await client.batch(raw(""))
+        aep.behaviour = replace(aep.behaviour, shape=Shape.LOG)
+        log = await client.batch(raw(""))
+
+        assert "statusCode" in docs.json["responses"][0]
+        assert "status" in log.json["responses"][0]
+
+    run(scenario)
+
+
+def test_single_message() -> None:
+    """A single message is answered with the documented three fields."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.single({"id": "a"})
+
+        assert answered.status == 200
+        assert set(answered.json) == {"inletId", "xactionId", "receivedTimeMs"}
+        assert aep.distinct_ids == {"a"}
+        assert aep.endpoint == f"{aep.url}/collection/{aep.inlet}"
+
+    run(scenario)
+
+
+def test_single_message_refused() -> None:
+    """A single message that is refused makes its request a 400 with Adobe's problem body."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.single({"id": ""})
+
+        assert answered.status == 400
+        assert answered.json["status"] == 400
+        assert "minLength" in answered.json["report"]["message"]
+        assert len(aep.refused) == 1
+
+    run(scenario)
+
+
+def test_xdm_needs_no_flow_id() -> None:
+    """XDM messages name their dataset themselves, so no flow id is asked for."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        body = orjson.dumps({"messages": [MESSAGES["xdm"]]})
+        answered = await client.post("/collection/batch/{inlet}", body)
+
+        assert answered.status == 207
+        assert [accepted.id for accepted in aep.accepted] == ["e1"]
+
+    run(scenario)
+
+
+def test_one_raw_message_needs_a_flow_id() -> None:
+    """A single raw message among XDM ones makes the whole batch ask for a flow id."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        body = orjson.dumps({"messages": [MESSAGES["xdm"], MESSAGES["raw"]]})
+        answered = await client.post("/collection/batch/{inlet}", body)
+
+        assert answered.status == 400
+        assert not aep.accepted
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("spare", "status"), [(0, 207), (-1, 413)])
+def test_size_limit(spare: int, status: int) -> None:
+    """A request of exactly 1 MB is taken, one byte more is a 413."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        empty = orjson.dumps({"messages": [{"id": "a", "x": ""}]})
+        filling = "x" * (MAX_REQUEST_BYTES - len(empty) - spare)
+        answered = await client.batch([{"id": "a", "x": filling}])
+
+        assert answered.status == status
+        assert len(aep.accepted) == (status == 207)
+        assert aep.requests[0].size == MAX_REQUEST_BYTES - spare
+
+    run(scenario)
+
+
+def test_compressed_body_is_not_understood() -> None:
+    """A compressed body is refused: that AEP takes one is not documented."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        body = gzip.compress(orjson.dumps({"messages": raw("a")}))
+        headers = FLOW | {"Content-Encoding": "gzip"}
+        answered = await client.post("/collection/batch/{inlet}", body, headers)
+
+        assert answered.status == 400
+        assert not aep.accepted
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "limit", [RateLimit(requests=2, messages=100), RateLimit(requests=100, messages=4)]
+)
+def test_rate_limit(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over either limit the answer is 429 with `Retry-After`; the next second starts anew."""
+    now = 1000.0
+    monkeypatch.setattr("local.aep.inlet.monotonic", lambda: now)
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        nonlocal now
+        answers = [await client.batch(raw("a", "b")) for _ in range(3)]
+        now += 1
+        later = await client.batch(raw("a", "b"))
+
+        assert [answered.status for answered in answers] == [207, 207, 429]
+        assert answers[2].headers["Retry-After"] == "1"
+        assert later.status == 207
+        assert len(aep.accepted) == 6
+
+    run(scenario, AepServer(Behaviour(rate_limit=limit)))

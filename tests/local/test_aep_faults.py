@@ -1,0 +1,243 @@
+"""Every fault of the stand-in, as a client sees it, and what was really taken."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import aiohttp
+import pytest
+
+from local.aep import (
+    AepServer,
+    Behaviour,
+    Fault,
+    Shape,
+    answering,
+    cut_after_accepting,
+    cut_before_body,
+    cut_mid_answer,
+    fewer_responses,
+    has_id,
+    not_json,
+    refusing,
+    reordered,
+    silent,
+    statuses_as_text,
+    throttled,
+)
+from local.aep.faults import FaultPlan, Stage
+from tests.local.aep_client import AepClient, raw, run
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "retry_after"),
+    [
+        (throttled(), 429, None),
+        (throttled(retry_after=2), 429, "2"),
+        (
+            throttled(retry_after=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+            429,
+            "Fri, 02 Jan 2026 03:04:05 GMT",
+        ),
+        (answering(400), 400, None),
+        (answering(403), 403, None),
+        (answering(413), 413, None),
+        (answering(500), 500, None),
+        (answering(502), 502, None),
+        (answering(503, retry_after=1), 503, "1"),
+        (answering(504), 504, None),
+    ],
+)
+def test_whole_request_fails(fault: Fault, status: int, retry_after: str | None) -> None:
+    """An answer for the whole request has its status and `Retry-After`, no body, takes nothing."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a", "b"))
+
+        assert answered.status == status
+        assert answered.headers.get("Retry-After") == retry_after
+        assert answered.body == b""
+        assert not aep.accepted
+        assert (aep.requests[0].status, aep.requests[0].messages) == (status, 2)
+
+    run(scenario, AepServer(faults=[fault]))
+
+
+def test_answer_with_its_own_headers_and_body() -> None:
+    """A fault can answer any headers and body."""
+
+    async def scenario(_: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a"))
+
+        assert answered.headers["Content-Type"] == "text/plain"
+        assert answered.body == b"no"
+
+    fault = answering(503, headers={"Content-Type": "text/plain"}, body=b"no")
+    run(scenario, AepServer(faults=[fault]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "taken", "read"),
+    [
+        (cut_before_body(), [], 0),
+        (cut_after_accepting(), ["a", "b"], 2),
+        (cut_mid_answer(), ["a", "b"], 2),
+        (silent(0.01), [], 2),
+    ],
+    ids=["before the body", "after accepting", "in the middle of the answer", "after silence"],
+)
+def test_cut_connection(fault: Fault, taken: list[str], read: int) -> None:
+    """A cut connection is an error at the client, whether the messages were taken or not."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        with pytest.raises(aiohttp.ClientError):
+            await client.batch(raw("a", "b"))
+
+        await aep.wait_for(lambda: len(aep.requests) == 1)
+        assert [accepted.id for accepted in aep.accepted] == taken
+        assert (aep.requests[0].status, aep.requests[0].messages) == (None, read)
+
+    run(scenario, AepServer(faults=[fault]))
+
+
+def test_duplicates_after_a_cut_are_seen() -> None:
+    """To send again what was taken before a cut makes duplicates, which the stand-in shows."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        with pytest.raises(aiohttp.ClientError):
+            await client.batch(raw("a", "b"))
+        answered = await client.batch(raw("a", "b"))
+
+        assert answered.status == 207
+        assert len(aep.accepted) == 4
+        assert aep.distinct_ids == {"a", "b"}
+
+    run(scenario, AepServer(faults=[cut_after_accepting().times(1)]))
+
+
+def test_silence_after_accepting() -> None:
+    """A silent AEP may have taken the messages; the answer then comes late."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a"))
+
+        assert answered.status == 207
+        assert aep.distinct_ids == {"a"}
+        assert aep.requests[0].ended_at - aep.requests[0].started_at >= 0.05
+
+    run(scenario, AepServer(faults=[silent(0.05, accepting=True)]))
+
+
+def test_refusing_some_messages() -> None:
+    """Chosen messages fail inside the 207 with a chosen status; the others are taken."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a", "b", "c"))
+
+        assert [e.get("statusCode") for e in answered.json["responses"]] == [None, 500, 429]
+        assert aep.distinct_ids == {"a"}
+        assert [(r.id, r.status) for r in aep.refused] == [("b", 500), ("c", 429)]
+
+    faults = [refusing(has_id("b"), status=500), refusing(has_id("b", "c"), status=429)]
+    run(scenario, AepServer(faults=faults))
+
+
+def test_refusing_a_single_message() -> None:
+    """A message that is refused and came alone makes its status the request's."""
+
+    async def scenario(_: AepServer, client: AepClient) -> None:
+        assert (await client.single({"id": "b"})).status == 422
+        assert (await client.single({"id": "a"})).status == 200
+
+    run(scenario, AepServer(faults=[refusing(has_id("b"), status=422)]))
+
+
+def test_poison() -> None:
+    """A fault for a poison message hits only the requests that hold it."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        batches: list[list[Any]] = [raw("a", "poison"), raw("a"), raw("poison")]
+
+        assert [(await client.batch(b)).status for b in batches] == [500, 207, 500]
+        assert aep.distinct_ids == {"a"}
+
+    run(scenario, AepServer(faults=[answering(500).when(has_id("poison"))]))
+
+
+def test_answer_that_is_not_json() -> None:
+    """An unreadable 207 leaves the outcome unknown although the messages were taken."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a"))
+
+        assert (answered.status, answered.body) == (207, b"<html>Bad Gateway</html>")
+        assert answered.headers["Content-Type"] == "text/html"
+        assert aep.distinct_ids == {"a"}
+
+    run(scenario, AepServer(faults=[not_json()]))
+
+
+@pytest.mark.parametrize(("missing", "left"), [(1, 2), (3, 0), (9, 0)])
+def test_fewer_responses(missing: int, left: int) -> None:
+    """The 207 can have fewer entries than there were messages."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.batch(raw("a", "b", "c"))
+
+        assert len(answered.json["responses"]) == left
+        assert len(aep.accepted) == 3
+
+    run(scenario, AepServer(faults=[fewer_responses(missing)]))
+
+
+def test_entries_in_another_order_with_statuses_as_text() -> None:
+    """Changes of the entries add up: here another order, and text for numbers."""
+
+    async def scenario(_: AepServer, client: AepClient) -> None:
+        entries = (await client.batch(raw("a", "", "c"))).json["responses"]
+
+        assert [entry["xactionId"].rsplit("-", 1)[1] for entry in entries] == ["2", "1", "0"]
+        assert [entry.get("status") for entry in entries] == [None, "400", None]
+
+    aep = AepServer(Behaviour(shape=Shape.SINK), faults=[reordered(), statuses_as_text()])
+    run(scenario, aep)
+
+
+def test_faults_follow_one_another() -> None:
+    """Of two faults that settle the request, the first strikes until it is used up."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        aep.faults.add(throttled().times(2), answering(503).times(1))
+        statuses = [(await client.batch(raw("a"))).status for _ in range(4)]
+
+        assert statuses == [429, 429, 503, 207]
+
+    run(scenario)
+
+
+def test_clear_ends_faults() -> None:
+    """Cleared faults strike no more."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        assert (await client.batch(raw("a"))).status == 503
+        aep.faults.clear()
+        assert (await client.batch(raw("a"))).status == 207
+
+    run(scenario, AepServer(faults=[answering(503)]))
+
+
+def test_probability_comes_from_the_seed() -> None:
+    """The same seed strikes the same requests, in about the share asked for."""
+
+    def strikes(seed: int) -> list[bool]:
+        plan = FaultPlan(seed)
+        plan.add(answering(503).with_probability(0.3))
+        return [bool(plan.strike(Stage.BATCH)) for _ in range(1000)]
+
+    assert strikes(1) == strikes(1) != strikes(2)
+    assert 250 < sum(strikes(1)) < 350
+
+
+def test_no_message_is_known_before_the_body() -> None:
+    """A fault that strikes before the body cannot wait for a message."""
+    with pytest.raises(ValueError, match="no message is known"):
+        cut_before_body().when(has_id("a"))

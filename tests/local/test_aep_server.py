@@ -1,0 +1,153 @@
+"""The stand-in as a server: what it remembers, whom it tells, how it stops."""
+
+import asyncio
+import time
+
+import aiohttp
+import pytest
+
+from local.aep import (
+    AcceptedMessage,
+    AepEvent,
+    AepServer,
+    Behaviour,
+    ReceivedRequest,
+    RefusedMessage,
+    RequestStarted,
+    TokenRequested,
+    silent,
+)
+from tests.local.aep_client import AepClient, raw, run
+
+
+def test_request_is_remembered() -> None:
+    """A request is kept with its headers, query, size, count, status and times."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        body = b'{"messages":[{"id":"a"},{"id":"b"}]}'
+        path = "/collection/batch/{inlet}?x-adobe-flow-id=f"
+        await client.post(path, body, {"x-sandbox-name": "prod"})
+
+        (request,) = aep.requests
+        assert request.headers["X-Sandbox-Name"] == "prod"
+        assert request.query == {"x-adobe-flow-id": "f"}
+        assert (request.size, request.messages, request.status) == (len(body), 2, 207)
+        assert request.path == f"/collection/batch/{aep.inlet}"
+        assert request.started_at <= aep.accepted[0].at <= request.ended_at
+        assert [accepted.request for accepted in aep.accepted] == [request.number] * 2
+        assert aep.accepted[1].message == {"id": "b"}
+
+    run(scenario)
+
+
+def test_wait_for_returns_when_the_condition_holds() -> None:
+    """Waiting ends with the event that makes the condition true, for every waiter."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        async with asyncio.TaskGroup() as waiters:
+            waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a"}))
+            waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a", "b"}))
+            await client.batch(raw("a"))
+            await client.batch(raw("b"))
+
+    run(scenario)
+
+
+def test_wait_for_is_bounded() -> None:
+    """Waiting for what does not come ends in a timeout."""
+
+    async def scenario(aep: AepServer, _: AepClient) -> None:
+        with pytest.raises(TimeoutError):
+            await aep.wait_for(lambda: bool(aep.accepted), 0.01)
+
+    run(scenario)
+
+
+def test_observer_is_told_everything() -> None:
+    """An observer sees the tokens, the requests and each message, in order."""
+    seen: list[AepEvent] = []
+
+    async def scenario(_: AepServer, client: AepClient) -> None:
+        await client.token()
+        await client.batch(raw("a", ""))
+
+    run(scenario, AepServer(observer=seen.append))
+    assert [type(event) for event in seen] == [
+        TokenRequested,
+        RequestStarted,
+        AcceptedMessage,
+        RefusedMessage,
+        ReceivedRequest,
+    ]
+
+
+def test_latency() -> None:
+    """Every request takes as long as the behaviour says, and many take it side by side."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        started = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number in range(10):
+                group.create_task(client.batch(raw(str(number))))
+            await aep.wait_for(lambda: aep.in_flight == 10)
+            assert not aep.accepted
+
+        assert 0.1 <= time.monotonic() - started < 0.9
+        assert len(aep.distinct_ids) == 10
+        assert aep.in_flight == 0
+
+    run(scenario, AepServer(Behaviour(latency_seconds=0.1)))
+
+
+def test_stops_while_silent() -> None:
+    """The server stops at once although it keeps somebody waiting, who sees the connection end."""
+
+    async def scenario() -> float:
+        async with aiohttp.ClientSession() as session:
+            async with AepServer(faults=[silent(3600)]) as aep:
+                waiting = asyncio.create_task(AepClient(aep, session).batch(raw("a")))
+                await aep.wait_for(lambda: aep.in_flight == 1)
+                stopping = time.monotonic()
+            with pytest.raises(aiohttp.ClientError):
+                await waiting
+            return time.monotonic() - stopping
+
+    assert asyncio.run(scenario()) < 2
+
+
+def test_client_that_leaves_is_noted() -> None:
+    """A client that gives up waiting leaves a request behind whose messages were taken."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        leaving = asyncio.create_task(client.batch(raw("a")))
+        await aep.wait_for(lambda: bool(aep.accepted))
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+
+        await aep.wait_for(lambda: aep.in_flight == 0)
+        assert aep.distinct_ids == {"a"}
+
+    run(scenario, AepServer(faults=[silent(0.1, accepting=True)]))
+
+
+def test_client_that_leaves_within_its_body(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that breaks its request off is noted, takes nothing, and is no error of ours."""
+
+    async def scenario(aep: AepServer, _: AepClient) -> None:
+        host, port = aep.url.removeprefix("http://").split(":")
+        writer = (await asyncio.open_connection(host, int(port)))[1]
+        head = (
+            f"POST /collection/batch/{aep.inlet} HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n"
+        )
+        writer.write(head.encode() + b'{"messages":')
+        await aep.wait_for(lambda: aep.in_flight == 1)
+        writer.close()
+        await writer.wait_closed()
+
+        await aep.wait_for(lambda: aep.in_flight == 0)
+        assert aep.requests[0].status is None
+        assert not aep.accepted
+
+    run(scenario)
+    assert not caplog.records

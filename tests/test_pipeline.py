@@ -1,0 +1,92 @@
+"""The whole way, Pendo to AEP, on our Pub/Sub server and on Google's emulator alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from local.aep import AepServer, has_id, refusing, throttled
+from local.journey import travel
+from local.pipeline import DEAD, XDM_SETTINGS, Pipeline, administer, run_pipeline
+from local.samples import load_samples
+from tests.conftest import PubSub
+from tests.webhooks import send_signed, unique_id, webhook
+
+SETTINGS = {"raw": {}, "xdm": XDM_SETTINGS}
+
+
+@pytest.mark.parametrize("format", SETTINGS)
+async def test_every_sample_arrives_as_expected(
+    pubsub: PubSub, project: str, aep: AepServer, format: str
+) -> None:
+    """Each sample event, signed and posted, is accepted by AEP as the data beside it says."""
+    async with run_pipeline(
+        pubsub.host, aep, project=project, deliver_settings=SETTINGS[format]
+    ) as pipeline:
+        journeys = await asyncio.gather(*(travel(s, pipeline, aep) for s in load_samples()))
+
+    assert len(journeys) > 10
+    assert {j.sample.name: j.problem for j in journeys if j.problem} == {}
+
+
+@pytest.fixture
+async def pipeline(pubsub: PubSub, project: str, aep: AepServer) -> AsyncIterator[Pipeline]:
+    """A raw pipeline of this test's own."""
+    async with run_pipeline(pubsub.host, aep, project=project) as running:
+        yield running
+
+
+async def test_a_burst_loses_nothing(
+    pubsub: PubSub, pipeline: Pipeline, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """1,000 events by 64 clients at once are exactly 1,000 ids in AEP, in few requests."""
+    numbers = iter(range(1000))
+
+    async def client() -> None:
+        for number in numbers:
+            answer = await send_signed(http, pipeline.receive.url, webhook(number))
+            assert answer.status == 200
+
+    await asyncio.gather(*(client() for _ in range(64)))
+    await aep.wait_for(lambda: len(aep.distinct_ids) >= 1000, 60)
+
+    assert aep.distinct_ids == {unique_id(number) for number in range(1000)}
+    # Google's emulator has two push requests open at most, and so shows nothing of batches.
+    if pubsub.server is not None:
+        assert len(aep.requests) <= 60
+
+
+async def test_a_throttled_event_comes_again(
+    pipeline: Pipeline, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """What AEP throttles goes back to Pub/Sub, and arrives when AEP takes it."""
+    aep.faults.add(throttled().times(2))
+
+    assert (await send_signed(http, pipeline.receive.url, webhook(1))).status == 200
+
+    await aep.wait_for(lambda: unique_id(1) in aep.distinct_ids, 30)
+    assert [r.status for r in aep.requests] == [429, 429, 207]
+
+
+async def test_a_refused_event_ends_as_a_dead_letter(
+    pubsub: PubSub,
+    project: str,
+    pipeline: Pipeline,
+    aep: AepServer,
+    http: aiohttp.ClientSession,
+) -> None:
+    """What AEP refuses lies in the dead-letter topic with its reason, and is not sent again."""
+    aep.faults.add(refusing(has_id(unique_id(2))))
+    async with administer(pubsub.host) as admin:
+        subscription = await admin.create_pull_subscription("dead", DEAD, project)
+
+        assert (await send_signed(http, pipeline.receive.url, webhook(2))).status == 200
+        await aep.wait_for(lambda: len(aep.refused) > 0, 30)
+        pulled = await admin.subscriber.pull(subscription=subscription, max_messages=10)
+
+    (received,) = pulled.received_messages
+    assert received.message.attributes["reason"] == "rejected"
+    assert received.message.attributes["eventId"] == unique_id(2)
