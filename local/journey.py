@@ -85,7 +85,7 @@ def _attempts(deliver: Function, event_id: str) -> int:
     )
 
 
-def _difference(sample: Sample, message: Any) -> str:  # noqa: ANN401 (any JSON value)
+def _difference(sample: Sample, message: Any) -> str:
     """What AEP got beside what the sample expects, but for the time of receipt."""
     is_xdm = "xdmEntity" in message.get("body", {})
     got = message["body"]["xdmEntity"] if is_xdm else message
@@ -95,7 +95,7 @@ def _difference(sample: Sample, message: Any) -> str:  # noqa: ANN401 (any JSON 
     return f"differs from what is expected: {', '.join(sorted(wrong))}" if wrong else ""
 
 
-def _leaves(value: Any, path: str = "") -> dict[str, Any]:  # noqa: ANN401 (any JSON value)
+def _leaves(value: Any, path: str = "") -> dict[str, Any]:
     """Every scalar of a JSON value, by its path."""
     if isinstance(value, list):
         value = dict(enumerate(value)) or []

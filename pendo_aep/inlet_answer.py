@@ -56,7 +56,7 @@ def _each(body: bytes, count: int) -> list[Outcome]:
     return outcomes
 
 
-def _entry(response: Any) -> Outcome:  # noqa: ANN401 (any JSON value)
+def _entry(response: Any) -> Outcome:
     """An entry is a failure if it has a `status` or `statusCode` that is not 2xx."""
     if not isinstance(response, dict):
         return _UNKNOWN
@@ -71,7 +71,7 @@ def _entry(response: Any) -> Outcome:  # noqa: ANN401 (any JSON value)
         return _UNKNOWN
 
 
-def _place(response: Any) -> int:  # noqa: ANN401 (any JSON value)
+def _place(response: Any) -> int:
     """Where in the batch the message stood, by the entry's `xactionId`; -1 when it says nothing."""
     xaction = response.get("xactionId") if isinstance(response, dict) else None
     match = _PLACE.search(xaction) if isinstance(xaction, str) else None

@@ -70,7 +70,7 @@ def connect() -> grpc.aio.Channel:
     if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
         return grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
 
-    def channel(*args: Any, options: Sequence[Any], **kwargs: Any) -> grpc.aio.Channel:  # noqa: ANN401 (the transport's own arguments, handed through)
+    def channel(*args: Any, options: Sequence[Any], **kwargs: Any) -> grpc.aio.Channel:
         return PublisherGrpcAsyncIOTransport.create_channel(
             *args, options=[*options, *_CHANNEL_OPTIONS], **kwargs
         )

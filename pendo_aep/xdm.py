@@ -58,7 +58,7 @@ class _Row:
             field,
         )
 
-    def read(self, event: Event) -> Any:  # noqa: ANN401 (any JSON value)
+    def read(self, event: Event) -> Any:
         """What the event has for this row; None when it has nothing."""
         value: Any = event
         for key in self.source:
@@ -68,7 +68,7 @@ class _Row:
         elements = value if isinstance(value, list) else []
         return [e.get(self.source_leaf) if isinstance(e, dict) else None for e in elements]
 
-    def write(self, entity: Json, value: Any) -> None:  # noqa: ANN401 (any JSON value)
+    def write(self, entity: Json, value: Any) -> None:
         """Puts it where the row says; elements of one array meet in the same objects."""
         *way, last = self.xdm
         for key in way:

@@ -319,7 +319,7 @@ async def test_a_dead_letter_that_cannot_be_stored_is_no_acknowledgement(
 async def test_more_than_an_instance_should_hold_is_turned_away(
     server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """What is over twice the messages in flight is answered 429; what was taken in, is delivered."""
+    """What is over twice the messages in flight is answered 429, the rest delivered."""
     settings = {**settings_for(server, aep), "BATCH_MAX_MESSAGES": "1", "BATCH_MAX_IN_FLIGHT": "2"}
     aep.behaviour = replace(aep.behaviour, latency_seconds=0.5)
     async with Function("deliver", settings) as small:

@@ -18,13 +18,13 @@ from tests.webhooks import send_signed, unique_id, webhook
 SETTINGS = {"raw": {}, "xdm": XDM_SETTINGS}
 
 
-@pytest.mark.parametrize("format", SETTINGS)
+@pytest.mark.parametrize("form", SETTINGS)
 async def test_every_sample_arrives_as_expected(
-    pubsub: PubSub, project: str, aep: AepServer, format: str
+    pubsub: PubSub, project: str, aep: AepServer, form: str
 ) -> None:
     """Each sample event, signed and posted, is accepted by AEP as the data beside it says."""
     async with run_pipeline(
-        pubsub.host, aep, project=project, deliver_settings=SETTINGS[format]
+        pubsub.host, aep, project=project, deliver_settings=SETTINGS[form]
     ) as pipeline:
         journeys = await asyncio.gather(*(travel(s, pipeline, aep) for s in load_samples()))
 

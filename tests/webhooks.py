@@ -56,7 +56,7 @@ class Answer:
     headers: dict[str, str]
     body: bytes
 
-    def json(self) -> Any:  # noqa: ANN401 (any JSON value)
+    def json(self) -> Any:
         """The body, read."""
         return orjson.loads(self.body)
 
@@ -68,7 +68,7 @@ async def send(
     /,
     *,
     method: str = "POST",
-    **headers: str,  # noqa: ANN401 (bytes, or an async iterator of them)
+    **headers: str,
 ) -> Answer:
     """Sends a request as it is, with these headers."""
     if isinstance(body, bytes):

@@ -65,7 +65,7 @@ async def clients(host: str) -> AsyncIterator[Clients]:
 
 
 @asynccontextmanager
-async def pubsub(**options: Any) -> AsyncIterator[tuple[PubSubServer, Clients]]:  # noqa: ANN401 - the server's own
+async def pubsub(**options: Any) -> AsyncIterator[tuple[PubSubServer, Clients]]:
     """A server with two topics, and clients of it."""
     async with PubSubServer(**options) as server, clients(server.host) as connected:
         server.create_topic(TOPIC)

@@ -1,0 +1,275 @@
+"""One subscription: what waits, what is leased, what rests after a refusal."""
+
+import asyncio
+import contextlib
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from local.pubsub.config import SubscriptionConfig
+from local.pubsub.errors import NotFoundError
+from local.pubsub.events import Acked, DeadLettered, DeliveryStarted, Nacked, Observers
+from local.pubsub.messages import Message
+from local.pubsub.signals import Signal
+from local.pubsub.timetable import Timetable
+
+
+@dataclass(slots=True, eq=False)
+class Lease:
+    """One delivery of a message: whoever has it must acknowledge before `deadline` (loop time)."""
+
+    ack_id: str
+    message: Message
+    attempt: int
+    deadline: float
+    on_closed: Callable[[], None] | None = None
+    """Called once, when the lease ends in whatever way."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionStats:
+    """A subscription at one moment.
+
+    `waiting` counts what rests after a refusal too; `attempts` is by message id and keeps what is
+    acknowledged or dead-lettered as far back as the server's `history`.
+    """
+
+    waiting: int
+    outstanding: int
+    acked: int
+    dead_lettered: int
+    attempts: Mapping[str, int]
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to deliver or to acknowledge."""
+        return not (self.waiting or self.outstanding)
+
+
+class DeadLetterForwarder(Protocol):
+    """Whoever can publish to a dead-letter topic."""
+
+    def __call__(self, source: "Subscription", message: Message, attempts: int, /) -> str | None:
+        """Publish the message to the subscription's dead-letter topic.
+
+        Returns:
+            Its id there, or None when the topic is gone: then the message stays where it is.
+        """
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A message between two deliveries."""
+
+    message: Message
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class _Settled:
+    """What became of the messages that left."""
+
+    acked: int = 0
+    dead_lettered: int = 0
+    attempts: dict[str, int] = field(default_factory=dict)
+
+
+class Subscription:
+    """Delivers each message of its topic until somebody acknowledges it.
+
+    A late acknowledgement, after the lease ended, is ignored: Google promises no more.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        topic: str,
+        config: SubscriptionConfig,
+        *,
+        ack_deadline: float,
+        history: int | None,
+        observers: Observers,
+        changed: Signal,
+        forward: DeadLetterForwarder,
+    ) -> None:
+        self.name = name
+        self.topic = topic
+        self.config = config
+        self.ack_deadline = ack_deadline
+        self.on_ready: Callable[[], None] | None = None
+        self._history = history
+        self._observers = observers
+        self._changed = changed
+        self._forward = forward
+        self._loop = asyncio.get_running_loop()
+        self._ready: deque[_Waiting] = deque()
+        self._resting: Timetable[_Waiting] = Timetable(self._rested, lambda _when, _item: True)
+        self._leases: dict[str, Lease] = {}
+        self._expiries: Timetable[Lease] = Timetable(self._expire, self._still_expires)
+        self._ack_ids = itertools.count(1)
+        self._settled = _Settled()
+        self._arrived = Signal()
+        self._closed = False
+
+    # What goes in and out
+
+    def enqueue(self, messages: Sequence[Message]) -> None:
+        """Have new messages delivered."""
+        self._ready.extend(map(_Waiting, messages))
+        self._wake()
+
+    def take(self, limit: int, ack_deadline: float | None = None) -> list[Lease]:
+        """Lease up to `limit` ready messages, for `ack_deadline` seconds if it is given."""
+        deadline = self._loop.time() + (ack_deadline or self.ack_deadline)
+        leases = []
+        for _ in range(min(limit, len(self._ready))):
+            waiting = self._ready.popleft()
+            attempt = waiting.attempts + 1
+            lease = Lease(f"{self.name}:{next(self._ack_ids)}", waiting.message, attempt, deadline)
+            self._leases[lease.ack_id] = lease
+            self._expiries.add(deadline, lease)
+            leases.append(lease)
+            if self._observers:
+                self._observers(DeliveryStarted(self.name, lease.message, attempt))
+        self._changed.notify()
+        return leases
+
+    async def pull(self, limit: int, wait: float) -> list[Lease]:
+        """Lease up to `limit` messages, waiting up to `wait` seconds for the first.
+
+        Raises:
+            NotFoundError: The subscription was deleted meanwhile.
+        """
+        if not self._ready:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self.ready()
+        return self.take(limit)
+
+    async def ready(self) -> None:
+        """Wait until a message can be taken.
+
+        Raises:
+            NotFoundError: The subscription was deleted meanwhile.
+        """
+        while not self._ready:
+            if self._closed:
+                raise NotFoundError(f"{self.name} was deleted")
+            await self._arrived.wait()
+
+    # What becomes of a lease
+
+    def ack(self, ack_id: str) -> None:
+        """Be done with a message."""
+        if lease := self._close_lease(ack_id):
+            self._settled.acked += 1
+            if self._observers:
+                self._observers(Acked(self.name, lease.message, lease.attempt))
+            self._settle(lease)
+
+    def nack(self, ack_id: str) -> None:
+        """Hand a message back."""
+        if lease := self._close_lease(ack_id):
+            self._return(lease, "refused")
+
+    def extend(self, ack_id: str, seconds: float) -> None:
+        """Move a lease's deadline to `seconds` from now; 0 hands the message back."""
+        if seconds == 0:
+            self.nack(ack_id)
+        elif lease := self._leases.get(ack_id):
+            lease.deadline = self._loop.time() + seconds
+            self._expiries.add(lease.deadline, lease)
+
+    def _close_lease(self, ack_id: str) -> Lease | None:
+        lease = self._leases.pop(ack_id, None)
+        if lease is not None and lease.on_closed is not None:
+            lease.on_closed()
+        return lease
+
+    def _still_expires(self, when: float, lease: Lease) -> bool:
+        return lease.deadline == when and lease.ack_id in self._leases
+
+    def _expire(self, lease: Lease) -> None:
+        self._close_lease(lease.ack_id)
+        self._return(lease, "expired")
+
+    def _return(self, lease: Lease, reason: Literal["refused", "expired"]) -> None:
+        if self._observers:
+            self._observers(Nacked(self.name, lease.message, lease.attempt, reason))
+        if self._dead_letter(lease):
+            return
+        waiting = _Waiting(lease.message, lease.attempt)
+        policy = self.config.retry_policy
+        backoff = policy.backoff(lease.attempt) if policy else 0.0
+        if backoff:
+            self._resting.add(self._loop.time() + backoff, waiting)
+            self._changed.notify()
+        else:
+            self._rested(waiting)
+
+    def _dead_letter(self, lease: Lease) -> bool:
+        policy = self.config.dead_letter_policy
+        if policy is None or lease.attempt < policy.max_delivery_attempts:
+            return False
+        dead_letter_id = self._forward(self, lease.message, lease.attempt)
+        if dead_letter_id is None:
+            return False
+        self._settled.dead_lettered += 1
+        if self._observers:
+            event = DeadLettered(
+                self.name, lease.message, lease.attempt, policy.topic, dead_letter_id
+            )
+            self._observers(event)
+        self._settle(lease)
+        return True
+
+    def _settle(self, lease: Lease) -> None:
+        attempts = self._settled.attempts
+        attempts[lease.message.id] = lease.attempt
+        if self._history is not None and len(attempts) > self._history:
+            del attempts[next(iter(attempts))]
+        self._changed.notify()
+
+    def _rested(self, waiting: _Waiting) -> None:
+        self._ready.append(waiting)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._arrived.notify()
+        if self.on_ready is not None:
+            self.on_ready()
+        self._changed.notify()
+
+    # Looking at it
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is left to deliver or to acknowledge."""
+        return not (self._ready or self._leases or len(self._resting))
+
+    def stats(self) -> SubscriptionStats:
+        """How it stands now."""
+        attempts = dict(self._settled.attempts)
+        attempts |= {waiting.message.id: waiting.attempts for waiting in self._ready}
+        attempts |= {waiting.message.id: waiting.attempts for waiting in self._resting}
+        attempts |= {lease.message.id: lease.attempt for lease in self._leases.values()}
+        return SubscriptionStats(
+            waiting=len(self._ready) + len(self._resting),
+            outstanding=len(self._leases),
+            acked=self._settled.acked,
+            dead_lettered=self._settled.dead_lettered,
+            attempts=attempts,
+        )
+
+    def close(self) -> None:
+        """Drop every message and timer; whoever waits learns that it is gone."""
+        self._closed = True
+        self.on_ready = None
+        self._ready.clear()
+        for ack_id in list(self._leases):
+            self._close_lease(ack_id)
+        self._resting.close()
+        self._expiries.close()
+        self._wake()

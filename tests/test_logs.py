@@ -1,0 +1,134 @@
+"""Log lines: one JSON object a line, whatever is logged."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pendo_aep import logs
+from pendo_aep.logs import log
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+class Output:
+    """What was written to stdout."""
+
+    def __init__(self, captured: pytest.CaptureFixture[bytes]) -> None:
+        self._captured = captured
+
+    def line(self) -> dict[str, Any]:
+        """The one line that was written, parsed."""
+        out, err = self._captured.readouterr()
+        assert err == b""
+        assert out.endswith(b"\n")
+        assert out.count(b"\n") == 1
+        line: dict[str, Any] = json.loads(out)
+        return line
+
+
+@pytest.fixture
+def output(capsysbinary: pytest.CaptureFixture[bytes]) -> Output:
+    """What was written to stdout."""
+    return Output(capsysbinary)
+
+
+@pytest.fixture
+def logger() -> Iterator[logging.Logger]:
+    """A library's logger, with our handler and no other."""
+    library = logging.getLogger("tests.library")
+    handler = logs.JsonHandler()
+    library.addHandler(handler)
+    library.propagate = False
+    yield library
+    library.removeHandler(handler)
+
+
+def test_a_line(output: Output) -> None:
+    """A line has Cloud Logging's severity and message, and the fields as they are."""
+    log("INFO", "message delivered", event_id="e", bytes=17, seconds=0.5, reason="x")
+    line = output.line()
+    assert (line["severity"], line["message"], line["eventId"]) == (
+        "INFO",
+        "message delivered",
+        "e",
+    )
+    assert (line["bytes"], line["seconds"], line["reason"]) == (17, 0.5, "x")
+
+
+def test_what_is_none_is_left_out(output: Output) -> None:
+    """A field without a value is no field of the line."""
+    log("INFO", "m", reason=None)
+    assert "reason" not in output.line()
+
+
+def test_the_trace(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request's trace is written as Cloud Logging links it: by project and trace id."""
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+    log("INFO", "m", trace=TRACE)
+    trace = "projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"
+    assert output.line()["logging.googleapis.com/trace"] == trace
+
+
+@pytest.mark.parametrize("trace", [None, "", "rubbish"])
+def test_no_trace(trace: str | None, output: Output) -> None:
+    """Without a trace the line links to none."""
+    log("INFO", "m", trace=trace)
+    assert not output.line().get("logging.googleapis.com/trace")
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "\r\n", "\x00", "\u2028", '"}', "é\U0001f600", "lone \ud800"]
+)
+def test_any_text_is_one_line(text: str, output: Output) -> None:
+    """Whatever is in a text, it is one line, and nothing of it can forge another."""
+    log("WARNING", "m", reason=text)
+    assert "reason" in output.line()
+
+
+def test_a_librarys_record(logger: logging.Logger, output: Output) -> None:
+    """What a library logs is a line of the same kind, with its arguments filled in."""
+    logger.warning("%d of %s\nfailed", 3, "five")
+    line = output.line()
+    assert (line["severity"], line["message"]) == ("WARNING", "3 of five\nfailed")
+    assert line["logger"] == "tests.library"
+
+
+def test_a_traceback_is_one_line(logger: logging.Logger, output: Output) -> None:
+    """A traceback is a field of the same line, where Error Reporting looks for it."""
+    try:
+        raise ValueError("what\nwent wrong")
+    except ValueError:
+        logger.exception("failed")
+    line = output.line()
+    assert line["severity"] == "ERROR"
+    assert line["stack_trace"].startswith("Traceback")
+    assert "ValueError: what\nwent wrong" in line["stack_trace"]
+
+
+@pytest.mark.parametrize("arguments", [("%d", "three"), ("%s %s", 1), ("lone \ud800",)])
+def test_a_librarys_mistake_stays_in_the_log(
+    arguments: tuple[object, ...], logger: logging.Logger, capsysbinary: object
+) -> None:
+    """A record that cannot be written does not fail the code that logged it."""
+    assert capsysbinary
+    logger.warning(*arguments)
+
+
+def test_install(output: Output) -> None:
+    """Once installed, warnings of any library are lines; what is less than a warning is not."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        root.handlers = []
+        logs.install()
+        logging.getLogger("tests.another").info("quiet")
+        logging.getLogger("tests.another").error("loud")
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+    assert output.line()["message"] == "loud"
