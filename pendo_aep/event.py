@@ -220,7 +220,9 @@ def _nps(answer: object) -> Nps:
     if isinstance(answer, dict):
         rating = _number(answer.get("rating"))
         if rating is not None:
-            nps["rating"] = int(rating) if rating.is_integer() else rating
+            # Beyond 2**53 a whole number is no more exact than a float, and too long for JSON here.
+            is_whole = rating.is_integer() and abs(rating) <= 2**53
+            nps["rating"] = int(rating) if is_whole else rating
         if reason := _text(answer.get("reason")):
             nps["reason"] = reason
         if source := _text(answer.get("source")):
