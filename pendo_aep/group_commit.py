@@ -8,7 +8,7 @@ for nobody. The same code makes Publish calls of webhooks and AEP requests of me
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -51,11 +51,10 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry(Generic[Item, Result]):
+class _Entry(Generic[Item]):
     item: Item
     size: int
     due: float
-    future: asyncio.Future[Result]
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -70,7 +69,8 @@ class GroupCommit(Generic[Item, Result]):
     ) -> None:
         self._commit = commit
         self._limits = limits
-        self._waiting: deque[_Entry[Item, Result]] = deque()
+        # By the future that its caller waits for, in the order of arrival.
+        self._waiting: OrderedDict[asyncio.Future[Result], _Entry[Item]] = OrderedDict()
         self._waiting_bytes = 0
         self._calls: set[asyncio.Task[Sequence[Result]]] = set()
         self._wake_up: asyncio.Handle | None = None
@@ -97,8 +97,8 @@ class GroupCommit(Generic[Item, Result]):
             raise Overloaded
         loop = asyncio.get_running_loop()
         due = loop.time() + limits.linger_seconds if limits.linger_seconds else 0.0
-        entry: _Entry[Item, Result] = _Entry(item, size, due, loop.create_future())
-        self._waiting.append(entry)
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting[future] = _Entry(item, size, due)
         self._waiting_bytes += size
         if len(self._calls) < limits.max_in_flight:
             if self._wake_up is None:
@@ -107,7 +107,12 @@ class GroupCommit(Generic[Item, Result]):
                 self._wake_up = loop.call_soon(self._start_calls)
             elif self._is_full():
                 self._start_calls()
-        return await entry.future
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if entry := self._waiting.pop(future, None):
+                self._waiting_bytes -= entry.size
+            raise
 
     def _is_full(self) -> bool:
         return (
@@ -122,42 +127,45 @@ class GroupCommit(Generic[Item, Result]):
             self._wake_up = None
         loop = asyncio.get_running_loop()
         while self._waiting and len(self._calls) < self._limits.max_in_flight:
-            due = self._waiting[0].due
-            if due > loop.time() and not self._is_full():
-                self._wake_up = loop.call_at(due, self._start_calls)
+            first = next(iter(self._waiting.values()))
+            if first.due > loop.time() and not self._is_full():
+                self._wake_up = loop.call_at(first.due, self._start_calls)
                 return
-            if batch := self._take_batch():
-                call = asyncio.ensure_future(self._commit([entry.item for entry in batch]))
-                self._calls.add(call)
-                call.add_done_callback(partial(self._end_call, batch))
+            items, futures = self._take_batch()
+            call = loop.create_task(self._call(items))
+            self._calls.add(call)
+            call.add_done_callback(partial(self._end_call, futures))
 
-    def _take_batch(self) -> list[_Entry[Item, Result]]:
-        batch: list[_Entry[Item, Result]] = []
+    def _take_batch(self) -> tuple[list[Item], list[asyncio.Future[Result]]]:
+        items: list[Item] = []
+        futures: list[asyncio.Future[Result]] = []
         size = 0
-        while self._waiting and len(batch) < self._limits.max_items:
-            entry = self._waiting[0]
-            if batch and size + entry.size > self._limits.max_bytes:
+        while self._waiting and len(items) < self._limits.max_items:
+            future, entry = next(iter(self._waiting.items()))
+            if items and size + entry.size > self._limits.max_bytes:
                 break
-            self._waiting.popleft()
+            del self._waiting[future]
             self._waiting_bytes -= entry.size
-            # Nobody waits for a cancelled one: its sender was told to send it again.
-            if not entry.future.cancelled():
-                batch.append(entry)
-                size += entry.size
-        return batch
+            size += entry.size
+            items.append(entry.item)
+            futures.append(future)
+        return items, futures
+
+    async def _call(self, items: list[Item]) -> Sequence[Result]:
+        return await self._commit(items)
 
     def _end_call(
-        self, batch: list[_Entry[Item, Result]], call: asyncio.Task[Sequence[Result]]
+        self, futures: list[asyncio.Future[Result]], call: asyncio.Task[Sequence[Result]]
     ) -> None:
         self._calls.discard(call)
-        failure = _failure(call, len(batch))
-        for position, entry in enumerate(batch):
-            if entry.future.done():
+        failure = _failure(call, len(futures))
+        for position, future in enumerate(futures):
+            if future.done():  # its caller has given up
                 continue
             if failure is None:
-                entry.future.set_result(call.result()[position])
+                future.set_result(call.result()[position])
             else:
-                entry.future.set_exception(failure)
+                future.set_exception(failure)
         self._start_calls()
 
 

@@ -19,6 +19,7 @@ from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 # Adobe: "Streaming ingestion", status codes. Of these no later try can do better.
 _PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
 _UNKNOWN: Final = Retry("unknown_outcome")
+_STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's place in the batch.
 _PLACE: Final = re.compile(r"[-:](\d{1,9})\Z", re.ASCII)
@@ -36,7 +37,7 @@ def is_unauthorised(status: int) -> bool:
 
 def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
     """The outcome of each of the `count` messages of a batch, in their order."""
-    if status in {200, 207}:
+    if 200 <= status < 300:
         return _each(body, count)
     return [_outcome(status, _detail(body))] * count
 
@@ -53,22 +54,32 @@ def _each(body: bytes, count: int) -> list[Outcome]:
     if sorted(places) == list(range(count)):
         ordered = dict(zip(places, outcomes, strict=True))
         return [ordered[place] for place in range(count)]
-    return outcomes
+    return [_UNKNOWN] * count if _contradict(places) else outcomes
+
+
+def _contradict(places: list[int]) -> bool:
+    """Do some entries say that they are about other messages than those at their own places?
+
+    Adobe's documented partial failure does: the entry of message 3 comes first in it, followed by
+    failures that name no message. Numbers that repeat, or are too large, are no places at all.
+    """
+    named = [(place, position) for position, place in enumerate(places) if place >= 0]
+    distinct = {place for place, _ in named if place < len(places)}
+    return len(distinct) == len(named) and any(place != position for place, position in named)
 
 
 def _entry(response: Any) -> Outcome:
     """An entry is a failure if it has a `status` or `statusCode` that is not 2xx."""
     if not isinstance(response, dict):
         return _UNKNOWN
-    status = response.get("statusCode")
-    if status is None:
-        status = response.get("status")
-    if status is None:
-        return DELIVERED if response.get("xactionId") else _UNKNOWN
     try:
-        return _outcome(int(status), str(response.get("message", "")))
-    except (ValueError, TypeError):
+        said = [int(response[key]) for key in _STATUS_KEYS if response.get(key) is not None]
+    except (ValueError, TypeError, OverflowError):
         return _UNKNOWN
+    if not said:
+        return DELIVERED if response.get("xactionId") else _UNKNOWN
+    failed = [status for status in said if not 200 <= status < 300]
+    return _outcome((failed or said)[0], str(response.get("message") or ""))
 
 
 def _place(response: Any) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 import orjson
@@ -45,7 +46,7 @@ def log(
     _write(line)
 
 
-def _write(line: dict[str, object]) -> None:
+def _write(line: Mapping[str, object]) -> None:
     # One write a line: lines of several requests never mix.
     sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
     sys.stdout.buffer.flush()
@@ -56,14 +57,15 @@ class JsonHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record; a traceback goes where Error Reporting looks for it."""
-        line: dict[str, object] = {
-            "severity": record.levelname,
-            "message": record.getMessage(),
-            "logger": record.name,
-        }
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):  # its arguments do not fit its text
+            message = str(record.msg)
+        line = {"severity": record.levelname, "message": message, "logger": record.name}
         if record.exc_info:
             line["stack_trace"] = logging.Formatter().formatException(record.exc_info)
-        _write(line)
+        # Only text that came from elsewhere can hold what UTF-8 cannot: a lone surrogate.
+        _write({key: text.encode("utf-8", "replace").decode() for key, text in line.items()})
 
 
 def install() -> None:

@@ -37,7 +37,7 @@ class Secret:
             try:
                 self._read_again(self._path)
             except (OSError, UnicodeDecodeError):
-                # In the middle of a rotation: what was right a moment ago is the best guess.
+                # Gone, or half written: again what was right a moment ago.
                 self._until = time.monotonic() + _SECONDS_BETWEEN_LOOKS
         return self._text
 
@@ -45,7 +45,8 @@ class Secret:
         status = path.stat()
         stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
         if stamp != self._seen:
-            self._text = path.read_text("utf-8").strip()
+            # Empty is a file that is being written: what was right a moment ago still is.
+            self._text = path.read_text("utf-8").strip() or self._text
             self._seen = stamp
         self._until = time.monotonic() + _SECONDS_BETWEEN_LOOKS
 

@@ -30,12 +30,14 @@ class SettingsError(Exception):
 
 
 def _https(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username or parts.fragment:
+    try:
+        parts = urlsplit(url)
+        has_address = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its text would show the value, and with it a password
+        has_address = False
+    if not has_address or parts.username or parts.fragment:
         raise ValueError("write a URL like https://host/path, without a user or a fragment")
-    if parts.scheme != "https" and (parts.scheme, parts.hostname) not in {
-        ("http", host) for host in _LOOPBACK
-    }:
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError("must begin with https:// (http:// only for this machine, 127.0.0.1)")
     return url.rstrip("/")
 
@@ -70,13 +72,16 @@ def _parts(text: str) -> list[str]:
 
 def _topic_name(topic: str) -> str:
     parts = topic.split("/")
-    if len(parts) == 1 or (len(parts) == 4 and parts[::2] == ["projects", "topics"]):
+    is_path = len(parts) == 4 and parts[::2] == ["projects", "topics"]
+    if all(parts) and (is_path or len(parts) == 1):
         return topic
     raise ValueError("write the topic's name, or projects/PROJECT/topics/NAME")
 
 
 Url: TypeAlias = Annotated[str, AfterValidator(_https)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic_name)]
+# What goes into a header: a line break in it would be one in the request.
+Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
 
 
 class _Settings(BaseModel):
@@ -132,13 +137,13 @@ class DeliverSettings(_Settings):
     secrets: ClassVar = ("AEP_CLIENT_SECRET",)
 
     aep_endpoint: Annotated[Url, AfterValidator(_inlet)]
-    aep_flow_id: str = ""
+    aep_flow_id: Header = ""
     aep_format: Literal["raw", "xdm"] = "raw"
     aep_schema_id: str = ""
     aep_dataset_id: str = ""
     aep_ims_org_id: str = ""
     aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]*$")] = ""
-    aep_sandbox: str = "prod"
+    aep_sandbox: Header = "prod"
     # Adobe: Identity Service, "code: letters and digits only".
     aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
     aep_client_id: str = ""
@@ -175,7 +180,7 @@ def load(model: type[S], environ: Mapping[str, str]) -> S:
     """The settings of one function; a variable that is set to nothing counts as not set.
 
     Raises:
-        SettingsError: some are missing or wrong. Its lines name them all, and show no value.
+        SettingsError: some are missing or wrong. Its lines name them all, and show no secret.
     """
     given: dict[str, object] = {name: text for name, text in environ.items() if text.strip()}
     problems: list[str] = []

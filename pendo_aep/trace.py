@@ -23,7 +23,7 @@ def traceparent(headers: Mapping[str, str]) -> str | None:
     if older is None:
         return None
     trace, span, sampled = older.groups()
-    parent = f"00-{trace}-{int(span or 1) % 2**64:016x}-{'01' if sampled == '1' else '00'}"
+    parent = f"00-{trace}-{int(span or 0) % 2**64 or 1:016x}-{'01' if sampled == '1' else '00'}"
     return parent if _TRACEPARENT.fullmatch(parent) else None
 
 

@@ -32,7 +32,7 @@ def test_hostile_depth() -> None:
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", " ", "a. .b", "event", " event "])
 def test_no_path(text: str) -> None:
     """A path with an empty part names nothing, and one to the event's name would hide all."""
-    with pytest.raises(ValueError, match="path|redacted"):
+    with pytest.raises(ValueError, match=r"path|redacted"):
         parse_path(text)
 
 

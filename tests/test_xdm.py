@@ -1,0 +1,197 @@
+"""What goes to AEP: the raw event as it lies on the topic, or an XDM message in its envelope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pendo_aep.event import Event, NotAnEvent, read_event
+from pendo_aep.mapping import FIELDS
+from pendo_aep.xdm import Raw, Xdm
+from tests.cases import table
+
+SCHEMA = {
+    "id": "https://ns.adobe.com/acme/schemas/1",
+    "contentType": "application/vnd.adobe.xed-full+json;version=1",
+}
+
+
+def xdm(tenant_id: str = "_acme", flow_id: str | None = None) -> Xdm:
+    """A builder for the tenant `acme`."""
+    return Xdm(
+        schema_id=SCHEMA["id"],
+        dataset_id="d",
+        ims_org_id="o@AdobeOrg",
+        tenant_id=tenant_id,
+        identity_namespace="PendoVisitor",
+        flow_id=flow_id,
+    )
+
+
+@pytest.fixture
+def event() -> Event:
+    """An event with every field."""
+    [whole] = [row["event"] for row in table("normalised") if row["case"] == "every field"]
+    return read_event(json.dumps(whole).encode())
+
+
+def paths(value: object, at: str = "") -> Iterator[str]:
+    """Every path of an entity to what is no object, `[]` for the elements of an array."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from paths(inner, f"{at}.{key}" if at else key)
+    elif isinstance(value, list):
+        for element in value:
+            yield from paths(element, at + "[]")
+    else:
+        yield at
+
+
+def test_raw_is_the_message(event: Event) -> None:
+    """In the raw format the very bytes of the topic go to AEP."""
+    data = b' {"id" : "a"} '
+    assert Raw().encode(data, event) == data
+
+
+def test_every_place_is_written(event: Event) -> None:
+    """An event with every field fills every place of the mapping table, and no other."""
+    expected = set()
+    for field in FIELDS:
+        place = field.xdm.format(tenant="_acme", namespace="PendoVisitor")
+        if field.type == "identity":
+            expected |= {f"{place}[].{key}" for key in ("id", "primary", "authenticatedState")}
+        else:
+            expected.add(place)
+    assert set(paths(xdm().entity(event))) == expected
+
+
+def test_entity(event: Event) -> None:
+    """The entity of an NPS answer, written out."""
+    entity = xdm().entity(event)
+    assert entity["_id"] == event["id"]
+    assert ":" not in entity["_id"]
+    assert entity["timestamp"] == "2023-11-14T22:13:20.000Z"
+    assert entity["eventType"] == "nps.submitted"
+    assert entity["identityMap"] == {
+        "PendoVisitor": [{"id": "v-1", "primary": True, "authenticatedState": "ambiguous"}]
+    }
+    assert entity["surveyResponse"] == {
+        "surveyID": "g-1",
+        "surveyQuestions": ["p-1"],
+        "surveyAnswers": ["3"],
+    }
+    assert entity["application"] == {"id": "-323232", "name": "Shop"}
+    assert entity["environment"] == {
+        "browserDetails": {"userAgent": "Mozilla/5.0", "acceptLanguage": "en-US"}
+    }
+    pendo = entity["_acme"]["pendo"]
+    assert json.loads(pendo.pop("properties")) == event["properties"]
+    same = ("receivedAt", "visitorId", "accountId", "app", "subscription", "guide", "nps")
+    assert pendo == {key: event[key] for key in same} | {  # type: ignore[literal-required]  # keys of a tuple
+        "event": "npsSubmitted",
+        "answers": [{"pollId": "p-1", "value": "3"}],
+        "schemaVersion": 1,
+    }
+
+
+@pytest.mark.parametrize("rating", [0, 10, 7.5])
+def test_the_rating_is_a_number(rating: float, event: Event) -> None:
+    """A rating is written as a number, also the worst."""
+    event["nps"] = {"rating": rating}
+    entity = json.loads(xdm().encode(b"", event))["body"]["xdmEntity"]
+    assert entity["_acme"]["pendo"]["nps"] == {"rating": rating}
+
+
+def test_what_is_absent_stays_absent() -> None:
+    """An event with no more than it must have leaves no empty object behind."""
+    event = read_event(b'{"id":"a","type":"visitor.created","occurredAt":"t"}')
+    assert xdm().entity(event) == {"_id": "a", "timestamp": "t", "eventType": "visitor.created"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_survey"),
+    [
+        ("nps.displayed", True),
+        ("poll.submitted", True),
+        ("guide.displayed", False),
+        ("pendo.poll.x", False),
+    ],
+)
+def test_only_surveys_are_surveys(kind: str, is_survey: bool, event: Event) -> None:
+    """The guide is the survey of polls and NPS, and of nothing else."""
+    event["type"] = kind
+    assert ("surveyID" in xdm().entity(event)["surveyResponse"]) is is_survey
+
+
+def test_arrays_stay_side_by_side(event: Event) -> None:
+    """An answer without its poll leaves a gap, so that questions and answers stay together."""
+    event["answers"] = [{"pollId": "p", "value": "a"}, {"value": "b"}, {"pollId": "r", "value": ""}]
+    entity = xdm().entity(event)
+    survey = entity["surveyResponse"]
+    assert survey["surveyQuestions"] == ["p", "", "r"]
+    assert survey["surveyAnswers"] == ["a", "b", ""]
+    assert entity["_acme"]["pendo"]["answers"] == event["answers"]
+
+
+@pytest.mark.parametrize("tenant_id", ["acme", "_acme"])
+def test_the_tenant(tenant_id: str, event: Event) -> None:
+    """The tenant's object begins with one underscore, however the tenant is given."""
+    assert "_acme" in xdm(tenant_id).entity(event)
+
+
+def test_the_event_is_left_alone(event: Event) -> None:
+    """Building an entity changes nothing of the event, nor of the next one's entity."""
+    before = json.dumps(event)
+    build = xdm()
+    first = build.entity(event)
+    assert build.entity(event) == first
+    assert json.dumps(event) == before
+
+
+@pytest.mark.parametrize("flow_id", [None, "", "flow"])
+def test_the_envelope(flow_id: str | None, event: Event) -> None:
+    """The envelope is Adobe's: a header, and the schema again beside the entity."""
+    header: dict[str, Any] = {
+        "schemaRef": SCHEMA,
+        "imsOrgId": "o@AdobeOrg",
+        "datasetId": "d",
+        "source": {"name": "pendo-to-aep"},
+    }
+    if flow_id:
+        header["flowId"] = flow_id
+    build = xdm(flow_id=flow_id)
+    assert json.loads(build.encode(b"", event)) == {
+        "header": header,
+        "body": {"xdmMeta": {"schemaRef": SCHEMA}, "xdmEntity": build.entity(event)},
+    }
+
+
+def test_the_same_event_is_the_same_message(event: Event) -> None:
+    """Sent twice, an event is the same to the byte, whenever it was built."""
+    assert xdm().encode(b"", event) == xdm().encode(b"other", json.loads(json.dumps(event)))
+
+
+def test_nested_too_deep() -> None:
+    """What no receiver of ours wrote, nested too deep to be written, is no event."""
+    deep = b"[" * 500 + b"]" * 500
+    data = b'{"id":"a","type":"x","occurredAt":"t","properties":' + deep + b"}"
+    with pytest.raises(NotAnEvent):
+        xdm().encode(data, read_event(data))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"app": "text", "guide": 1, "nps": [], "answers": "x", "properties": None},
+        {"answers": [1, None, "x", {"value": "a"}], "visitorId": None},
+        {"app": {"id": {"deep": 1}}, "answers": {}},
+    ],
+)
+def test_an_event_of_other_types(odd: dict[str, Any]) -> None:
+    """An event that something else wrote is built as far as it goes; AEP judges the rest."""
+    data = json.dumps({"id": "a", "type": "poll.x", "occurredAt": "t"} | odd).encode()
+    message = json.loads(xdm().encode(data, read_event(data)))
+    assert message["body"]["xdmEntity"]["_id"] == "a"
