@@ -127,7 +127,14 @@ class ReceiveSettings(_Settings):
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
         """A secret, unless unsigned webhooks are wanted: in Pendo it is optional too."""
-        unsigned = str(given.get("PENDO_ALLOW_UNSIGNED")).lower() in {"true", "1", "yes", "on"}
+        unsigned = str(given.get("PENDO_ALLOW_UNSIGNED")).lower() in {
+            "true",
+            "t",
+            "1",
+            "yes",
+            "y",
+            "on",
+        }
         return () if unsigned else ("PENDO_WEBHOOK_SECRETS",)
 
 
@@ -142,7 +149,7 @@ class DeliverSettings(_Settings):
     aep_schema_id: str = ""
     aep_dataset_id: str = ""
     aep_ims_org_id: str = ""
-    aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]*$")] = ""
+    aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]+$")] = ""
     aep_sandbox: Header = "prod"
     # Adobe: Identity Service, "code: letters and digits only".
     aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
