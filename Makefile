@@ -15,10 +15,10 @@ help: ## This list
 run: $(VENV)/ops ## The whole pipeline on this machine; ARGS=--once ends after the samples
 	@$(BIN)/python -m local $(ARGS)
 
-test: $(VENV)/dev ## All tests; those on Google's emulator too where gcloud and Java are there
+test: $(VENV)/dev ## The tests; those on Google's emulator are skipped
 	$(BIN)/pytest $(ARGS)
 
-test-emulator: $(VENV)/dev ## Only the tests on Google's Pub/Sub emulator, which must be there
+test-emulator: $(VENV)/dev ## The tests of Pub/Sub behaviour on Google's emulator (gcloud and Java)
 	$(BIN)/pytest -m emulator --emulator=required $(ARGS)
 
 lint: $(VENV)/dev ## Style and types

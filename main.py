@@ -25,3 +25,9 @@ async def receive(request: Request) -> Response:
 async def deliver(request: Request) -> Response:
     """Takes a Pub/Sub push delivery: 2xx once AEP has accepted its message."""
     return await _runtime.handle(request)
+
+
+@functions_framework.aio.http
+async def drain(request: Request) -> Response:
+    """Pulls what waits in DRAIN_SUBSCRIPTION and carries it to AEP, until it is empty."""
+    return await _runtime.handle(request)

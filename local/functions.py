@@ -41,12 +41,17 @@ class Function:
         target: str,
         settings: Mapping[str, str],
         *,
+        port: int = 0,
         on_line: Callable[[str, Line], None] | None = None,
     ) -> None:
-        """Takes the entry point's name, its settings, and who wants to see its log lines."""
+        """Takes the entry point's name, its settings, and who wants to see its log lines.
+
+        `port` 0 is a free one; another is where its predecessor listened.
+        """
         self.target = target
         self.url = ""
         self.output: list[str] = []
+        self.port = port
         self._settings = settings
         self._on_line = on_line
         self._printed = asyncio.Event()
@@ -57,7 +62,7 @@ class Function:
         return [line for text in self.output if (line := _read(text))]
 
     async def __aenter__(self) -> Self:
-        port = free_port()
+        self.port = self.port or free_port()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -65,7 +70,7 @@ class Function:
             "functions_framework",
             f"--target={self.target}",
             "--host=127.0.0.1",
-            f"--port={port}",
+            f"--port={self.port}",
             cwd=PROJECT,
             env={**inherited, "GOOGLE_CLOUD_PROJECT": "local", **self._settings},
             stdin=asyncio.subprocess.DEVNULL,
@@ -77,11 +82,11 @@ class Function:
         )
         self._reader = asyncio.create_task(self._read_output())
         try:
-            await self._listening(port)
+            await self._listening(self.port)
         except BaseException:
             await self._end()
             raise
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(

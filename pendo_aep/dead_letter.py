@@ -30,8 +30,13 @@ class Reason(StrEnum):
     """`deliver`: the message on the topic is not a normalised event; `receive` did not write it."""
     TOO_LARGE = "too_large"
     """`deliver`: AEP refuses the event by its size even when it is sent alone."""
+    POISON = "poison"
+    """`deliver`: AEP fails (500) on this event alone, and takes those before and after it."""
     REJECTED = "rejected"
     """`deliver`: AEP says that this very event is invalid."""
+    EXHAUSTED = "exhausted"
+    """Pub/Sub's own dead-letter policy gave up on it. Never written as the attribute `reason`: such
+    letters are known by the `CloudPubSubDeadLetterSource...` attributes that Pub/Sub adds."""
 
 
 def letter_attributes(

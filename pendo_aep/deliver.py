@@ -6,7 +6,7 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from pendo_aep.delivery import Delivery, End
+from pendo_aep.delivery import End, PushDelivery
 from pendo_aep.http_body import BodyTooLarge, read_body
 from pendo_aep.logs import log
 from pendo_aep.push import NotAPush, read_push
@@ -20,7 +20,7 @@ _STATUS = {End.DONE: 204, End.AGAIN: 503, End.TOO_MUCH: 429}
 class Deliverer:
     """Answers push deliveries, by the table of `deliver` in the specification."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: PushDelivery) -> None:
         """Takes what carries a message to its end."""
         self._delivery = delivery
 

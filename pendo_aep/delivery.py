@@ -16,6 +16,8 @@ from pendo_aep.group_commit import GroupCommit, Overloaded
 from pendo_aep.inlet import SEPARATOR_BYTES
 from pendo_aep.logs import log
 from pendo_aep.outcome import Delivered, Outcome, Refused, Retry
+from pendo_aep.sender import Outgoing
+from pendo_aep.trim import PROFILE_LIMIT_BYTES, trim
 from pendo_aep.xdm import Format
 
 
@@ -31,30 +33,44 @@ class End(Enum):
 
 
 class Delivery:
-    """Takes messages from Pub/Sub to AEP; `deliver` and `drain` share it."""
+    """Takes messages from Pub/Sub to their end; `deliver` and `drain` share it."""
 
     def __init__(
         self,
-        batches: GroupCommit[bytes, Outcome],
         format: Format,  # noqa: A002 (the setting's own name)
         dead_letters: DeadLetterTopic,
         *,
-        deadline_seconds: float,
+        trims: bool = False,
     ) -> None:
-        """Takes the group commit whose sink is AEP, and where dead letters go."""
-        self._batches = batches
+        """Takes how AEP wants its messages, where dead letters go, and whether to trim."""
         self._format = format
         self._dead_letters = dead_letters
-        self._deadline = deadline_seconds
+        self._trims = trims
 
-    async def deliver(self, data: bytes, attributes: Mapping[str, str]) -> End:
-        """Carries one message, as it lay on the topic, to its end."""
+    def encode(self, data: bytes) -> bytes:
+        """The message as AEP takes it; one that Profile would drop is trimmed, or warned of.
+
+        Raises:
+            NotAnEvent: the data is not a normalised event.
+        """
+        event = read_event(data)
+        message = self._format.encode(data, event)
+        if len(message) > PROFILE_LIMIT_BYTES:
+            before = len(message)
+            if self._trims:
+                message = trim(event, self._format)
+            log(
+                "WARNING",
+                "event over Profile's 10 KB",
+                event_id=event["id"],
+                bytes=before,
+                sentBytes=len(message),
+            )
+        return message
+
+    async def end(self, data: bytes, attributes: Mapping[str, str], outcome: Outcome) -> End:
+        """What to tell Pub/Sub of a message, once it is true: a refused one is buried first."""
         event_id, trace = attributes.get("eventId"), attributes.get("traceparent")
-        try:
-            outcome = await self._send(data)
-        except Overloaded:
-            log("WARNING", "message returned", event_id=event_id, trace=trace, reason="overloaded")
-            return End.TOO_MUCH
         match outcome:
             case Delivered():
                 log("INFO", "message delivered", event_id=event_id, trace=trace, bytes=len(data))
@@ -68,13 +84,47 @@ class Delivery:
                 )
                 return End.DONE if lies_there else End.AGAIN
 
+
+class PushDelivery:
+    """Delivery of messages that come one by one, each with somebody who waits for its end."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        batches: GroupCommit[Outgoing, Outcome],
+        *,
+        deadline_seconds: float,
+    ) -> None:
+        """Takes the group commit whose sink is AEP, and how long a message may wait for it."""
+        self._delivery = delivery
+        self._batches = batches
+        self._deadline_seconds = deadline_seconds
+
+    async def deliver(self, data: bytes, attributes: Mapping[str, str]) -> End:
+        """Carries one message, as it lay on the topic, to its end."""
+        try:
+            outcome = await self._send(data)
+        except Overloaded:
+            log(
+                "WARNING",
+                "message returned",
+                event_id=attributes.get("eventId"),
+                trace=attributes.get("traceparent"),
+                reason="overloaded",
+            )
+            return End.TOO_MUCH
+        return await self._delivery.end(data, attributes, outcome)
+
     async def _send(self, data: bytes) -> Outcome:
         try:
-            message = self._format.encode(data, read_event(data))
+            message = self._delivery.encode(data)
         except NotAnEvent as error:
             return Refused(Reason.FOREIGN, str(error))
+        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
         try:
-            async with asyncio.timeout(self._deadline):
-                return await self._batches.submit(message, len(message) + SEPARATOR_BYTES)
+            async with asyncio.timeout_at(deadline):
+                return await self._batches.submit(
+                    Outgoing(message, deadline), len(message) + SEPARATOR_BYTES
+                )
         except TimeoutError:
             return Retry("deadline")

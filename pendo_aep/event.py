@@ -170,6 +170,17 @@ def encode(event: Event) -> bytes:
     return _json(event)
 
 
+def message_attributes(event: Event, traceparent: str | None = None) -> dict[str, str]:
+    """The attributes of the message that carries the event, with its trace if it has one."""
+    attributes = {
+        "eventId": event["id"],
+        "eventType": event["type"],
+        "pendoEvent": event["pendoEvent"],
+        "schemaVersion": str(event["schemaVersion"]),
+    }
+    return attributes | ({"traceparent": traceparent} if traceparent else {})
+
+
 def read_event(data: bytes) -> Event:
     """The normalised event in the data of a message.
 

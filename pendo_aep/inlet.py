@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from typing import Final
 
 import aiohttp
 
-from pendo_aep.ims import TokenSource, TokenUnavailable
-from pendo_aep.inlet_answer import is_unauthorised, may_be_one, read_answer
-from pendo_aep.logs import log
-from pendo_aep.outcome import Outcome, Retry
+from pendo_aep import clock
+from pendo_aep.ims import TokenSource
+from pendo_aep.inlet_answer import is_configuration, is_unauthorised
+from pendo_aep.logs import Severity, log
+from pendo_aep.retry_after import retry_after_seconds
 
 _BEFORE: Final = b'{"messages":['
 _AFTER: Final = b"]}"
@@ -23,10 +25,23 @@ SEPARATOR_BYTES: Final = 1
 _MAX_ANSWER_BYTES: Final = 4_000_000
 
 
+# An answer comes in well under a second; what takes this long will not come any more.
+_ATTEMPT_SECONDS: Final = 10.0
+_SECONDS_BETWEEN_ALARMS: Final = 60.0
+_CHECK: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
+_ADVICE: Final = {
+    401: "check AEP_CLIENT_ID, AEP_CLIENT_SECRET and AEP_SCOPES; is the inlet authenticated?",
+    403: "check the credential's rights in AEP, and its list of allowed addresses",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What AEP answered to one request; `retry_after` is in seconds."""
+
     status: int
     body: bytes
+    retry_after: float = 0.0
 
 
 class NoAnswer(Exception):
@@ -59,83 +74,84 @@ class Inlet:
         flow_id: str = "",
         sandbox: str = "",
         tokens: TokenSource | None = None,
-        timeout_seconds: float,
     ) -> None:
         """Takes the endpoint as AEP shows it; without `tokens` the inlet is an open one."""
         self._session = session
         self._url = batch_url(endpoint)
         self._tokens = tokens
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._headers = {"Content-Type": "application/json"}
         if flow_id:
             self._headers["x-adobe-flow-id"] = flow_id
         if sandbox:
             self._headers["x-sandbox-name"] = sandbox
+        self._silent_until = 0.0
 
-    async def send(self, messages: Sequence[bytes]) -> list[Outcome]:
-        """Posts one batch; answers the outcome of each message, in their order.
+    async def post(self, messages: Sequence[bytes], until: float) -> Answer:
+        """Posts one batch, once; with another token and once more if AEP will not take the first.
 
         Args:
             messages: JSON objects, one or more; with commas and `ENVELOPE_BYTES` at most 1 MB.
-        """
-        try:
-            answer = await self._post(messages)
-        except (NoAnswer, TokenUnavailable) as error:
-            return [Retry(error.why)] * len(messages)
-        if may_be_one(answer.status) and len(messages) > 1:
-            # The whole batch was refused, perhaps for one message's sake: halves find which.
-            middle = len(messages) // 2
-            return [*await self.send(messages[:middle]), *await self.send(messages[middle:])]
-        return read_answer(answer.status, answer.body, len(messages))
+            until: when to give up, in the event loop's time; ten seconds from now at the latest.
 
-    async def _post(self, messages: Sequence[bytes]) -> _Answer:
+        Raises:
+            NoAnswer: the connection broke or was silent; AEP may have taken the batch.
+            TokenUnavailable: there is no token to send it with; AEP has not seen the batch.
+        """
         body = _BEFORE + b",".join(messages) + _AFTER
         if self._tokens is None:
-            return await self._request(body, len(messages), self._headers)
-        token = await self._tokens.token()
-        answer = await self._request(body, len(messages), self._with(token))
-        if is_unauthorised(answer.status):
-            # Once, with a new token: it may have been revoked before its time.
-            self._tokens.reject(token)
+            answer = await self._request(body, len(messages), self._headers, until)
+        else:
             token = await self._tokens.token()
-            answer = await self._request(body, len(messages), self._with(token))
+            answer = await self._request(body, len(messages), self._with(token), until)
+            if is_unauthorised(answer.status):
+                # It may have been revoked before its time.
+                self._tokens.reject(token)
+                token = await self._tokens.token()
+                answer = await self._request(body, len(messages), self._with(token), until)
+        if is_configuration(answer.status):
+            self._alarm(answer.status)
         return answer
 
     def _with(self, token: str) -> dict[str, str]:
         return {**self._headers, "Authorization": f"Bearer {token}"}
 
-    async def _request(self, body: bytes, count: int, headers: dict[str, str]) -> _Answer:
-        started = time.monotonic()
+    def _alarm(self, status: int) -> None:
+        """Says loudly that a setting is wrong, and once a minute: every message comes by here."""
+        if time.monotonic() >= self._silent_until:
+            self._silent_until = time.monotonic() + _SECONDS_BETWEEN_ALARMS
+            log(
+                "CRITICAL", f"AEP configuration error: {_ADVICE.get(status, _CHECK)}", status=status
+            )
+
+    async def _request(
+        self, body: bytes, count: int, headers: dict[str, str], until: float
+    ) -> Answer:
+        started = asyncio.get_running_loop().time()
+        patience = max(min(until - started, _ATTEMPT_SECONDS), 0.001)  # 0 would be for ever
         try:
             async with self._session.post(
                 self._url,
                 data=body,
                 headers=headers,
-                timeout=self._timeout,
+                timeout=aiohttp.ClientTimeout(total=patience),
                 allow_redirects=False,  # a token goes nowhere but where the settings say
             ) as response:
-                answer = _Answer(response.status, await _read(response))
+                pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
+                answer = Answer(response.status, await _read(response), pause)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log(
-                "ERROR",
-                "no answer from AEP",
-                error=type(error).__name__,
-                count=count,
-                bytes=len(body),
-                seconds=round(time.monotonic() - started, 3),
-            )
-            raise NoAnswer(
-                "timeout" if isinstance(error, TimeoutError) else "out_of_reach"
-            ) from None
-        log(
-            "INFO" if answer.status < 400 else "ERROR",
-            "batch sent",
-            status=answer.status,
-            count=count,
-            bytes=len(body),
-            seconds=round(time.monotonic() - started, 3),
-        )
+            _log_request("ERROR", "no answer from AEP", type(error).__name__, count, body, started)
+            why = "timeout" if isinstance(error, TimeoutError) else "out_of_reach"
+            raise NoAnswer(why) from None
+        severity: Severity = "INFO" if answer.status < 300 else "ERROR"
+        _log_request(severity, "batch sent", answer.status, count, body, started)
         return answer
+
+
+def _log_request(
+    severity: Severity, message: str, status: int | str, count: int, body: bytes, started: float
+) -> None:
+    seconds = round(asyncio.get_running_loop().time() - started, 3)
+    log(severity, message, status=status, count=count, bytes=len(body), seconds=seconds)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

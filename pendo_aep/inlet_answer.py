@@ -18,15 +18,17 @@ from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 
 # Adobe: "Streaming ingestion", status codes. Of these no later try can do better.
 _PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
-_UNKNOWN: Final = Retry("unknown_outcome")
+UNKNOWN_OUTCOME: Final = Retry("unknown_outcome")
+# The batch was refused as a whole: perhaps for this message's sake, perhaps for another's.
+_PERHAPS_ANOTHER: Final = Retry("batch_rejected")
 _STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's place in the batch.
 _PLACE: Final = re.compile(r"[-:](\d{1,9})\Z", re.ASCII)
 
 
-def may_be_one(status: int) -> bool:
-    """Is this the answer to a whole batch that one message in it may have earned?"""
+def is_permanent(status: int) -> bool:
+    """Will no later try do better, with a message that is sent alone?"""
     return status in _PERMANENT
 
 
@@ -35,10 +37,17 @@ def is_unauthorised(status: int) -> bool:
     return status in {401, 403}
 
 
+def is_configuration(status: int) -> bool:
+    """Is a setting wrong: the credentials, the address, the dataflow?"""
+    return _why(status) in {"credentials", "configuration"} and status not in _PERMANENT
+
+
 def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
     """The outcome of each of the `count` messages of a batch, in their order."""
     if 200 <= status < 300:
         return _each(body, count)
+    if is_permanent(status) and count > 1:
+        return [_PERHAPS_ANOTHER] * count
     return [_outcome(status, _detail(body))] * count
 
 
@@ -46,15 +55,15 @@ def _each(body: bytes, count: int) -> list[Outcome]:
     try:
         responses = orjson.loads(body)["responses"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return [_UNKNOWN] * count
+        return [UNKNOWN_OUTCOME] * count
     if not isinstance(responses, list) or len(responses) != count:
-        return [_UNKNOWN] * count
+        return [UNKNOWN_OUTCOME] * count
     outcomes = [_entry(response) for response in responses]
     places = [_place(response) for response in responses]
     if sorted(places) == list(range(count)):
         ordered = dict(zip(places, outcomes, strict=True))
         return [ordered[place] for place in range(count)]
-    return [_UNKNOWN] * count if _contradict(places) else outcomes
+    return [UNKNOWN_OUTCOME] * count if _contradict(places) else outcomes
 
 
 def _contradict(places: list[int]) -> bool:
@@ -71,13 +80,13 @@ def _contradict(places: list[int]) -> bool:
 def _entry(response: Any) -> Outcome:
     """An entry is a failure if it has a `status` or `statusCode` that is not 2xx."""
     if not isinstance(response, dict):
-        return _UNKNOWN
+        return UNKNOWN_OUTCOME
     try:
         said = [int(response[key]) for key in _STATUS_KEYS if response.get(key) is not None]
     except (ValueError, TypeError, OverflowError):
-        return _UNKNOWN
+        return UNKNOWN_OUTCOME
     if not said:
-        return DELIVERED if response.get("xactionId") else _UNKNOWN
+        return DELIVERED if response.get("xactionId") else UNKNOWN_OUTCOME
     failed = [status for status in said if not 200 <= status < 300]
     return _outcome((failed or said)[0], str(response.get("message") or ""))
 
@@ -98,6 +107,8 @@ def _outcome(status: int, detail: str) -> Outcome:
 
 
 def _why(status: int) -> str:
+    if 200 <= status < 300:
+        return ""
     if is_unauthorised(status):
         return "credentials"
     if status == 429:

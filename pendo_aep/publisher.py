@@ -7,17 +7,15 @@ the event loop, over the same generated client's channel, and builds protobuf me
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import grpc.aio
 from google.api_core import exceptions, retry_async
 from google.api_core.gapic_v1 import method_async, routing_header
-from google.auth.exceptions import GoogleAuthError
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.types import PublishRequest, PublishResponse, PubsubMessage
 
+from pendo_aep.channel import Connect, NoCredentials, connect
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
 from pendo_aep.logs import log
 from pendo_aep.topic import PublishFailed, PublishRefused
@@ -27,13 +25,6 @@ LIMITS: Final = Limits(max_items=1000, max_bytes=9_000_000, max_in_flight=4)
 # Pendo says nothing of its patience: an answer after eight seconds is better than none.
 WAIT_SECONDS: Final = 8.0
 ATTEMPT_SECONDS: Final = 4.0
-
-_CHANNEL_OPTIONS: Final = (
-    # By default a channel that lost its server waits up to two minutes before it tries again.
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-)
 
 _Message: Final = PubsubMessage.pb()
 _Request: Final = PublishRequest.pb()
@@ -56,31 +47,6 @@ _TRANSIENT: Final = retry_async.AsyncRetry(
     timeout=WAIT_SECONDS,
 )
 
-Connect: TypeAlias = Callable[[], grpc.aio.Channel]
-
-
-def connect() -> grpc.aio.Channel:
-    """A channel to Pub/Sub with the function's own identity, or to `PUBSUB_EMULATOR_HOST`.
-
-    Must be called in the worker's event loop: a channel does not survive a fork (grpc/grpc#41768).
-
-    Raises:
-        PublishFailed: there are no credentials.
-    """
-    if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
-        return grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
-
-    def channel(*args: Any, options: Sequence[Any], **kwargs: Any) -> grpc.aio.Channel:
-        return PublisherGrpcAsyncIOTransport.create_channel(
-            *args, options=[*options, *_CHANNEL_OPTIONS], **kwargs
-        )
-
-    try:
-        return PublisherGrpcAsyncIOTransport(channel=channel).grpc_channel
-    except GoogleAuthError as error:
-        log("ERROR", "no Google credentials", error=type(error).__name__)
-        raise PublishFailed("credentials") from None
-
 
 class Publisher:
     """Publishes to one topic. The channel is opened with the first message."""
@@ -99,7 +65,7 @@ class Publisher:
             PublishRefused: Pub/Sub will never take this message; others are not affected.
         """
         if self._commit is None:
-            self._commit = GroupCommit(_PublishCall(self._connect(), self._topic), LIMITS)
+            self._commit = GroupCommit(self._open(), LIMITS)
         message = _Message(data=data, attributes=attributes)
         try:
             async with asyncio.timeout(WAIT_SECONDS):
@@ -111,6 +77,12 @@ class Publisher:
         if isinstance(answer, PublishRefused):
             raise answer
         return answer
+
+    def _open(self) -> _PublishCall:
+        try:
+            return _PublishCall(self._connect(), self._topic)
+        except NoCredentials:
+            raise PublishFailed("credentials") from None
 
 
 class _PublishCall:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from pendo_aep import clock
 from pendo_aep.dead_letter import Reason
 from pendo_aep.dead_letter_topic import DeadLetterTopic
-from pendo_aep.event import encode, event_type, normalise
+from pendo_aep.event import encode, event_type, message_attributes, normalise
 from pendo_aep.http_body import BodyTooLarge, read_body
 from pendo_aep.logs import log
 from pendo_aep.settings import ReceiveSettings
@@ -86,16 +86,8 @@ class Receiver:
 
     async def _accept(self, webhook: Webhook, body: VerifiedBody, trace: str | None) -> Response:
         event = normalise(webhook, body, clock.now())
-        attributes = {
-            "eventId": event["id"],
-            "eventType": event["type"],
-            "pendoEvent": event["pendoEvent"],
-            "schemaVersion": str(event["schemaVersion"]),
-        }
-        if trace:
-            attributes["traceparent"] = trace
         try:
-            message_id = await self._events.publish(encode(event), attributes)
+            message_id = await self._events.publish(encode(event), message_attributes(event, trace))
         except PublishFailed as error:
             return _unavailable(event["id"], error.why, trace)
         except PublishRefused as error:

@@ -16,8 +16,13 @@ from starlette.responses import Response
 
 from pendo_aep import logs
 from pendo_aep.dead_letter_topic import DeadLetterTopic
-from pendo_aep.settings import DeliverSettings, ReceiveSettings, SettingsError, load
-from pendo_aep.topic import Topic
+from pendo_aep.settings import (
+    DeliverSettings,
+    DrainSettings,
+    ReceiveSettings,
+    SettingsError,
+    load,
+)
 
 # Each function imports only what it needs, at start and not with its first request; `deliver` has
 # no use for the Pub/Sub client, which takes longer to load than all the rest, until a dead letter.
@@ -39,9 +44,9 @@ class Runtime:
             SystemExit: settings are wrong; a log line has named them all.
         """
         logs.install()
-        prepare = {"receive": _prepare_receive, "deliver": _prepare_deliver}.get(target)
+        prepare = _FUNCTIONS.get(target)
         if prepare is None:
-            raise SystemExit(f"there is no function {target!r}; --target is receive or deliver")
+            raise SystemExit(f"there is no function {target!r}; choose {', '.join(_FUNCTIONS)}")
         try:
             self._make = prepare(environ)
         except SettingsError as error:
@@ -58,7 +63,8 @@ class Runtime:
 
 def _prepare_receive(environ: Mapping[str, str]) -> Callable[[], Handler]:
     settings = load(ReceiveSettings, environ)
-    from pendo_aep.publisher import Publisher, connect
+    from pendo_aep.channel import connect
+    from pendo_aep.publisher import Publisher
     from pendo_aep.receive import Receiver
 
     def make() -> Handler:
@@ -72,65 +78,38 @@ def _prepare_receive(environ: Mapping[str, str]) -> Callable[[], Handler]:
 
 def _prepare_deliver(environ: Mapping[str, str]) -> Callable[[], Handler]:
     settings = load(DeliverSettings, environ)
-    import aiohttp
-
     from pendo_aep.deliver import Deliverer
-    from pendo_aep.delivery import Delivery
-    from pendo_aep.group_commit import GroupCommit, Limits
-    from pendo_aep.ims import Credentials, TokenSource
-    from pendo_aep.inlet import ENVELOPE_BYTES, Inlet
-    from pendo_aep.xdm import Raw, Xdm
-
-    def open_dead_letters() -> Topic:
-        from pendo_aep.publisher import Publisher
-
-        return Publisher(settings.topic_path(settings.dead_letter_topic))
+    from pendo_aep.delivery import PushDelivery
+    from pendo_aep.group_commit import GroupCommit
+    from pendo_aep.way_to_aep import WayToAep
 
     def make() -> Handler:
-        session = aiohttp.ClientSession(
-            # One more than there are batches: a token may be fetched meanwhile.
-            connector=aiohttp.TCPConnector(limit=settings.batch_max_in_flight + 1),
-            cookie_jar=aiohttp.DummyCookieJar(),
+        way = WayToAep.of(settings)
+        batches = GroupCommit(way.sender.send, way.limits)
+        return Deliverer(
+            PushDelivery(way.delivery, batches, deadline_seconds=settings.deliver_deadline_seconds)
         )
-        tokens = None
-        if settings.aep_client_id:
-            tokens = TokenSource(
-                session,
-                Credentials(
-                    settings.aep_ims_url,
-                    settings.aep_client_id,
-                    settings.aep_client_secret,
-                    settings.aep_scopes,
-                ),
-            )
-        inlet = Inlet(
-            session,
-            endpoint=settings.aep_endpoint,
-            flow_id=settings.aep_flow_id,
-            sandbox=settings.aep_sandbox,
-            tokens=tokens,
-            timeout_seconds=settings.deliver_deadline_seconds,
-        )
-        limits = Limits(
-            max_items=settings.batch_max_messages,
-            max_bytes=settings.batch_max_bytes - ENVELOPE_BYTES,
-            max_in_flight=settings.batch_max_in_flight,
-            linger_seconds=settings.batch_linger_ms / 1000,
-        )
-        xdm = Xdm(
-            schema_id=settings.aep_schema_id,
-            dataset_id=settings.aep_dataset_id,
-            ims_org_id=settings.aep_ims_org_id,
-            tenant_id=settings.aep_tenant_id,
-            identity_namespace=settings.aep_identity_namespace,
-            flow_id=settings.aep_flow_id,
-        )
-        delivery = Delivery(
-            GroupCommit(inlet.send, limits),
-            xdm if settings.aep_format == "xdm" else Raw(),
-            DeadLetterTopic(open_dead_letters, "deliver"),
-            deadline_seconds=settings.deliver_deadline_seconds,
-        )
-        return Deliverer(delivery)
 
     return make
+
+
+def _prepare_drain(environ: Mapping[str, str]) -> Callable[[], Handler]:
+    settings = load(DrainSettings, environ)
+    from pendo_aep.channel import connect
+    from pendo_aep.drain import Drain
+    from pendo_aep.puller import Puller
+    from pendo_aep.way_to_aep import WayToAep
+
+    def make() -> Handler:
+        way = WayToAep.of(settings)
+        puller = Puller(settings.subscription_path, cache(connect))
+        return Drain(puller, way.delivery, way.sender, way.limits, seconds=settings.drain_seconds)
+
+    return make
+
+
+_FUNCTIONS = {
+    "receive": _prepare_receive,
+    "deliver": _prepare_deliver,
+    "drain": _prepare_drain,
+}

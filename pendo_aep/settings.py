@@ -70,12 +70,20 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _topic_name(topic: str) -> str:
-    parts = topic.split("/")
-    is_path = len(parts) == 4 and parts[::2] == ["projects", "topics"]
+def _resource_name(name: str, kind: str) -> str:
+    parts = name.split("/")
+    is_path = len(parts) == 4 and parts[::2] == ["projects", kind]
     if all(parts) and (is_path or len(parts) == 1):
-        return topic
-    raise ValueError("write the topic's name, or projects/PROJECT/topics/NAME")
+        return name
+    raise ValueError(f"write the {kind[:-1]}'s name, or projects/PROJECT/{kind}/NAME")
+
+
+def _topic_name(name: str) -> str:
+    return _resource_name(name, "topics")
+
+
+def _subscription_name(name: str) -> str:
+    return _resource_name(name, "subscriptions")
 
 
 Url: TypeAlias = Annotated[str, AfterValidator(_https)]
@@ -106,7 +114,10 @@ class _Settings(BaseModel):
 
     def topic_path(self, topic: str) -> str:
         """`projects/P/topics/T` of a topic that may be given by its name alone."""
-        return topic if "/" in topic else f"projects/{self.google_cloud_project}/topics/{topic}"
+        return self._path(topic, "topics")
+
+    def _path(self, name: str, kind: str) -> str:
+        return name if "/" in name else f"projects/{self.google_cloud_project}/{kind}/{name}"
 
 
 class ReceiveSettings(_Settings):
@@ -153,6 +164,7 @@ class DeliverSettings(_Settings):
     aep_sandbox: Header = "prod"
     # Adobe: Identity Service, "code: letters and digits only".
     aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
+    aep_trim_properties: bool = False
     aep_client_id: str = ""
     aep_client_secret: Secret = NO_SECRET
     # The scopes that Adobe's own Kafka sink asks for.
@@ -178,6 +190,18 @@ class DeliverSettings(_Settings):
         return of_format.get(str(given.get("AEP_FORMAT", "raw")), ()) + (
             credentials if any(name in given for name in credentials) else ()
         )
+
+
+class DrainSettings(DeliverSettings):
+    """What `drain` reads: all that `deliver` does, and what it empties."""
+
+    drain_subscription: Annotated[str, AfterValidator(_subscription_name)]
+    drain_seconds: Annotated[float, Field(gt=0, le=540)] = 50.0
+
+    @property
+    def subscription_path(self) -> str:
+        """`projects/P/subscriptions/S` of a subscription that may be given by its name alone."""
+        return self._path(self.drain_subscription, "subscriptions")
 
 
 S = TypeVar("S", bound=_Settings)

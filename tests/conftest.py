@@ -8,6 +8,8 @@ from itertools import count
 
 import aiohttp
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 from local.aep import AepServer
 from local.emulator import Emulator, EmulatorMissing, find_jar
@@ -18,10 +20,36 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Whether Google's emulator is used."""
     parser.addoption(
         "--emulator",
-        choices=["auto", "required", "off"],
-        default="auto",
-        help="Google's Pub/Sub emulator: where it is there (auto), must be there, or not at all",
+        choices=["required", "auto", "off"],
+        default="off",
+        help="Google's Pub/Sub emulator: must be there, used where it is there, or not at all",
     )
+    parser.addoption(
+        "--outage-seconds",
+        type=float,
+        default=8.0,
+        help="how long AEP is down in the test of an outage",
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints what tests have recorded of themselves as rows, a table for each name."""
+    tables: dict[str, list[dict[str, object]]] = {}
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        server = "Google's emulator" if "[emulator" in report.nodeid else "in-process"
+        for name, row in report.user_properties:
+            tables.setdefault(f"{name}, Pub/Sub: {server}", []).append(row)
+    for name, rows in tables.items():
+        table = Table(title=name, title_justify="left", box=None, padding=(0, 2, 0, 0))
+        for column, value in rows[0].items():
+            table.add_column(column, justify="left" if isinstance(value, str) else "right")
+        for row in rows:
+            table.add_row(*map(str, row.values()))
+        console = Console(width=140)
+        with console.capture() as printed:
+            console.print(table)
+        terminalreporter.section(name)
+        terminalreporter.write(printed.get())
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +78,7 @@ async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
         return
     wanted = request.config.getoption("--emulator")
     if wanted == "off":
-        pytest.skip("Google's emulator: switched off (--emulator=off)")
+        pytest.skip("Google's emulator: `make test-emulator` runs it")
     try:
         find_jar()
     except EmulatorMissing as error:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pendo_aep.dead_letter import Reason
-from pendo_aep.inlet_answer import is_unauthorised, may_be_one, read_answer
+from pendo_aep.inlet_answer import is_permanent, is_unauthorised, read_answer
 from pendo_aep.outcome import DELIVERED, Delivered, Outcome, Refused, Retry
 from tests.cases import JSON_VALUES, Case, cases, randomly
 
@@ -39,16 +39,16 @@ def test_each_message(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("inlet_statuses"))
 def test_whole_batch(case: Case) -> None:
-    """A status for the whole batch is the outcome of each message; only what is permanent refuses.
+    """A status for the whole request refuses only a message that was sent alone.
 
     And nothing but an entry for a message says that it was delivered.
     """
-    outcomes = read_answer(case["status"], b"", 3)
-    assert len(outcomes) == 3
-    assert len(set(outcomes)) == 1
-    assert name(outcomes[0]).replace("unknown", "retry") == case["outcome"]
-    if isinstance(outcomes[0], Refused):
-        assert outcomes[0].reason == case["reason"]
+    [alone] = read_answer(case["status"], b"", 1)
+    assert name(alone).replace("unknown", "retry") == case["outcome"]
+    if isinstance(alone, Refused):
+        assert alone.reason == case["reason"]
+    together = read_answer(case["status"], b"", 3)
+    assert [type(outcome) for outcome in together] == [Retry] * 3
 
 
 def test_an_index_speaks_for_its_own_message() -> None:
@@ -106,8 +106,8 @@ def test_why_it_is_retried() -> None:
     ],
 )
 def test_kinds_of_status(status: int, one: bool, unauthorised: bool) -> None:
-    """Only what one message may have earned is bisected; both codes of a bad token refresh it."""
-    assert may_be_one(status) is one
+    """What no later try mends is permanent; both codes of a bad token are its refusal."""
+    assert is_permanent(status) is one
     assert is_unauthorised(status) is unauthorised
 
 

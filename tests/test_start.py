@@ -47,6 +47,6 @@ async def test_wrong_settings_are_all_named_in_one_message(target: str) -> None:
 
 async def test_an_unknown_target_is_said() -> None:
     """A misspelt target ends the start with the names there are."""
-    with pytest.raises(FunctionFailed, match="receive or deliver"):
+    with pytest.raises(FunctionFailed, match="receive, deliver, drain"):
         async with Function("recieve", {}):
             pass

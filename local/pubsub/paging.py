@@ -9,15 +9,18 @@ T = TypeVar("T")
 
 
 def page(resources: Mapping[str, T], request: Pb) -> tuple[list[T], str]:
-    """The page of the project's resources that a List request asks for, and the next page's token.
+    """The page of the resources that a List request asks for, and the next page's token.
 
     The token is the last name of the page before, so that pages stay right while resources come
     and go.
     """
-    prefix = f"{request.project}/"
-    names = sorted(
-        name for name in resources if name.startswith(prefix) and name > request.page_token
-    )
+    names = sorted(name for name in resources if name > request.page_token)
     size = request.page_size if request.page_size > 0 else len(names)
     token = names[size - 1] if len(names) > size else ""
     return [resources[name] for name in names[:size]], token
+
+
+def page_of_project(resources: Mapping[str, T], request: Pb) -> tuple[list[T], str]:
+    """The same of those resources that are of the project which the request names."""
+    prefix = f"{request.project}/"
+    return page({n: r for n, r in resources.items() if n.startswith(prefix)}, request)

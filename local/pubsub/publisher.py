@@ -9,13 +9,14 @@ from local.pubsub.broker import Broker
 from local.pubsub.errors import InvalidArgumentError
 from local.pubsub.faults import Faults
 from local.pubsub.limits import MAX_REQUEST_BYTES
-from local.pubsub.paging import page
+from local.pubsub.paging import page, page_of_project
 from local.pubsub.rpc import unary
 from local.pubsub.wire import Pb
 
 _Topic = types.Topic.pb()
 _PublishResponse = types.PublishResponse.pb()
 _ListTopicsResponse = types.ListTopicsResponse.pb()
+_ListTopicSubscriptionsResponse = types.ListTopicSubscriptionsResponse.pb()
 
 
 class PublisherService:
@@ -31,6 +32,12 @@ class PublisherService:
             ("CreateTopic", self._create_topic, _Topic, _Topic),
             ("GetTopic", self._get_topic, types.GetTopicRequest.pb(), _Topic),
             ("ListTopics", self._list_topics, types.ListTopicsRequest.pb(), _ListTopicsResponse),
+            (
+                "ListTopicSubscriptions",
+                self._list_subscriptions,
+                types.ListTopicSubscriptionsRequest.pb(),
+                _ListTopicSubscriptionsResponse,
+            ),
             ("DeleteTopic", self._delete_topic, types.DeleteTopicRequest.pb(), Empty),
             ("Publish", self._publish, types.PublishRequest.pb(), _PublishResponse),
         ]
@@ -49,8 +56,15 @@ class PublisherService:
         return wire.topic(self._broker.topic(request.topic))
 
     async def _list_topics(self, request: Pb) -> Pb:
-        topics, token = page(self._broker.topics(), request)
+        topics, token = page_of_project(self._broker.topics(), request)
         return _ListTopicsResponse(topics=map(wire.topic, topics), next_page_token=token)
+
+    async def _list_subscriptions(self, request: Pb) -> Pb:
+        subscriptions, token = page(self._broker.topic(request.topic).subscriptions, request)
+        return _ListTopicSubscriptionsResponse(
+            subscriptions=[subscription.name for subscription in subscriptions],
+            next_page_token=token,
+        )
 
     async def _delete_topic(self, request: Pb) -> Empty:
         self._broker.delete_topic(request.topic)

@@ -10,7 +10,7 @@ from local.pubsub import wire
 from local.pubsub.broker import Broker
 from local.pubsub.errors import FailedPreconditionError, InvalidArgumentError
 from local.pubsub.faults import Faults
-from local.pubsub.paging import page
+from local.pubsub.paging import page_of_project
 from local.pubsub.rpc import Context, stream, unary
 from local.pubsub.streaming import StreamingPull
 from local.pubsub.subscription import Subscription
@@ -81,7 +81,7 @@ class SubscriberService:
         return wire.subscription(self._broker.subscription(request.subscription))
 
     async def _list(self, request: Pb) -> Pb:
-        subscriptions, token = page(self._broker.subscriptions(), request)
+        subscriptions, token = page_of_project(self._broker.subscriptions(), request)
         return _ListSubscriptionsResponse(
             subscriptions=map(wire.subscription, subscriptions), next_page_token=token
         )

@@ -1,0 +1,177 @@
+"""The `drain` function: pulls what waits, in full batches, until there is no more or time is up.
+
+For large volumes (a scheduler calls it), backfills and the replay of dead letters. It pulls while
+it posts; what it holds is bounded by what may be in flight.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import asdict, dataclass, field
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pendo_aep.dead_letter import Reason
+from pendo_aep.delivery import Delivery, End
+from pendo_aep.event import NotAnEvent
+from pendo_aep.group_commit import Limits
+from pendo_aep.inlet import SEPARATOR_BYTES
+from pendo_aep.logs import log
+from pendo_aep.outcome import Delivered, Outcome, Refused
+from pendo_aep.puller import MAX_PULL, Pulled, Puller, PullFailed
+from pendo_aep.sender import Outgoing, Sender
+
+# How long a pull may wait for a first message: after that, the subscription is empty.
+_PULL_SECONDS = 2.0
+# The share of a run's time in which it pulls; the rest is for the last answers of AEP.
+_PULLING = 0.8
+# Held this much longer than the run takes, so that no message comes again while it is under way.
+_LEASE_MARGIN_SECONDS = 15
+
+
+class Drain:
+    """Answers requests by emptying one subscription, for as long as one request may take."""
+
+    def __init__(
+        self, puller: Puller, delivery: Delivery, sender: Sender, limits: Limits, *, seconds: float
+    ) -> None:
+        """Takes where messages come from, what carries them on, and how long one run may take."""
+        self._puller = puller
+        self._delivery = delivery
+        self._sender = sender
+        self._limits = limits
+        self._seconds = seconds
+
+    async def __call__(self, request: Request) -> Response:  # noqa: ARG002 (whoever calls, it drains)
+        """Answers `{"pulled", "delivered", "refused", "returned"}`, or 503 if it cannot pull."""
+        until = asyncio.get_running_loop().time() + self._seconds
+        run = _Run(self._puller, self._delivery, self._sender, self._limits, until)
+        try:
+            await run.drain()
+        except PullFailed as error:
+            log("ERROR", "cannot drain", error=str(error))
+            told = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {error}"}
+            return Response(orjson.dumps(told), 503, media_type="application/json")
+        counts = asdict(run.counts)
+        log("INFO", "drained", **counts)
+        return Response(orjson.dumps(counts), media_type="application/json")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What one run has done; `returned` went back to Pub/Sub, to come again."""
+
+    pulled: int = 0
+    delivered: int = 0
+    refused: int = 0
+    returned: int = 0
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Messages on their way into one AEP request."""
+
+    pulled: list[Pulled] = field(default_factory=list)
+    outgoing: list[Outgoing] = field(default_factory=list)
+    size: int = 0
+
+
+class _Run:
+    """One run: what it has not acknowledged goes back at its end, whatever happens."""
+
+    def __init__(
+        self, puller: Puller, delivery: Delivery, sender: Sender, limits: Limits, until: float
+    ) -> None:
+        self.counts = Counts()
+        self._puller = puller
+        self._delivery = delivery
+        self._sender = sender
+        self._limits = limits
+        self._until = until
+        self._slots = asyncio.Semaphore(limits.max_in_flight)
+        self._held: set[str] = set()
+        self._batch = _Batch()
+        self._loop = asyncio.get_running_loop()
+
+    async def drain(self) -> None:
+        started = self._loop.time()
+        stop_pulling = started + (self._until - started) * _PULLING
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                while self._loop.time() < stop_pulling and not self._sender.holds_back:
+                    pulled = await self._puller.pull(MAX_PULL, _PULL_SECONDS)
+                    if not pulled:
+                        break
+                    await self._take_in(pulled, tasks)
+                await self._send_batch(tasks)
+        except ExceptionGroup as group:
+            failed, others = group.split(PullFailed)
+            if failed is None or others is not None:
+                raise
+            raise PullFailed(str(failed.exceptions[0])) from None
+        finally:
+            self.counts.returned = len(self._held)
+            await self._puller.lease(list(self._held), 0)
+
+    async def _take_in(self, pulled: Sequence[Pulled], tasks: asyncio.TaskGroup) -> None:
+        self.counts.pulled += len(pulled)
+        ack_ids = [one.ack_id for one in pulled]
+        self._held.update(ack_ids)
+        lease = int(self._until - self._loop.time()) + _LEASE_MARGIN_SECONDS
+        tasks.create_task(self._puller.lease(ack_ids, lease))
+        for one in pulled:
+            try:
+                message = self._delivery.encode(one.data)
+            except NotAnEvent as error:
+                refused = Refused(Reason.FOREIGN, str(error))
+                tasks.create_task(self._end([one], [refused]))
+                continue
+            size = len(message) + SEPARATOR_BYTES
+            batch = self._batch
+            if batch.outgoing and (
+                batch.size + size > self._limits.max_bytes
+                or len(batch.outgoing) >= self._limits.max_items
+            ):
+                await self._send_batch(tasks)
+                batch = self._batch
+            batch.pulled.append(one)
+            batch.outgoing.append(Outgoing(message, self._until))
+            batch.size += size
+
+    async def _send_batch(self, tasks: asyncio.TaskGroup) -> None:
+        """Sends what has gathered, as soon as one more request may be in flight."""
+        batch, self._batch = self._batch, _Batch()
+        if batch.outgoing:
+            await self._slots.acquire()
+            tasks.create_task(self._send(batch))
+
+    async def _send(self, batch: _Batch) -> None:
+        try:
+            outcomes = await self._sender.send(batch.outgoing)
+        finally:
+            self._slots.release()
+        await self._end(batch.pulled, outcomes)
+
+    async def _end(self, pulled: Sequence[Pulled], outcomes: Sequence[Outcome]) -> None:
+        """Brings messages to their ends, and acknowledges those that must not come again."""
+        burials: list[Coroutine[None, None, None]] = []
+        done: list[str] = []
+
+        async def end(one: Pulled, outcome: Outcome) -> None:
+            if await self._delivery.end(one.data, one.attributes, outcome) is End.DONE:
+                done.append(one.ack_id)
+
+        for one, outcome in zip(pulled, outcomes, strict=True):
+            if isinstance(outcome, Refused):
+                burials.append(end(one, outcome))  # each waits for Pub/Sub: all at once
+            else:
+                await end(one, outcome)
+            self.counts.delivered += isinstance(outcome, Delivered)
+        before = len(done)
+        await asyncio.gather(*burials)
+        self.counts.refused += len(done) - before
+        await self._puller.acknowledge(done)
+        self._held.difference_update(done)

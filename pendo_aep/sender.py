@@ -1,0 +1,128 @@
+"""Sending a batch until its deadline: what may pass is tried again, what never will is found.
+
+A general retry library (stamina, tenacity) repeats one call until it succeeds. Here each try leaves
+other messages over, all batches share one brake, and a failure that comes again is searched for its
+culprit: only the formula of the pause would be left to such a library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Protocol
+
+from pendo_aep.brake import Brake, Braked
+from pendo_aep.culprit import SERVER_ERROR, Tried, find_culprits
+from pendo_aep.ims import TokenUnavailable
+from pendo_aep.inlet import Answer, NoAnswer
+from pendo_aep.inlet_answer import UNKNOWN_OUTCOME, is_permanent, read_answer
+from pendo_aep.outcome import Outcome, Retry
+
+# Full jitter (AWS, "Exponential Backoff And Jitter"): anything from 0 to the ceiling, in seconds.
+_FIRST_CEILING: Final = 0.4
+_LAST_CEILING: Final = 8.0
+# What a moment may mend; a wrong setting it will not.
+_SOON: Final = frozenset(
+    {"throttled", "aep_failing", "timeout", "out_of_reach", "unknown_outcome", "token_endpoint"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way: a JSON object, and when it goes back to Pub/Sub (loop time)."""
+
+    message: bytes
+    deadline: float
+
+
+class Poster(Protocol):
+    """What posts one batch, once; `inlet.Inlet` is the real one."""
+
+    async def post(self, messages: Sequence[bytes], until: float) -> Answer:
+        """The answer; raises NoAnswer or TokenUnavailable."""
+        ...
+
+
+class Sender:
+    """Carries batches to AEP. One for all of a process: they share the brake."""
+
+    def __init__(self, inlet: Poster, brake: Brake) -> None:
+        """Takes the inlet and its brake."""
+        self._inlet = inlet
+        self._brake = brake
+
+    @property
+    def holds_back(self) -> bool:
+        """Would a batch be handed back at once, because AEP keeps failing?"""
+        return self._brake.holds_back
+
+    async def send(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        """The outcome of each message, in their order, by the earliest of their deadlines."""
+        loop = asyncio.get_running_loop()
+        until = min(outgoing.deadline for outgoing in batch)
+        outcomes: list[Outcome] = [Retry("deadline")] * len(batch)
+        left = list(range(len(batch)))
+        ceiling = _FIRST_CEILING
+        failed_before = False
+        while left:
+            messages = [batch[place].message for place in left]
+            tried = await self._try(messages, until)
+            found: Sequence[Outcome] = tried.outcomes
+            if len(left) > 1 and (
+                is_permanent(tried.status) or (tried.status == SERVER_ERROR and failed_before)
+            ):
+                again = partial(self._try, until=until, in_search=True)
+                found = await find_culprits(messages, tried.status, again)
+            for place, outcome in zip(left, found, strict=True):
+                outcomes[place] = outcome
+            left = [place for place in left if _may_pass_soon(outcomes[place])]
+            pause = max(random.uniform(0, ceiling), tried.retry_after)  # noqa: S311 (no secret)
+            if loop.time() + pause >= until:
+                break
+            if left:
+                await asyncio.sleep(pause)
+            ceiling = min(ceiling * 2, _LAST_CEILING)
+            failed_before = tried.status == SERVER_ERROR
+        return outcomes
+
+    async def _try(
+        self, messages: Sequence[bytes], until: float, *, in_search: bool = False
+    ) -> Tried:
+        """One request, if the brake lets it."""
+        try:
+            permit = await self._brake.permit(until)
+        except Braked:
+            return Tried(0, [Retry("braked")] * len(messages))
+        tried = None
+        try:
+            tried = await self._post(messages, until)
+        finally:
+            if tried is None or (in_search and tried.status == SERVER_ERROR):
+                self._brake.forget(permit)
+            elif _is_failing(tried):
+                self._brake.failed(permit, tried.retry_after)
+            else:
+                self._brake.succeeded(permit)
+        return tried
+
+    async def _post(self, messages: Sequence[bytes], until: float) -> Tried:
+        try:
+            answer = await self._inlet.post(messages, until)
+        except (NoAnswer, TokenUnavailable) as error:
+            return Tried(0, [Retry(error.why)] * len(messages))
+        outcomes = read_answer(answer.status, answer.body, len(messages))
+        return Tried(answer.status, outcomes, answer.retry_after)
+
+
+def _is_failing(tried: Tried) -> bool:
+    """Is it AEP that fails, or a setting, rather than a message or how the answer is spelled?"""
+    if is_permanent(tried.status) or UNKNOWN_OUTCOME in tried.outcomes:
+        return False
+    return all(isinstance(outcome, Retry) for outcome in tried.outcomes)
+
+
+def _may_pass_soon(outcome: Outcome) -> bool:
+    return isinstance(outcome, Retry) and outcome.why in _SOON

@@ -1,0 +1,37 @@
+"""Making an event fit Profile: its largest properties are left out, and named.
+
+Adobe: Profile guardrails, "maximum ExperienceEvent size: 10 KB"; what is larger reaches the data
+lake, and is dropped by Profile without a word.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from pendo_aep.event import Event
+from pendo_aep.xdm import Format
+
+PROFILE_LIMIT_BYTES: Final = 10_240
+# A property of this name says which are missing.
+TRIMMED: Final = "_trimmed"
+
+
+def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
+    """The event as AEP takes it, without as many of its largest properties as make it fit.
+
+    What stands elsewhere is never touched: an event that is too large without any property stays
+    too large, and is sent all the same.
+    """
+    properties = event.get("properties", {})
+    by_size = sorted(properties, key=lambda name: len(orjson.dumps(properties[name])))
+    kept, trimmed = dict(properties), list[str]()
+    while True:
+        smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
+        message = encode.encode(orjson.dumps(smaller), smaller)
+        if len(message) <= limit or not by_size:
+            return message
+        largest = by_size.pop()
+        del kept[largest]
+        trimmed.append(largest)

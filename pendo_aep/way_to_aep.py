@@ -1,0 +1,88 @@
+"""The parts between a message and AEP, put together as the settings want them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import aiohttp
+
+from pendo_aep.brake import Brake
+from pendo_aep.dead_letter_topic import DeadLetterTopic
+from pendo_aep.delivery import Delivery
+from pendo_aep.group_commit import Limits
+from pendo_aep.ims import Credentials, TokenSource
+from pendo_aep.inlet import ENVELOPE_BYTES, Inlet
+from pendo_aep.sender import Sender
+from pendo_aep.settings import DeliverSettings
+from pendo_aep.topic import Topic
+from pendo_aep.xdm import Format, Raw, Xdm
+
+
+@dataclass(frozen=True, slots=True)
+class WayToAep:
+    """What `deliver` and `drain` need to carry messages to AEP; made in the event loop."""
+
+    delivery: Delivery
+    sender: Sender
+    limits: Limits
+
+    @classmethod
+    def of(cls, settings: DeliverSettings) -> Self:
+        """The parts as the settings want them. Nothing is sent yet."""
+
+        def open_dead_letters() -> Topic:
+            # Takes longer to load than all the rest, and most instances never see a dead letter.
+            from pendo_aep.publisher import Publisher
+
+            return Publisher(settings.topic_path(settings.dead_letter_topic))
+
+        limits = Limits(
+            max_items=settings.batch_max_messages,
+            max_bytes=settings.batch_max_bytes - ENVELOPE_BYTES,
+            max_in_flight=settings.batch_max_in_flight,
+            linger_seconds=settings.batch_linger_ms / 1000,
+        )
+        delivery = Delivery(
+            _format(settings),
+            DeadLetterTopic(open_dead_letters, "deliver"),
+            trims=settings.aep_trim_properties,
+        )
+        return cls(delivery, Sender(_inlet(settings), Brake()), limits)
+
+
+def _inlet(settings: DeliverSettings) -> Inlet:
+    session = aiohttp.ClientSession(
+        # One more than there are batches: a token may be fetched meanwhile.
+        connector=aiohttp.TCPConnector(limit=settings.batch_max_in_flight + 1),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    )
+    tokens = None
+    if settings.aep_client_id:
+        credentials = Credentials(
+            settings.aep_ims_url,
+            settings.aep_client_id,
+            settings.aep_client_secret,
+            settings.aep_scopes,
+        )
+        tokens = TokenSource(session, credentials)
+    return Inlet(
+        session,
+        endpoint=settings.aep_endpoint,
+        flow_id=settings.aep_flow_id,
+        sandbox=settings.aep_sandbox,
+        tokens=tokens,
+    )
+
+
+def _format(settings: DeliverSettings) -> Format:
+    if settings.aep_format == "raw":
+        return Raw()
+    return Xdm(
+        schema_id=settings.aep_schema_id,
+        dataset_id=settings.aep_dataset_id,
+        ims_org_id=settings.aep_ims_org_id,
+        tenant_id=settings.aep_tenant_id,
+        identity_namespace=settings.aep_identity_namespace,
+        flow_id=settings.aep_flow_id,
+    )

@@ -1,0 +1,111 @@
+"""The fault matrix: whatever AEP does, every event ends accepted, or dead with the right reason."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from local import aep
+from local.aep import Behaviour, Fault, Shape
+from tests.carriage import SECRET, WAYS, Carriage, Way, carriage
+from tests.cases import Case, cases
+from tests.conftest import PubSub
+from tests.webhooks import COMMENT, VISITOR
+
+EVENTS = 500
+_numbers = count()
+
+
+def new_ids(how_many: int) -> list[str]:
+    """Event ids that nothing else has."""
+    return [
+        hashlib.sha1(b"fault %d" % n, usedforsecurity=False).hexdigest()
+        for n in (next(_numbers) for _ in range(how_many))
+    ]
+
+
+@pytest.fixture(scope="module")
+async def running(pubsub: PubSub, project_ids: Iterator[str]) -> AsyncIterator[Carriage]:
+    """Both ways, for all cases on one server."""
+    async with carriage(pubsub.host, next(project_ids)) as both:
+        async with both.running(*WAYS):
+            yield both
+        # After all of it: no secret and no personal data in anything that was printed.
+        printed = "\n".join(both.output)
+        for canary in (VISITOR, COMMENT, SECRET, "Bearer"):
+            assert canary not in printed
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("case", cases("faults"))
+async def test_every_event_comes_to_its_end(
+    running: Carriage,
+    case: Case,
+    way: Way,
+    record_property: Callable[[str, object], None],
+) -> None:
+    """Nothing is lost, and nothing dead-lettered that a later try would have delivered."""
+    stand_in = running.aep
+    ids = new_ids(case.get("events", EVENTS))
+    victims = set(ids) if case.get("all") else set(victims_of(case, ids))
+    before, accepted_before = len(stand_in.requests), len(stand_in.accepted)
+    stand_in.behaviour = replace(
+        Behaviour(needs_token=True), shape=Shape(case.get("shape", "docs"))
+    )
+    stand_in.faults.clear()
+    stand_in.faults.add(*faults_of(case, ids))
+    if case.get("revoked"):
+        stand_in.revoke_tokens()
+
+    await running.publish(way, ids)
+    if mended_after := case.get("mended_after"):
+        await running.until(way, lambda: len(stand_in.requests) >= before + mended_after)
+        assert not running.dead.keys() & set(ids)
+        stand_in.faults.clear()
+    await running.until(way, lambda: running.ended(ids), 90)
+
+    dead = running.dead.keys() & set(ids)
+    accepted = [message.id for message in stand_in.accepted[accepted_before:]]
+    row = {"fault": case["case"], "way": way, "events": len(ids), "accepted": len(set(accepted))}
+    row |= {"again": len(accepted) - len(set(accepted)), "dead": len(dead)}
+    record_property("faults of AEP", row | {"requests": len(stand_in.requests) - before})
+    assert dead == victims
+    assert {running.dead[i]["reason"] for i in dead} == ({case["dead"]} if victims else set())
+    assert set(ids) - dead <= stand_in.distinct_ids
+
+
+def victims_of(case: Case, ids: list[str]) -> list[str]:
+    """The events that are to end as dead letters."""
+    kinds = {kind for kind, _, _ in case.get("faults", [])}
+    if "poison" in kinds:
+        return [ids[len(ids) // 3]]
+    return ids[17::50] if "one_in_fifty" in kinds else []
+
+
+def faults_of(case: Case, ids: list[str]) -> list[Fault]:
+    """The faults of a case, made for these events."""
+    which = aep.has_id(*victims_of(case, ids))
+    kinds: dict[str, Callable[..., Fault]] = {
+        "throttled": aep.throttled,
+        "answering": aep.answering,
+        "poison": lambda status: aep.answering(status).when(which),
+        "one_in_fifty": lambda: aep.refusing(which),
+        "cut_before_body": aep.cut_before_body,
+        "cut_after_accepting": aep.cut_after_accepting,
+        "cut_mid_answer": aep.cut_mid_answer,
+        "silent": aep.silent,
+        "not_json": aep.not_json,
+        "fewer_responses": aep.fewer_responses,
+        "reordered": aep.reordered,
+        "statuses_as_text": aep.statuses_as_text,
+        "token_endpoint_down": aep.token_endpoint_down,
+    }
+    faults = []
+    for kind, arguments, times in case.get("faults", []):
+        fault = kinds[kind](**arguments)
+        faults.append(fault if times is None else fault.times(times))
+    return faults

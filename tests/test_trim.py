@@ -1,0 +1,64 @@
+"""Events that Profile would drop for their size."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import orjson
+import pytest
+
+from pendo_aep.event import Event
+from pendo_aep.trim import PROFILE_LIMIT_BYTES, trim
+from pendo_aep.xdm import Format, Raw, Xdm
+
+FORMATS: list[Format] = [
+    Raw(),
+    Xdm(schema_id="s", dataset_id="d", ims_org_id="o", tenant_id="acme", identity_namespace="P"),
+]
+
+
+def event(**properties: object) -> Event:
+    """An event with these properties, of which some are large."""
+    common = {"id": "1", "type": "track.received", "occurredAt": "2026-01-31T09:30:00.000Z"}
+    return cast("Event", common | {"visitorId": "v", "properties": properties})
+
+
+def properties_of(message: bytes) -> dict[str, object]:
+    """The properties in a message of either format."""
+    sent = orjson.loads(message)
+    if "properties" in sent:
+        return cast("dict[str, object]", sent["properties"])
+    text = sent["body"]["xdmEntity"]["_acme"]["pendo"]["properties"]
+    return cast("dict[str, object]", orjson.loads(text))
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_only_as_many_as_need_be_are_left_out(encode: Format) -> None:
+    """The largest go first, what fits stays, and the message says which are missing."""
+    full = event(small=1, large="x" * 20_000, middle="y" * 5_000, quotes='"' * 9_000)
+    message = trim(full, encode)
+
+    assert len(message) <= PROFILE_LIMIT_BYTES
+    assert properties_of(message) == {
+        "small": 1,
+        "middle": "y" * 5_000,
+        "_trimmed": ["large", "quotes"],
+    }
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_what_is_no_property_stays(encode: Format) -> None:
+    """An event that is too large elsewhere loses its properties, and is sent all the same."""
+    full = event(a="x" * 100)
+    full["visitorId"] = "v" * 20_000
+    message = trim(full, encode)
+
+    assert properties_of(message) == {"_trimmed": ["a"]}
+    assert b"v" * 20_000 in message
+
+
+def test_the_event_itself_is_not_changed() -> None:
+    """Trimming makes another event; the one on the topic is what a dead letter would keep."""
+    full = event(large="x" * 20_000)
+    trim(full, Raw())
+    assert full["properties"] == {"large": "x" * 20_000}
