@@ -16,7 +16,7 @@ run: $(VENV)/ops ## The whole pipeline on this machine; ARGS=--once ends after t
 	@$(BIN)/python -m local $(ARGS)
 
 test: $(VENV)/dev ## The tests; those on Google's emulator are skipped
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
 
 test-emulator: $(VENV)/dev ## The tests of Pub/Sub behaviour on Google's emulator (gcloud and Java)
 	$(BIN)/pytest -m emulator --emulator=required $(ARGS)

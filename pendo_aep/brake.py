@@ -76,19 +76,20 @@ class Brake:
             self._probe_is_out = True
         return Permit(self._epoch, self.is_on)
 
-    def succeeded(self, permit: Permit) -> None:
-        """AEP answered as it should: everything may go again."""
+    def succeeded(self, permit: Permit, retry_after: float = 0.0) -> None:
+        """AEP answered as it should; `retry_after` is a pause in seconds that it asks for."""
         self._hand_back(permit)
         if self.is_on:
             log("WARNING", "brake off: AEP answers again")
         self._failures = 0
-        self._resume_at = 0.0
+        if permit.epoch == self._epoch:  # else it may be older than what asked for a pause
+            self._resume_at = 0.0
+        self._wait(retry_after)
 
     def failed(self, permit: Permit, retry_after: float = 0.0) -> None:
         """AEP did not; `retry_after` is the pause in seconds that it asked for."""
         self._hand_back(permit)
-        now = asyncio.get_running_loop().time()
-        self._resume_at = max(self._resume_at, now + retry_after)
+        self._wait(retry_after)
         if permit.epoch != self._epoch:
             return
         self._epoch += 1
@@ -97,12 +98,16 @@ class Brake:
             doublings = min(self._failures - _FAILURES_IN_A_ROW, 10)
             pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**doublings)
             pause *= 0.5 + self._jitter() / 2
-            self._resume_at = max(self._resume_at, now + pause)
-            log("ERROR", "brake on: AEP keeps failing", seconds=round(self._resume_at - now, 3))
+            self._wait(pause)
+            log("ERROR", "brake on: AEP keeps failing", seconds=round(pause, 3))
 
     def forget(self, permit: Permit) -> None:
         """The request said nothing of AEP's health, or never ended."""
         self._hand_back(permit)
+
+    def _wait(self, seconds: float) -> None:
+        now = asyncio.get_running_loop().time()
+        self._resume_at = max(self._resume_at, now + seconds)
 
     def _hand_back(self, permit: Permit) -> None:
         if permit.is_probe:

@@ -1,19 +1,24 @@
-"""Finding the one message for whose sake AEP refuses a whole batch.
+"""Finding the one message for whose sake AEP refuses a whole batch, or fails on it.
 
-Halves of the suspects are sent until one message stands alone; all that was never under suspicion
-goes together at the end. That is about log2(n) + 2 requests for one culprit among n messages.
+Halves of the suspects are sent until one message stands alone; what was never under suspicion goes
+together at the end. That is about log2(n) + 2 requests for one culprit among n messages.
+
+A message is refused for what it is (400) as soon as it stands alone. A server error (500) says that
+of a message only if AEP is well before and after it: see `_Search.confirm`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 from pendo_aep.dead_letter import Reason
+from pendo_aep.inlet_answer import is_permanent
 from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 
 SERVER_ERROR: Final = 500
+_FAILING: Final = Retry("aep_failing")
 # This many alone at fault, and nobody accepted: they all are, and halves would only add requests.
 _ALL_SEEM_AT_FAULT: Final = 2
 
@@ -27,11 +32,16 @@ class Tried:
     retry_after: float = 0.0
 
 
-Try: TypeAlias = Callable[[Sequence[bytes]], Awaitable[Tried]]
+class Try(Protocol):
+    """What sends some messages, once."""
+
+    async def __call__(self, messages: Sequence[bytes], *, expects_error: bool) -> Tried:
+        """How it went; an expected server error is a message's, and no sign of an outage."""
+        ...
 
 
 class _Interrupted(Exception):
-    """AEP answered something else now; the search says nothing of those that are left."""
+    """AEP answers something else now; the search says nothing of those that are left."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
@@ -43,46 +53,58 @@ async def find_culprits(messages: Sequence[bytes], status: int, send: Try) -> li
 
     Args:
         messages: two or more.
-        status: 400, 413 or 422 (Adobe: refused by what it is), or a 500 that came again.
+        status: 400, 413, 422 (refused by what it is) or 500.
         send: sends some of them.
     """
-    search = _Search(messages, status, send)
+    search = _Search(messages, send, may_be_outage=status == SERVER_ERROR)
+    left: Outcome = _FAILING
     try:
-        if status != SERVER_ERROR or await search.aep_is_alive():
-            await search.run()
+        await search.run()
+        await search.confirm()
     except _Interrupted as interruption:
-        return [outcome or interruption.outcome for outcome in search.outcomes]
-    return [outcome or Retry("aep_failing") for outcome in search.outcomes]
+        left = interruption.outcome
+    return [outcome or left for outcome in search.outcomes]
 
 
 @dataclass(slots=True)
 class _Search:
     messages: Sequence[bytes]
-    status: int
     send: Try
+    may_be_outage: bool
     outcomes: list[Outcome | None] = field(init=False)
-    # Of a 500: those that failed alone, until AEP has accepted something after them.
+    # Those that got a server error alone, and whether AEP has accepted another after that.
     accused: list[int] = field(default_factory=list)
-    culprits: int = 0
+    is_alive: bool = False
     witness: int | None = None
+    culprits: int = 0
+    failures_in_a_row: int = 0
 
     def __post_init__(self) -> None:
         self.outcomes = [None] * len(self.messages)
 
-    async def aep_is_alive(self) -> bool:
-        """Does AEP take at least one message alone? If not, it is AEP that fails, not a message."""
-        return await self._passes([0])
-
     async def run(self) -> None:
-        suspects = [place for place, outcome in enumerate(self.outcomes) if outcome is None]
+        """Sends until every message is accepted, refused or accused."""
+        suspects = list(range(len(self.messages)))
+        if self.may_be_outage:
+            suspects = await self._suspects_of_an_error(suspects)
         while suspects:
             suspects = await self._find_one(suspects)
             if suspects and await self._passes(suspects):
                 break
-        if self.accused and self.witness is not None:
-            # It is the messages only if AEP is alive after them. What it has is sent again for
-            # that: the same `_id`, so it does no harm.
-            await self._passes([self.witness])
+
+    async def _suspects_of_an_error(self, suspects: list[int]) -> list[int]:
+        """Those that may have earned the server error; an outage is told by both halves failing."""
+        middle = len(suspects) // 2
+        for half in (suspects[:middle], suspects[middle:]):
+            await self._passes(half)
+        if self.witness is None:
+            # One more chance for AEP to show that it is alive, from either end.
+            for place in (suspects[0], suspects[-1]):
+                if len(suspects) > 2 and await self._passes([place]):
+                    break
+            else:
+                raise _Interrupted(_FAILING)
+        return [p for p in suspects if self.outcomes[p] is None and p not in self.accused]
 
     async def _find_one(self, suspects: list[int]) -> list[int]:
         """Finds one culprit among the suspects; answers those that are neither clear nor guilty."""
@@ -93,36 +115,73 @@ class _Search:
             half, other = suspects[:middle], suspects[middle:]
             if await self._passes(half):
                 suspects = other
+            elif len(half) == 1:
+                return other + rest
             else:
                 suspects, rest = half, other + rest
-                if len(half) == 1:
-                    return rest
         await self._passes(suspects)
         return rest
 
     async def _passes(self, places: list[int]) -> bool:
-        """Sends these. False: the same failure again; of a message alone it is the outcome."""
-        tried = await self.send([self.messages[place] for place in places])
-        if tried.status == self.status:
-            if len(places) == 1:
-                self.culprits += 1
-                if self.status == SERVER_ERROR:
-                    self.accused.append(places[0])
-                else:
-                    self.outcomes[places[0]] = tried.outcomes[0]
-            return False
-        if not 200 <= tried.status < 300:
-            raise _Interrupted(tried.outcomes[0])
-        for place, outcome in zip(places, tried.outcomes, strict=True):
-            self.outcomes[place] = outcome
-            if outcome == DELIVERED:
-                self.witness = place
-        if self.witness in places:
-            self._convict()
-        return True
+        """Sends these. False: a failure that one of them may have earned.
 
-    def _convict(self) -> None:
-        """AEP accepts others, also after those that failed alone: so it is them."""
-        for place in self.accused:
-            self.outcomes[place] = Refused(Reason.POISON, "500, alone, while others are accepted")
-        self.accused.clear()
+        Raises:
+            _Interrupted: AEP is out of reach, throttles, or fails more often than messages explain.
+        """
+        messages = [self.messages[place] for place in places]
+        # Only a message alone, before AEP has accepted any, says that it is AEP who fails.
+        expects_error = self.witness is not None or len(places) > 1
+        tried = await self.send(messages, expects_error=expects_error)
+        if 200 <= tried.status < 300:
+            self._settle(places, tried.outcomes)
+            return True
+        is_error = self.may_be_outage and tried.status == SERVER_ERROR
+        if not is_error and not is_permanent(tried.status):
+            raise _Interrupted(tried.outcomes[0])
+        if is_error:
+            self._bear_an_error()
+        if len(places) == 1:
+            self.culprits += 1
+            if is_error:
+                self.accused += [place for place in places if place not in self.accused]
+                self.is_alive = False
+            else:
+                self.outcomes[places[0]] = tried.outcomes[0]
+        return False
+
+    def _settle(self, places: list[int], outcomes: Sequence[Outcome]) -> None:
+        self.failures_in_a_row = 0
+        for place, outcome in zip(places, outcomes, strict=True):
+            if self.outcomes[place] != DELIVERED:  # the witness is sent again, and has arrived
+                self.outcomes[place] = outcome
+            if outcome == DELIVERED:
+                self.witness, self.is_alive = place, True
+            if place in self.accused:
+                self.accused.remove(place)
+
+    def _bear_an_error(self) -> None:
+        """One culprit explains as many errors in a row as halves can be made, two explain twice."""
+        self.failures_in_a_row += 1
+        if self.failures_in_a_row > 2 * len(self.messages).bit_length() + 2:
+            raise _Interrupted(_FAILING)
+
+    async def confirm(self) -> None:
+        """Refuses the accused if AEP is alive, fails on them once more, and is alive after that.
+
+        Else it was an outage, and whatever was in the way of it is innocent. To see that AEP is
+        alive, a message that it has already is sent again: the same `_id`, so it does no harm.
+        """
+        if not self.accused or self.witness is None:
+            return
+        witness = self.witness
+        if not self.is_alive:
+            await self._passes([witness])
+        if not self.is_alive:
+            return
+        for place in list(self.accused):
+            await self._passes([place])
+        self.is_alive = False
+        if self.accused and await self._passes([witness]) and self.is_alive:
+            poison = Refused(Reason.POISON, "500 for it alone, while others are accepted")
+            for place in self.accused:
+                self.outcomes[place] = poison

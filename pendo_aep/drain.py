@@ -29,7 +29,7 @@ _PULL_SECONDS = 2.0
 # The share of a run's time in which it pulls; the rest is for the last answers of AEP.
 _PULLING = 0.8
 # Held this much longer than the run takes, so that no message comes again while it is under way.
-_LEASE_MARGIN_SECONDS = 15
+_LEASE_MARGIN_SECONDS = 5
 
 
 class Drain:

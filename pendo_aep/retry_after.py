@@ -21,8 +21,9 @@ def retry_after_seconds(header: str | None, now: datetime) -> float:
         return min(float(text), _LONGEST_SECONDS)
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - now).total_seconds()
+    except (ValueError, OverflowError):
         return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_SECONDS)
+    return min(max(seconds, 0.0), _LONGEST_SECONDS)

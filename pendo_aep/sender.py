@@ -69,43 +69,43 @@ class Sender:
         failed_before = False
         while left:
             messages = [batch[place].message for place in left]
-            tried = await self._try(messages, until)
-            found: Sequence[Outcome] = tried.outcomes
-            if len(left) > 1 and (
-                is_permanent(tried.status) or (tried.status == SERVER_ERROR and failed_before)
-            ):
-                again = partial(self._try, until=until, in_search=True)
+            again = partial(self._try, until=until)
+            if failed_before and len(left) > 1:
+                tried = Tried(SERVER_ERROR, [])  # it failed as a whole a moment ago
+            else:
+                tried = await again(messages, expects_error=failed_before)
+            found = tried.outcomes
+            if len(left) > 1 and (is_permanent(tried.status) or failed_before):
                 found = await find_culprits(messages, tried.status, again)
             for place, outcome in zip(left, found, strict=True):
                 outcomes[place] = outcome
             left = [place for place in left if _may_pass_soon(outcomes[place])]
             pause = max(random.uniform(0, ceiling), tried.retry_after)  # noqa: S311 (no secret)
-            if loop.time() + pause >= until:
+            if not left or loop.time() + pause >= until:
                 break
-            if left:
-                await asyncio.sleep(pause)
+            await asyncio.sleep(pause)
             ceiling = min(ceiling * 2, _LAST_CEILING)
             failed_before = tried.status == SERVER_ERROR
         return outcomes
 
-    async def _try(
-        self, messages: Sequence[bytes], until: float, *, in_search: bool = False
-    ) -> Tried:
-        """One request, if the brake lets it."""
+    async def _try(self, messages: Sequence[bytes], *, until: float, expects_error: bool) -> Tried:
+        """One request, if there is time for it and the brake lets it."""
         try:
             permit = await self._brake.permit(until)
         except Braked:
             return Tried(0, [Retry("braked")] * len(messages))
         tried = None
         try:
+            if asyncio.get_running_loop().time() >= until:
+                return Tried(0, [Retry("deadline")] * len(messages))
             tried = await self._post(messages, until)
         finally:
-            if tried is None or (in_search and tried.status == SERVER_ERROR):
+            if tried is None or (expects_error and tried.status == SERVER_ERROR):
                 self._brake.forget(permit)
             elif _is_failing(tried):
                 self._brake.failed(permit, tried.retry_after)
             else:
-                self._brake.succeeded(permit)
+                self._brake.succeeded(permit, tried.retry_after)
         return tried
 
     async def _post(self, messages: Sequence[bytes], until: float) -> Tried:

@@ -71,9 +71,11 @@ def test_never_more_than_a_hundred() -> None:
 def test_the_reasons_are_stable() -> None:
     """People filter and alert by these codes: they do not change."""
     assert sorted(Reason) == [
+        "exhausted",
         "foreign",
         "not_an_event",
         "not_json",
+        "poison",
         "rejected",
         "too_large",
         "unpublishable",

@@ -26,7 +26,7 @@ async def test_killing_the_function_loses_nothing(
     events = 5000 if pubsub.server else 1000
     ids = [unique_id(number) for number in range(events)]
     # What a killed drain held comes again when its lease has ended: let that be soon.
-    settings = {"BATCH_MAX_MESSAGES": "50", "BATCH_MAX_IN_FLIGHT": "2", "DRAIN_SECONDS": "3"}
+    settings = {"BATCH_MAX_MESSAGES": "50", "BATCH_MAX_IN_FLIGHT": "2", "DRAIN_SECONDS": "1"}
     async with (
         carriage(pubsub.host, next(project_ids)) as running,
         running.running(way, **settings),

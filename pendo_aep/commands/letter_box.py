@@ -29,6 +29,8 @@ _PULLERS: Final = 4
 _LEASE_SECONDS: Final = 15
 _RENEW_SECONDS: Final = 4.0
 _PAUSE_SECONDS: Final = 0.1
+# A pull answers within this if there is anything for it.
+_GRACE_SECONDS: Final = 1.0
 
 
 class LetterBox:
@@ -36,7 +38,7 @@ class LetterBox:
 
     Attributes:
         opened_at: letters that came onto the topic after this moment are new to this run.
-        is_stopped: whether `stop` was called.
+        is_stopped: whether nothing more is pulled.
     """
 
     def __init__(
@@ -75,10 +77,13 @@ class LetterBox:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.is_stopped = True
         if self._pulls:  # interrupted: what they still bring must go back too
-            await asyncio.wait(self._pulls)
-        self._renewal.cancel()
-        await asyncio.wait([self._renewal])
+            await asyncio.wait(self._pulls, timeout=_GRACE_SECONDS)
+        ended = [self._renewal, *self._pulls]
+        for task in ended:
+            task.cancel()
+        await asyncio.wait(ended)
         await self._lease(0)
 
     def stop(self) -> None:
@@ -94,6 +99,7 @@ class LetterBox:
         most = min(_MAX_PULL, self._hold - len(self._ack_ids) - self._asked)
         if self.is_stopped or most <= 0:
             return []
+        self._asked += most
         pull = asyncio.create_task(self._pull(most))
         self._pulls.add(pull)
         pull.add_done_callback(self._pulls.discard)
@@ -103,10 +109,9 @@ class LetterBox:
     async def _pull(self, most: int) -> list[Letter]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait
-        self._asked += most
         try:
             # An empty answer may come early, and says nothing.
-            while (patience := until - loop.time()) > 0:
+            while not self.is_stopped and (patience := until - loop.time()) > 0:
                 answer = await self._client.pull(
                     {"subscription": self._subscription, "max_messages": most},
                     retry=RETRY,

@@ -57,7 +57,8 @@ def list_letters(letters: Sequence[Letter], file: TextIO) -> None:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             file.write((" " * _GAP).join(cells).rstrip() + "\n")
     counts = Counter(printable(letter.reason) or "no reason" for letter in letters)
-    by_reason = ", ".join(f"{count:,} {reason}" for reason, count in counts.most_common())
+    most_first = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    by_reason = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
     total = "1 letter" if len(letters) == 1 else f"{len(letters):,} letters"
     file.write(f"{total}: {by_reason}\n" if counts else f"{total}\n")
 
