@@ -26,6 +26,8 @@ from pendo_aep.sender import Outgoing, Sender
 
 # How long a pull may wait for a first message: after that, the subscription is empty.
 _PULL_SECONDS = 2.0
+# How long a batch that is not full waits for a pull that is under way; then it goes as it is.
+_GATHER_SECONDS = 0.5
 # The share of a run's time in which it pulls; the rest is for the last answers of AEP.
 _PULLING = 0.8
 # Held this much longer than the run takes, so that no message comes again while it is under way.
@@ -101,9 +103,9 @@ class _Run:
         stop_pulling = started + (self._until - started) * _PULLING
         try:
             async with asyncio.TaskGroup() as tasks:
-                while self._loop.time() < stop_pulling and not self._sender.holds_back:
-                    pulled = await self._puller.pull(MAX_PULL, _PULL_SECONDS)
-                    if not pulled:
+                while not self._sender.holds_back:
+                    seconds = min(_PULL_SECONDS, stop_pulling - self._loop.time())
+                    if seconds <= 0 or not (pulled := await self._pull(seconds, tasks)):
                         break
                     await self._take_in(pulled, tasks)
                 await self._send_batch(tasks)
@@ -115,6 +117,15 @@ class _Run:
         finally:
             self.counts.returned = len(self._held)
             await self._puller.lease(list(self._held), 0)
+
+    async def _pull(self, seconds: float, tasks: asyncio.TaskGroup) -> list[Pulled]:
+        """The next messages; what has gathered does not wait long for them."""
+        pull = tasks.create_task(self._puller.pull(MAX_PULL, seconds))
+        if self._batch.outgoing:
+            await asyncio.wait({pull}, timeout=min(_GATHER_SECONDS, seconds / 4))
+            if not pull.done():
+                await self._send_batch(tasks)
+        return await pull
 
     async def _take_in(self, pulled: Sequence[Pulled], tasks: asyncio.TaskGroup) -> None:
         self.counts.pulled += len(pulled)

@@ -122,6 +122,8 @@ class Carriage:
                 while not condition():
                     self._changed.clear()
                     await self._changed.wait()
+                    if draining is not None and draining.done():
+                        draining.result()
         finally:
             if draining is not None:
                 draining.cancel()

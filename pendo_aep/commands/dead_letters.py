@@ -91,7 +91,7 @@ def _replay(options: argparse.Namespace, settings: LetterSettings) -> int:
 
         async def handle(letters: Sequence[Letter]) -> None:
             await replay(letters)
-            say(f"{counts.replayed:,} letters")
+            say(f"{counts.replayed:,} replayed, {counts.kept:,} stay")
 
         await read_all(box, handle)
         counts.is_complete = not (box.is_full or box.is_stopped)

@@ -19,11 +19,12 @@ from pendo_aep.commands.letters import Letter
 
 T = TypeVar("T")
 
-# Google: Pub/Sub quotas, 1,000 messages a pull; 512 KiB a request of ack ids, of under 200 bytes.
-_MAX_PULL: Final = 1000
-_MAX_ACK_IDS: Final = 1000
-# Pub/Sub seldom answers a pull with as much as it may, so several are under way.
+# A quarter of what Google allows: an answer must be here before the pull's time is up, also over a
+# slow line. With several under way, Pub/Sub is still asked for thousands a second.
+_MAX_PULL: Final = 250
 _PULLERS: Final = 4
+# Google: Pub/Sub quotas, 512 KiB a request; ack ids have under 200 bytes.
+_MAX_ACK_IDS: Final = 1000
 # If this process is killed, its letters are out of reach for so long: not much over Google's
 # minimum of 10 s, within which the first renewal must come.
 _LEASE_SECONDS: Final = 15
@@ -102,9 +103,14 @@ class LetterBox:
         self._asked += most
         pull = asyncio.create_task(self._pull(most))
         self._pulls.add(pull)
-        pull.add_done_callback(self._pulls.discard)
+        pull.add_done_callback(self._end_pull)
         # A pull that is cut off may have leased letters already: nobody could give them back.
         return await asyncio.shield(pull)
+
+    def _end_pull(self, pull: asyncio.Task[list[Letter]]) -> None:
+        self._pulls.discard(pull)
+        if not pull.cancelled():
+            pull.exception()  # looked at, also when nobody waits: pulls fail together
 
     async def _pull(self, most: int) -> list[Letter]:
         loop = asyncio.get_running_loop()

@@ -87,7 +87,8 @@ def _action(actions: Any, name: str, help_: str, about: str) -> argparse.Argumen
         type=_number(float, 0.1, 60),
         default=3.0,
         metavar="SECONDS",
-        help="no letter for so long means that there are no more (default: %(default)s)",
+        help="no letter for so long means that there are no more; give more on a slow line "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--hold",

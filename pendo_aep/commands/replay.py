@@ -78,6 +78,11 @@ class Summary:
     is_complete: bool = False
 
     @property
+    def kept(self) -> int:
+        """Letters that stay in the box, for whatever reason."""
+        return self.unreadable + self.left + self.newer + self.failed.total()
+
+    @property
     def is_success(self) -> bool:
         """Whether all that matched was replayed."""
         return self.is_complete and not (self.unreadable or self.failed)

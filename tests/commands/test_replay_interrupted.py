@@ -40,7 +40,7 @@ async def test_interrupted_twice_it_loses_nothing(quick: PubSubServer, quick_des
 
     await quick.wait_for(lambda: quick.stats(desk.kept).outstanding == 0)
     quick.faults.clear()
-    third = await desk.run("replay")
+    third = await desk.run("replay", "--wait", "2")
 
     assert (third.code, third.err) == (0, "")
     assert {m.attributes["eventId"] for m in quick.published(desk.events_topic)} == ids(range(MANY))

@@ -107,3 +107,22 @@ def test_a_push_subscription_cannot_be_pulled() -> None:
                 await google.pull()
 
     run(test())
+
+
+def test_a_topic_lists_its_own_subscriptions() -> None:
+    """ListTopicSubscriptions has their names, page by page; of a topic that is none, NOT_FOUND."""
+
+    async def test() -> None:
+        async with pubsub() as (server, google):
+            more = [f"{SUBSCRIPTION}-{number}" for number in range(3)]
+            for name in more:
+                server.create_subscription(name, TOPIC)
+            server.create_subscription(DEAD_SUBSCRIPTION, DEAD)
+
+            request = {"topic": TOPIC, "page_size": 2}
+            listed = await google.publisher.list_topic_subscriptions(request=request)
+            assert [name async for name in listed] == more
+            with pytest.raises(exceptions.NotFound):
+                await google.publisher.list_topic_subscriptions(topic=f"{TOPIC}-none")
+
+    run(test())
