@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = import_module(options.module).run(options)
         sys.stdout.flush()
     except ModuleNotFoundError as missing:
-        if missing.name != "rich":
+        if (missing.name or "").partition(".")[0] != "rich":
             raise
         sys.stderr.write(f"{options.prog}: rich is missing: pip install -e '.[ops]'\n")
         return 1

@@ -19,6 +19,9 @@ from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 # Adobe: "Streaming ingestion", status codes. Of these no later try can do better.
 _PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
 UNKNOWN_OUTCOME: Final = Retry("unknown_outcome")
+# The entries do not fit the messages. AEP's own example of a partial failure has one too few; in a
+# smaller batch it is clearer who is meant.
+UNCLEAR_ENTRIES: Final = Retry("unclear_entries")
 # The batch was refused as a whole: perhaps for this message's sake, perhaps for another's.
 _PERHAPS_ANOTHER: Final = Retry("batch_rejected")
 _STATUS_KEYS: Final = ("statusCode", "status")
@@ -56,14 +59,16 @@ def _each(body: bytes, count: int) -> list[Outcome]:
         responses = orjson.loads(body)["responses"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return [UNKNOWN_OUTCOME] * count
-    if not isinstance(responses, list) or len(responses) != count:
+    if not isinstance(responses, list):
         return [UNKNOWN_OUTCOME] * count
+    if len(responses) != count:
+        return [UNCLEAR_ENTRIES] * count
     outcomes = [_entry(response) for response in responses]
     places = [_place(response) for response in responses]
     if sorted(places) == list(range(count)):
         ordered = dict(zip(places, outcomes, strict=True))
         return [ordered[place] for place in range(count)]
-    return [UNKNOWN_OUTCOME] * count if _contradict(places) else outcomes
+    return [UNCLEAR_ENTRIES] * count if _contradict(places) else outcomes
 
 
 def _contradict(places: list[int]) -> bool:

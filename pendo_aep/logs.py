@@ -69,6 +69,6 @@ class JsonHandler(logging.Handler):
 
 
 def install() -> None:
-    """Makes the root logger write JSON lines, warnings and worse; to be called before gRPC loads."""
+    """Makes the root logger write JSON lines, warnings and worse; comes before gRPC loads."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are no JSON
     logging.basicConfig(handlers=[JsonHandler()], level=logging.WARNING, force=True)

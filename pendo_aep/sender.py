@@ -18,7 +18,12 @@ from pendo_aep.brake import Brake, Braked
 from pendo_aep.culprit import SERVER_ERROR, Tried, find_culprits
 from pendo_aep.ims import TokenUnavailable
 from pendo_aep.inlet import Answer, NoAnswer
-from pendo_aep.inlet_answer import UNKNOWN_OUTCOME, is_permanent, read_answer
+from pendo_aep.inlet_answer import (
+    UNCLEAR_ENTRIES,
+    UNKNOWN_OUTCOME,
+    is_permanent,
+    read_answer,
+)
 from pendo_aep.outcome import Outcome, Retry
 
 # Full jitter (AWS, "Exponential Backoff And Jitter"): anything from 0 to the ceiling, in seconds.
@@ -26,7 +31,15 @@ _FIRST_CEILING: Final = 0.4
 _LAST_CEILING: Final = 8.0
 # What a moment may mend; a wrong setting it will not.
 _SOON: Final = frozenset(
-    {"throttled", "aep_failing", "timeout", "out_of_reach", "unknown_outcome", "token_endpoint"}
+    {
+        "throttled",
+        "aep_failing",
+        "timeout",
+        "out_of_reach",
+        "unknown_outcome",
+        "unclear_entries",
+        "token_endpoint",
+    }
 )
 
 
@@ -66,7 +79,7 @@ class Sender:
         outcomes: list[Outcome] = [Retry("deadline")] * len(batch)
         left = list(range(len(batch)))
         ceiling = _FIRST_CEILING
-        failed_before = False
+        failed_before = unclear_before = False
         while left:
             messages = [batch[place].message for place in left]
             again = partial(self._try, until=until)
@@ -77,6 +90,8 @@ class Sender:
             found = tried.outcomes
             if len(left) > 1 and (is_permanent(tried.status) or failed_before):
                 found = await find_culprits(messages, tried.status, again)
+            elif len(left) > 1 and unclear_before and UNCLEAR_ENTRIES in found:
+                found = await self._send_halves([batch[place] for place in left])
             for place, outcome in zip(left, found, strict=True):
                 outcomes[place] = outcome
             left = [place for place in left if _may_pass_soon(outcomes[place])]
@@ -86,7 +101,12 @@ class Sender:
             await asyncio.sleep(pause)
             ceiling = min(ceiling * 2, _LAST_CEILING)
             failed_before = tried.status == SERVER_ERROR
+            unclear_before = UNCLEAR_ENTRIES in found
         return outcomes
+
+    async def _send_halves(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        middle = len(batch) // 2
+        return [*await self.send(batch[:middle]), *await self.send(batch[middle:])]
 
     async def _try(self, messages: Sequence[bytes], *, until: float, expects_error: bool) -> Tried:
         """One request, if there is time for it and the brake lets it."""
@@ -119,7 +139,7 @@ class Sender:
 
 def _is_failing(tried: Tried) -> bool:
     """Is it AEP that fails, or a setting, rather than a message or how the answer is spelled?"""
-    if is_permanent(tried.status) or UNKNOWN_OUTCOME in tried.outcomes:
+    if is_permanent(tried.status) or {UNKNOWN_OUTCOME, UNCLEAR_ENTRIES} & {*tried.outcomes}:
         return False
     return all(isinstance(outcome, Retry) for outcome in tried.outcomes)
 

@@ -19,7 +19,7 @@ UNKNOWN = Retry("unknown_outcome")
 
 def name(outcome: Outcome) -> str:
     """The outcome as the tables call it."""
-    if outcome == UNKNOWN:
+    if outcome in {UNKNOWN, Retry("unclear_entries")}:
         return "unknown"
     return {Delivered: "delivered", Retry: "retry", Refused: "refused"}[type(outcome)]
 
