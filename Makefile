@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Most tests wait for a process or a pause: three at a time wait a third as long.
+PARALLEL := -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-emulator lint format bench lock clean
@@ -16,10 +18,10 @@ run: $(VENV)/ops ## The whole pipeline on this machine; ARGS=--once ends after t
 	@$(BIN)/python -m local $(ARGS)
 
 test: $(VENV)/dev ## The tests; those on Google's emulator are skipped
-	$(BIN)/pytest -n 3 --dist loadfile $(ARGS)
+	$(BIN)/pytest $(PARALLEL) $(ARGS)
 
 test-emulator: $(VENV)/dev ## The tests of Pub/Sub behaviour on Google's emulator (gcloud and Java)
-	$(BIN)/pytest -m emulator --emulator=required $(ARGS)
+	$(BIN)/pytest $(PARALLEL) -m emulator --emulator=required $(ARGS)
 
 lint: $(VENV)/dev ## Style and types
 	$(BIN)/ruff check .

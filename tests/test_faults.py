@@ -16,6 +16,7 @@ from tests.cases import Case, cases
 from tests.conftest import PubSub
 from tests.webhooks import COMMENT, VISITOR
 
+pytestmark = pytest.mark.slow
 EVENTS = 500
 _numbers = count()
 
@@ -28,19 +29,25 @@ def new_ids(how_many: int) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> Way:
+    """One of both ways."""
+    chosen: Way = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-async def running(pubsub: PubSub, project_ids: Iterator[str]) -> AsyncIterator[Carriage]:
-    """Both ways, for all cases on one server."""
-    async with carriage(pubsub.host, next(project_ids)) as both:
-        async with both.running(*WAYS):
-            yield both
+async def running(pubsub: PubSub, project_ids: Iterator[str], way: Way) -> AsyncIterator[Carriage]:
+    """One way on one server, for all cases."""
+    async with carriage(pubsub.host, next(project_ids)) as carried:
+        async with carried.running(way):
+            yield carried
         # After all of it: no secret and no personal data in anything that was printed.
-        printed = "\n".join(both.output)
+        printed = "\n".join(carried.output)
         for canary in (VISITOR, COMMENT, SECRET, "Bearer"):
             assert canary not in printed
 
 
-@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("case", cases("faults"))
 async def test_every_event_comes_to_its_end(
     running: Carriage,
@@ -96,6 +103,7 @@ def faults_of(case: Case, ids: list[str]) -> list[Fault]:
         "throttled": aep.throttled,
         "answering": aep.answering,
         "poison": lambda status: aep.answering(status).when(which),
+        "too_many": lambda: aep.answering(413).of_at_least(2),
         "one_in_fifty": lambda: aep.refusing(which),
         "cut_before_body": aep.cut_before_body,
         "cut_after_accepting": aep.cut_after_accepting,

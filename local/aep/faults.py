@@ -85,6 +85,7 @@ class Fault:
     limit: int | None = None
     probability: float = 1.0
     matching: MessagePredicate | None = None
+    least: int = 0
 
     def times(self, requests: int) -> "Fault":
         """Strike that many requests, then no more."""
@@ -103,6 +104,10 @@ class Fault:
         if self.stage is not Stage.BATCH:
             raise ValueError("no message is known at that moment of the request")
         return replace(self, matching=predicate)
+
+    def of_at_least(self, messages: int) -> "Fault":
+        """Strike only a request of at least so many messages."""
+        return replace(self, least=messages)
 
 
 def has_id(*ids: str) -> MessagePredicate:
@@ -243,6 +248,8 @@ class FaultPlan:
     def _strikes(self, number: int, messages: Sequence[object]) -> bool:
         fault = self._faults[number]
         if fault.limit is not None and self._struck[number] >= fault.limit:
+            return False
+        if len(messages) < fault.least:
             return False
         if fault.matching is not None and not any(map(fault.matching, messages)):
             return False

@@ -163,6 +163,16 @@ def test_poison() -> None:
     run(scenario, AepServer(faults=[answering(500).when(has_id("poison"))]))
 
 
+def test_only_large_requests_fail() -> None:
+    """A fault can be kept for requests of many messages, as 413 is."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:  # noqa: ARG001
+        assert (await client.batch(raw("a", "b"))).status == 413
+        assert (await client.batch(raw("a"))).status == 207
+
+    run(scenario, AepServer(faults=[answering(413).of_at_least(2)]))
+
+
 def test_answer_that_is_not_json() -> None:
     """An unreadable 207 leaves the outcome unknown although the messages were taken."""
 
