@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Most tests wait for a process or a pause: three at a time wait a third as long.
-PARALLEL := -n 3 --dist loadgroup
+PARALLEL := -n 3 --dist loadscope
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-emulator lint format bench lock clean

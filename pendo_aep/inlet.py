@@ -27,6 +27,8 @@ _MAX_ANSWER_BYTES: Final = 4_000_000
 
 # An answer comes in well under a second; what takes this long will not come any more.
 _ATTEMPT_SECONDS: Final = 10.0
+# Cut off sooner, by the deadline of its messages, a request says nothing of AEP.
+_FAIR_SECONDS: Final = 2.0
 _SECONDS_BETWEEN_ALARMS: Final = 60.0
 _CHECK: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
 _ADVICE: Final = {
@@ -140,8 +142,9 @@ class Inlet:
                 answer = Answer(response.status, await _read(response), pause)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             _log_request("ERROR", "no answer from AEP", type(error).__name__, count, body, started)
-            why = "timeout" if isinstance(error, TimeoutError) else "out_of_reach"
-            raise NoAnswer(why) from None
+            if not isinstance(error, TimeoutError):
+                raise NoAnswer("out_of_reach") from None
+            raise NoAnswer("timeout" if patience >= _FAIR_SECONDS else "deadline") from None
         severity: Severity = "INFO" if answer.status < 300 else "ERROR"
         _log_request(severity, "batch sent", answer.status, count, body, started)
         return answer

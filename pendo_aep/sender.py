@@ -29,6 +29,7 @@ from pendo_aep.outcome import Outcome, Retry
 # Full jitter (AWS, "Exponential Backoff And Jitter"): anything from 0 to the ceiling, in seconds.
 _FIRST_CEILING: Final = 0.4
 _LAST_CEILING: Final = 8.0
+_TOO_LATE: Final = Retry("deadline")
 # What a moment may mend; a wrong setting it will not.
 _SOON: Final = frozenset(
     {
@@ -41,6 +42,8 @@ _SOON: Final = frozenset(
         "token_endpoint",
     }
 )
+# What says nothing of AEP's health.
+_NEUTRAL: Final = (UNKNOWN_OUTCOME, UNCLEAR_ENTRIES, _TOO_LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Sender:
         """The outcome of each message, in their order, by the earliest of their deadlines."""
         loop = asyncio.get_running_loop()
         until = min(outgoing.deadline for outgoing in batch)
-        outcomes: list[Outcome] = [Retry("deadline")] * len(batch)
+        outcomes: list[Outcome] = [_TOO_LATE] * len(batch)
         left = list(range(len(batch)))
         ceiling = _FIRST_CEILING
         failed_before = unclear_before = False
@@ -117,7 +120,7 @@ class Sender:
         tried = None
         try:
             if asyncio.get_running_loop().time() >= until:
-                return Tried(0, [Retry("deadline")] * len(messages))
+                return Tried(0, [_TOO_LATE] * len(messages))
             tried = await self._post(messages, until)
         finally:
             if tried is None or (expects_error and tried.status == SERVER_ERROR):
@@ -139,7 +142,7 @@ class Sender:
 
 def _is_failing(tried: Tried) -> bool:
     """Is it AEP that fails, or a setting, rather than a message or how the answer is spelled?"""
-    if is_permanent(tried.status) or {UNKNOWN_OUTCOME, UNCLEAR_ENTRIES} & {*tried.outcomes}:
+    if is_permanent(tried.status) or any(outcome in _NEUTRAL for outcome in tried.outcomes):
         return False
     return all(isinstance(outcome, Retry) for outcome in tried.outcomes)
 

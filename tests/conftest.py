@@ -32,19 +32,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keeps together in one worker what shares a server: a file, on one server, in one way."""
-    for item in items:
-        parameters = (
-            item.callspec.params
-            if isinstance(item, pytest.Function) and hasattr(item, "callspec")
-            else {}
-        )
-        shared = [str(parameters[name]) for name in ("pubsub", "way") if name in parameters]
-        item.add_marker(pytest.mark.xdist_group(" ".join([item.path.stem, *shared])))
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Prints what tests have recorded of themselves as rows, a table for each name."""
     tables: dict[str, list[dict[str, object]]] = {}

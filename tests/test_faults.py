@@ -11,7 +11,7 @@ import pytest
 
 from local import aep
 from local.aep import Behaviour, Fault, Shape
-from tests.carriage import SECRET, WAYS, Carriage, Way, carriage
+from tests.carriage import SECRET, Carriage, Way, carriage
 from tests.cases import Case, cases
 from tests.conftest import PubSub
 from tests.webhooks import COMMENT, VISITOR
@@ -29,16 +29,12 @@ def new_ids(how_many: int) -> list[str]:
     ]
 
 
-@pytest.fixture(scope="module", params=WAYS)
-def way(request: pytest.FixtureRequest) -> Way:
-    """One of both ways."""
-    chosen: Way = request.param
-    return chosen
-
-
-@pytest.fixture(scope="module")
-async def running(pubsub: PubSub, project_ids: Iterator[str], way: Way) -> AsyncIterator[Carriage]:
+@pytest.fixture(scope="class")
+async def running(
+    pubsub: PubSub, project_ids: Iterator[str], request: pytest.FixtureRequest
+) -> AsyncIterator[Carriage]:
     """One way on one server, for all cases."""
+    way: Way = request.cls.way
     async with carriage(pubsub.host, next(project_ids)) as carried:
         async with carried.running(way):
             yield carried
@@ -48,44 +44,66 @@ async def running(pubsub: PubSub, project_ids: Iterator[str], way: Way) -> Async
             assert canary not in printed
 
 
-@pytest.mark.parametrize("case", cases("faults"))
-async def test_every_event_comes_to_its_end(
-    running: Carriage,
-    case: Case,
-    way: Way,
-    record_property: Callable[[str, object], None],
-) -> None:
-    """Nothing is lost, and nothing dead-lettered that a later try would have delivered."""
-    stand_in = running.aep
-    ids = new_ids(case.get("events", EVENTS))
-    victims = (
-        set(ids) if case.get("all") else set(victims_of(case, ids)) if "dead" in case else set()
-    )
-    before, accepted_before = len(stand_in.requests), len(stand_in.accepted)
-    stand_in.behaviour = replace(
-        Behaviour(needs_token=True), shape=Shape(case.get("shape", "docs"))
-    )
-    stand_in.faults.clear()
-    stand_in.faults.add(*faults_of(case, ids))
-    if case.get("revoked"):
-        stand_in.revoke_tokens()
+class Matrix:
+    """The cases, for one way; a class each, so that the two run side by side."""
 
-    await running.publish(way, ids)
-    if mended_after := case.get("mended_after"):
-        await running.until(way, lambda: len(stand_in.requests) >= before + mended_after)
-        assert not running.dead.keys() & set(ids)
+    way: Way
+
+    @pytest.mark.parametrize("case", cases("faults"))
+    async def test_every_event_comes_to_its_end(
+        self,
+        running: Carriage,
+        case: Case,
+        record_property: Callable[[str, object], None],
+    ) -> None:
+        """Nothing is lost, and nothing dead-lettered that a later try would have delivered."""
+        way, stand_in = self.way, running.aep
+        ids = new_ids(case.get("events", EVENTS))
+        victims = (
+            set(ids) if case.get("all") else set(victims_of(case, ids)) if "dead" in case else set()
+        )
+        before, accepted_before = len(stand_in.requests), len(stand_in.accepted)
+        stand_in.behaviour = replace(
+            Behaviour(needs_token=True), shape=Shape(case.get("shape", "docs"))
+        )
         stand_in.faults.clear()
-        stand_in.behaviour = Behaviour(needs_token=True)
-    await running.until(way, lambda: running.ended(ids), 90)
+        stand_in.faults.add(*faults_of(case, ids))
+        if case.get("revoked"):
+            stand_in.revoke_tokens()
 
-    dead = running.dead.keys() & set(ids)
-    accepted = [message.id for message in stand_in.accepted[accepted_before:]]
-    row = {"fault": case["case"], "way": way, "events": len(ids), "accepted": len(set(accepted))}
-    row |= {"again": len(accepted) - len(set(accepted)), "dead": len(dead)}
-    record_property("faults of AEP", row | {"requests": len(stand_in.requests) - before})
-    assert dead == victims
-    assert {running.dead[i]["reason"] for i in dead} == ({case["dead"]} if victims else set())
-    assert set(ids) - dead <= stand_in.distinct_ids
+        await running.publish(way, ids)
+        if mended_after := case.get("mended_after"):
+            await running.until(way, lambda: len(stand_in.requests) >= before + mended_after)
+            assert not running.dead.keys() & set(ids)
+            stand_in.faults.clear()
+            stand_in.behaviour = Behaviour(needs_token=True)
+        await running.until(way, lambda: running.ended(ids), 90)
+
+        dead = running.dead.keys() & set(ids)
+        accepted = [message.id for message in stand_in.accepted[accepted_before:]]
+        row = {
+            "fault": case["case"],
+            "way": way,
+            "events": len(ids),
+            "accepted": len(set(accepted)),
+        }
+        row |= {"again": len(accepted) - len(set(accepted)), "dead": len(dead)}
+        record_property("faults of AEP", row | {"requests": len(stand_in.requests) - before})
+        assert dead == victims
+        assert {running.dead[i]["reason"] for i in dead} == ({case["dead"]} if victims else set())
+        assert set(ids) - dead <= stand_in.distinct_ids
+
+
+class TestPush(Matrix):
+    """Pushed to `deliver`."""
+
+    way = "push"
+
+
+class TestDrain(Matrix):
+    """Pulled by `drain`."""
+
+    way = "drain"
 
 
 def victims_of(case: Case, ids: list[str]) -> list[str]:
