@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Final, NotRequired, TypedDict, cast
 
 import orjson
 
 from pendo_aep.clock import rfc3339
-from pendo_aep.dead_letter import Reason
+from pendo_aep.poll_answers import Answer, answers_in
 from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import Unreadable, Webhook
+from pendo_aep.tolerant import number_of, text_of, to_json
+from pendo_aep.webhook import Webhook
 
 SCHEMA_VERSION: Final = 1
 
@@ -34,12 +34,6 @@ OTHER_TYPES: Final = "pendo."
 _PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 # Pendo writes seconds; as seconds, this would be the year 5138.
 _MILLISECONDS_FROM: Final = 1e11
-# Under these keys of an object Pendo's API and Web SDK spell an answer.
-_ANSWER_KEYS: Final = ("value", "response", "answer")
-# Keys of `properties` that hold one answer as it is; the poll then stands beside it, in `pollId`.
-_PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
-# No spelling nests deeper than an array of polls with an array of answers each.
-_MAX_ANSWER_DEPTH: Final = 4
 
 
 class Guide(TypedDict, total=False):
@@ -57,13 +51,6 @@ class Nps(TypedDict, total=False):
     rating: int | float
     reason: str
     source: str
-
-
-class Answer(TypedDict):
-    """One answer to one question of a poll; of a pick list, the id of the choice."""
-
-    pollId: NotRequired[str]
-    value: str
 
 
 class App(TypedDict, total=False):
@@ -152,7 +139,7 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
         event["guide"] = guide
     if nps := _nps(properties.get("nps")):
         event["nps"] = nps
-    if answers := list(_answers(properties)):
+    if answers := list(answers_in(properties)):
         event["answers"] = answers
     if webhook.user_agent:
         event["userAgent"] = webhook.user_agent
@@ -167,7 +154,7 @@ def encode(event: Event) -> bytes:
     Raises:
         Unreadable: something in it is nested too deep to be written as JSON again.
     """
-    return _json(event)
+    return to_json(event)
 
 
 def message_attributes(event: Event, traceparent: str | None = None) -> dict[str, str]:
@@ -203,7 +190,7 @@ def read_event(data: bytes) -> Event:
 
 def _occurred_at(timestamp: object, received_at: datetime) -> str:
     """When it happened; when that cannot be read, or would be to come, when it was received."""
-    moment = _number(timestamp)
+    moment = number_of(timestamp)
     if moment is not None and moment > _MILLISECONDS_FROM:
         moment /= 1000
     if moment is None or not 0 < moment <= received_at.timestamp():
@@ -215,13 +202,13 @@ def _guide(properties: dict[str, Any]) -> Guide:
     about = properties.get("guideProperties")
     about = about if isinstance(about, dict) else {}
     guide: Guide = {}
-    if identity := _text(properties.get("guideId")) or _text(about.get("id")):
+    if identity := text_of(properties.get("guideId")) or text_of(about.get("id")):
         guide["id"] = identity
-    if name := _text(about.get("name")):
+    if name := text_of(about.get("name")):
         guide["name"] = name
-    if step := _text(properties.get("guideStepId")):
+    if step := text_of(properties.get("guideStepId")):
         guide["stepId"] = step
-    if language := _text(properties.get("language")):
+    if language := text_of(properties.get("language")):
         guide["language"] = language
     return guide
 
@@ -229,74 +216,13 @@ def _guide(properties: dict[str, Any]) -> Guide:
 def _nps(answer: object) -> Nps:
     nps: Nps = {}
     if isinstance(answer, dict):
-        rating = _number(answer.get("rating"))
+        rating = number_of(answer.get("rating"))
         if rating is not None:
             # Beyond 2**53 a whole number is no more exact than a float, and too long for JSON here.
             is_whole = rating.is_integer() and abs(rating) <= 2**53
             nps["rating"] = int(rating) if is_whole else rating
-        if reason := _text(answer.get("reason")):
+        if reason := text_of(answer.get("reason")):
             nps["reason"] = reason
-        if source := _text(answer.get("source")):
+        if source := text_of(answer.get("source")):
             nps["source"] = source
     return nps
-
-
-def _answers(properties: dict[str, Any]) -> Iterator[Answer]:
-    """The answers under every `poll*` key: how Pendo spells them is not public, so all ways."""
-    for key, value in properties.items():
-        if not key.startswith("poll"):
-            continue
-        if isinstance(value, list | dict):
-            yield from _answers_in(value)
-        elif key in _PLAIN_ANSWERS and value is not None:
-            yield _answer(properties.get("pollId"), value)
-
-
-def _answers_in(value: object, depth: int = 0) -> Iterator[Answer]:
-    """Answers in an object `{pollId, value}`, in an array of them, or in an object of those."""
-    if depth > _MAX_ANSWER_DEPTH:
-        return
-    if isinstance(value, list):
-        for element in value:
-            yield from _answers_in(element, depth + 1)
-    elif isinstance(value, dict):
-        given = next((value[key] for key in _ANSWER_KEYS if value.get(key) is not None), None)
-        if given is not None:
-            yield _answer(value.get("pollId", value.get("id")), given)
-        else:
-            for element in value.values():
-                yield from _answers_in(element, depth + 1)
-
-
-def _answer(poll: object, value: object) -> Answer:
-    answer: Answer = {"value": value if isinstance(value, str) else _json(value).decode()}
-    if poll_id := _text(poll):
-        answer["pollId"] = poll_id
-    return answer
-
-
-def _json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except orjson.JSONEncodeError:  # orjson reads 1,024 levels, and writes 254
-        raise Unreadable(Reason.NOT_AN_EVENT, "nested too deep, over 254 levels") from None
-
-
-def _text(value: object) -> str:
-    """Text, or a number as text; anything else is nothing."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    return ""
-
-
-def _number(value: object) -> float | None:
-    """A finite number, also one written as text; anything else is nothing."""
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if number - number == 0 else None

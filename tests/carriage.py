@@ -98,7 +98,7 @@ class Carriage:
 
     async def _stop(self, way: Way) -> None:
         function = self._functions.pop(way)
-        await function.__aexit__(None, None, None)
+        await function.__aexit__()
         self.output += function.output
 
     async def kill(self, way: Way) -> None:

@@ -295,6 +295,20 @@ async def test_what_may_pass_is_tried_again(
     assert unique_id(number) in aep.distinct_ids
 
 
+async def test_a_wrong_setting_is_said_once_a_minute(
+    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """However many messages come by, one loud line a minute names what to check."""
+    aep.faults.add(answering(401))
+    async with Function("deliver", settings_for(server, aep)) as function:
+        for number in range(640, 645):
+            assert await deliver_all(http, function, [number]) == [503]
+
+    loud = [line["message"] for line in function.lines if line["severity"] == "CRITICAL"]
+    assert len(loud) == 1
+    assert "AEP_CLIENT_SECRET" in loud[0]
+
+
 async def test_a_refused_entry_that_may_pass_is_tried_again(
     deliver: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:

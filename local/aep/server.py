@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from itertools import count
-from types import TracebackType
 from typing import Self
 
 import orjson
@@ -94,12 +93,7 @@ class AepServer:
         self.url = f"http://{host}:{port}"
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Whoever is being kept waiting is let go first; else the clean-up would wait for them.
         self._closing.set()
         if self._runner is not None:

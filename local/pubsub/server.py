@@ -1,7 +1,6 @@
 """The server: a broker with its gRPC face, its push delivery and its faults."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Self
 
 import grpc
@@ -76,12 +75,7 @@ class PubSubServer:
         self.host = f"127.0.0.1:{port}"
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # Calls are cut first, so that nothing is published into a broker that is closing.
         await self._grpc.stop(grace=None)
         self._broker.close()
