@@ -18,7 +18,6 @@ from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer
 from tests.webhooks import COMMENT, VISITOR, send
 
 Way = Literal["push", "drain"]
-WAYS: Final[tuple[Way, ...]] = ("push", "drain")
 SECRET: Final = "local-secret"
 # Seen with 0.8.20: it opens no connection any more, whatever the retry policy says.
 EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes to what failed for a while"
