@@ -92,7 +92,7 @@ class Function:
         await self._end()
 
     async def next_line(self) -> None:
-        """Waits until it prints something more."""
+        """Waits until it prints something more; to be awaited itself, not wrapped in a task."""
         self._printed.clear()
         await self._printed.wait()
 

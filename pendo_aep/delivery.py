@@ -47,13 +47,16 @@ class Delivery:
         self._dead_letters = dead_letters
         self._trims = trims
 
-    def encode(self, data: bytes) -> bytes:
+    def encode(self, data: bytes, attributes: dict[str, str]) -> bytes:
         """The message as AEP takes it; one that Profile would drop is trimmed, or warned of.
+
+        If its publisher did not, the attributes name the event from here on, in logs and letters.
 
         Raises:
             NotAnEvent: the data is not a normalised event.
         """
         event = read_event(data)
+        attributes.setdefault("eventId", event["id"])
         message = self._format.encode(data, event)
         if len(message) > PROFILE_LIMIT_BYTES:
             before = len(message)
@@ -100,10 +103,10 @@ class PushDelivery:
         self._batches = batches
         self._deadline_seconds = deadline_seconds
 
-    async def deliver(self, data: bytes, attributes: Mapping[str, str]) -> End:
+    async def deliver(self, data: bytes, attributes: dict[str, str]) -> End:
         """Carries one message, as it lay on the topic, to its end."""
         try:
-            outcome = await self._send(data)
+            outcome = await self._send(data, attributes)
         except Overloaded:
             log(
                 "WARNING",
@@ -115,9 +118,9 @@ class PushDelivery:
             return End.TOO_MUCH
         return await self._delivery.end(data, attributes, outcome)
 
-    async def _send(self, data: bytes) -> Outcome:
+    async def _send(self, data: bytes, attributes: dict[str, str]) -> Outcome:
         try:
-            message = self._delivery.encode(data)
+            message = self._delivery.encode(data, attributes)
         except NotAnEvent as error:
             return Refused(Reason.FOREIGN, str(error))
         deadline = asyncio.get_running_loop().time() + self._deadline_seconds

@@ -135,7 +135,7 @@ class _Run:
         tasks.create_task(self._puller.lease(ack_ids, lease))
         for one in pulled:
             try:
-                message = self._delivery.encode(one.data)
+                message = self._delivery.encode(one.data, one.attributes)
             except NotAnEvent as error:
                 refused = Refused(Reason.FOREIGN, str(error))
                 tasks.create_task(self._end([one], [refused]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class Pulled:
     ack_id: str
     message_id: str
     data: bytes
-    attributes: Mapping[str, str]
+    attributes: dict[str, str]
 
 
 class Puller:

@@ -141,6 +141,15 @@ async def test_an_accepted_message_is_acknowledged(
     assert "Authorization" not in headers
 
 
+async def test_an_event_names_itself(deliver: Function, http: aiohttp.ClientSession) -> None:
+    """A message that was published without attributes is logged by the id that is in it."""
+    assert (await send(http, deliver.url, push(event(4)))).status == 204
+
+    async with asyncio.timeout(5):
+        while not any(line.get("eventId") == unique_id(4) for line in deliver.lines):
+            await deliver.next_line()
+
+
 async def test_an_eventarc_delivery_is_the_same(
     deliver: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
