@@ -19,6 +19,7 @@ from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 
 SERVER_ERROR: Final = 500
 _FAILING: Final = Retry("aep_failing")
+_POISON: Final = Refused(Reason.POISON, "500 for it alone, while others are accepted")
 # This many alone at fault, and nobody accepted: they all are, and halves would only add requests.
 _ALL_SEEM_AT_FAULT: Final = 2
 
@@ -180,8 +181,8 @@ class _Search:
             return
         for place in list(self.accused):
             await self._passes([place])
-        self.is_alive = False
-        if self.accused and await self._passes([witness]) and self.is_alive:
-            poison = Refused(Reason.POISON, "500 for it alone, while others are accepted")
-            for place in self.accused:
-                self.outcomes[place] = poison
+            if place in self.accused:
+                await self._passes([witness])
+                if not self.is_alive:
+                    return
+                self.outcomes[place] = _POISON

@@ -50,7 +50,6 @@ class Pulled:
     """One message under lease."""
 
     ack_id: str
-    message_id: str
     data: bytes
     attributes: dict[str, str]
 
@@ -78,7 +77,6 @@ class Puller:
         return [
             Pulled(
                 received.ack_id,
-                received.message.message_id,
                 received.message.data,
                 dict(received.message.attributes),
             )

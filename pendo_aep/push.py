@@ -24,7 +24,6 @@ class PushedMessage:
 
     data: bytes
     attributes: dict[str, str]
-    message_id: str
 
 
 def read_push(body: bytes) -> PushedMessage:
@@ -49,7 +48,7 @@ def read_push(body: bytes) -> PushedMessage:
         raise NotAPush("'message.data' is not base64") from None
     if not decoded and not attributes:
         raise NotAPush("'message' has neither 'data' nor 'attributes'")
-    return PushedMessage(decoded, attributes, str(message.get("messageId", "")))
+    return PushedMessage(decoded, attributes)
 
 
 def _is_text_map(value: object) -> bool:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local.aep import AepServer
-from local.emulator import Emulator, EmulatorMissing, find_jar
+from local.emulator import Emulator
 from local.pubsub import PubSubServer
 
 
@@ -20,9 +20,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Whether Google's emulator is used."""
     parser.addoption(
         "--emulator",
-        choices=["required", "auto", "off"],
+        choices=["required", "off"],
         default="off",
-        help="Google's Pub/Sub emulator: must be there, used where it is there, or not at all",
+        help="Google's Pub/Sub emulator: it must be there, or its tests are skipped",
     )
     parser.addoption(
         "--outage-seconds",
@@ -76,15 +76,8 @@ async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
         async with PubSubServer() as server:
             yield PubSub(server.host, server)
         return
-    wanted = request.config.getoption("--emulator")
-    if wanted == "off":
+    if request.config.getoption("--emulator") == "off":
         pytest.skip("Google's emulator: `make test-emulator` runs it")
-    try:
-        find_jar()
-    except EmulatorMissing as error:
-        if wanted == "required":
-            raise
-        pytest.skip(f"Google's emulator is not here: {error}")
     async with Emulator() as emulator:
         yield PubSub(emulator.host, None)
 

@@ -17,7 +17,7 @@ from tests.cases import JSON_VALUES, Case, cases, randomly
 def test_push(case: Case) -> None:
     """A message in Google's envelope is read, whatever else the envelope holds."""
     assert read_push(json.dumps(case["push"]).encode()) == PushedMessage(
-        case["data"].encode(), case["attributes"], case["id"]
+        case["data"].encode(), case["attributes"]
     )
 
 
