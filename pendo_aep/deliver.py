@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from pendo_aep.delivery import End, PushDelivery
-from pendo_aep.http_body import BodyTooLarge, read_body
+from pendo_aep.http_answer import Answer
+from pendo_aep.http_request import BodyTooLarge, read_body
 from pendo_aep.logs import log
 from pendo_aep.push import NotAPush, read_push
 
 # Google: Pub/Sub quotas, a message of 10 MB at most; in base64, and its attributes with it.
 _MAX_PUSH_BYTES = 16_000_000
 
-_STATUS = {End.DONE: 204, End.AGAIN: 503, End.TOO_MUCH: 429}
+# Nothing in them differs from one message to the next.
+_ANSWERS = {End.DONE: Answer(204), End.AGAIN: Answer(503), End.TOO_MUCH: Answer(429)}
 
 
 class Deliverer:
@@ -32,8 +33,8 @@ class Deliverer:
             why = str(error) or "over the size of a Pub/Sub message"
             log("ERROR", "no push delivery", reason=why)
             told = f"{why}; this address is for a Pub/Sub push subscription or Eventarc"
-            return Response(orjson.dumps({"error": told}), 400, media_type="application/json")
+            return Answer(400, {"error": told})
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+            return Answer(400)  # nobody is there to read it
         end = await self._delivery.deliver(push.data, push.attributes)
-        return Response(status_code=_STATUS[end])
+        return _ANSWERS[end]

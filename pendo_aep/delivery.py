@@ -71,21 +71,21 @@ class Delivery:
             )
         return message
 
-    async def end(self, data: bytes, attributes: Mapping[str, str], outcome: Outcome) -> End:
-        """What to tell Pub/Sub of a message, once it is true: a refused one is buried first."""
+    def end(self, data: bytes, attributes: Mapping[str, str], outcome: Delivered | Retry) -> End:
+        """What to tell Pub/Sub of a message that AEP has, or that must come again."""
         event_id, trace = attributes.get("eventId"), attributes.get("traceparent")
-        match outcome:
-            case Delivered():
-                log("INFO", "message delivered", event_id=event_id, trace=trace, bytes=len(data))
-                return End.DONE
-            case Retry(why):
-                log("WARNING", "message returned", event_id=event_id, trace=trace, reason=why)
-                return End.AGAIN
-            case Refused(reason, detail):
-                lies_there = await self._dead_letters.put(
-                    data, attributes, reason=reason, detail=detail
-                )
-                return End.DONE if lies_there else End.AGAIN
+        if isinstance(outcome, Delivered):
+            log("INFO", "message delivered", event_id=event_id, trace=trace, bytes=len(data))
+            return End.DONE
+        log("WARNING", "message returned", event_id=event_id, trace=trace, reason=outcome.why)
+        return End.AGAIN
+
+    async def bury(self, data: bytes, attributes: Mapping[str, str], refused: Refused) -> End:
+        """What to tell Pub/Sub of a message that AEP will never take: done, once it is buried."""
+        lies_there = await self._dead_letters.put(
+            data, attributes, reason=refused.reason, detail=refused.detail
+        )
+        return End.DONE if lies_there else End.AGAIN
 
 
 class PushDelivery:
@@ -106,7 +106,15 @@ class PushDelivery:
     async def deliver(self, data: bytes, attributes: dict[str, str]) -> End:
         """Carries one message, as it lay on the topic, to its end."""
         try:
-            outcome = await self._send(data, attributes)
+            message = self._delivery.encode(data, attributes)
+        except NotAnEvent as error:
+            return await self._delivery.bury(data, attributes, Refused(Reason.FOREIGN, str(error)))
+        outgoing = Outgoing(message, asyncio.get_running_loop().time() + self._deadline_seconds)
+        outcome: Outcome
+        try:
+            outcome = await self._batches.submit(outgoing, len(message) + SEPARATOR_BYTES)
+        except TimeoutError:
+            outcome = Retry("deadline")
         except Overloaded:
             log(
                 "WARNING",
@@ -116,18 +124,6 @@ class PushDelivery:
                 reason="overloaded",
             )
             return End.TOO_MUCH
-        return await self._delivery.end(data, attributes, outcome)
-
-    async def _send(self, data: bytes, attributes: dict[str, str]) -> Outcome:
-        try:
-            message = self._delivery.encode(data, attributes)
-        except NotAnEvent as error:
-            return Refused(Reason.FOREIGN, str(error))
-        deadline = asyncio.get_running_loop().time() + self._deadline_seconds
-        try:
-            async with asyncio.timeout_at(deadline):
-                return await self._batches.submit(
-                    Outgoing(message, deadline), len(message) + SEPARATOR_BYTES
-                )
-        except TimeoutError:
-            return Retry("deadline")
+        if isinstance(outcome, Refused):
+            return await self._delivery.bury(data, attributes, outcome)
+        return self._delivery.end(data, attributes, outcome)

@@ -7,10 +7,9 @@ it posts; what it holds is bounded by what may be in flight.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,9 +17,10 @@ from pendo_aep.dead_letter import Reason
 from pendo_aep.delivery import Delivery, End
 from pendo_aep.event import NotAnEvent
 from pendo_aep.group_commit import Limits
+from pendo_aep.http_answer import Answer
 from pendo_aep.inlet import SEPARATOR_BYTES
 from pendo_aep.logs import log
-from pendo_aep.outcome import Delivered, Outcome, Refused
+from pendo_aep.outcome import Outcome, Refused
 from pendo_aep.puller import MAX_PULL, Pulled, Puller, PullFailed
 from pendo_aep.sender import Outgoing, Sender
 
@@ -56,10 +56,10 @@ class Drain:
         except PullFailed as error:
             log("ERROR", "cannot drain", error=str(error))
             told = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {error}"}
-            return Response(orjson.dumps(told), 503, media_type="application/json")
+            return Answer(503, told)
         counts = asdict(run.counts)
         log("INFO", "drained", **counts)
-        return Response(orjson.dumps(counts), media_type="application/json")
+        return Answer(200, counts)
 
 
 @dataclass(slots=True)
@@ -168,21 +168,22 @@ class _Run:
 
     async def _end(self, pulled: Sequence[Pulled], outcomes: Sequence[Outcome]) -> None:
         """Brings messages to their ends, and acknowledges those that must not come again."""
-        burials: list[Coroutine[None, None, None]] = []
         done: list[str] = []
-
-        async def end(one: Pulled, outcome: Outcome) -> None:
-            if await self._delivery.end(one.data, one.attributes, outcome) is End.DONE:
-                done.append(one.ack_id)
-
+        to_bury: list[tuple[Pulled, Refused]] = []
         for one, outcome in zip(pulled, outcomes, strict=True):
             if isinstance(outcome, Refused):
-                burials.append(end(one, outcome))  # each waits for Pub/Sub: all at once
-            else:
-                await end(one, outcome)
-            self.counts.delivered += isinstance(outcome, Delivered)
-        before = len(done)
-        await asyncio.gather(*burials)
-        self.counts.refused += len(done) - before
+                to_bury.append((one, outcome))
+            elif self._delivery.end(one.data, one.attributes, outcome) is End.DONE:
+                done.append(one.ack_id)
+        self.counts.delivered += len(done)
+        # Each waits for Pub/Sub: all at once.
+        ends = await asyncio.gather(
+            *(self._delivery.bury(one.data, one.attributes, refused) for one, refused in to_bury)
+        )
+        buried = [
+            one.ack_id for (one, _), end in zip(to_bury, ends, strict=True) if end is End.DONE
+        ]
+        self.counts.refused += len(buried)
+        done += buried
         await self._puller.acknowledge(done)
         self._held.difference_update(done)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final, NotRequired, TypedDict, cast
 
 import orjson
 
-from pendo_aep.clock import rfc3339
+from pendo_aep.clock import epoch_rfc3339
 from pendo_aep.poll_answers import Answer, answers_in
 from pendo_aep.signature import VerifiedBody
 from pendo_aep.tolerant import number_of, text_of, to_json
@@ -118,22 +119,24 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
         raw: the raw bytes of the body, for the identity of an event that brings none.
         received_at: when the request came, in UTC.
     """
-    properties = webhook.properties or {}
+    properties = webhook.get("properties") or {}
+    name = webhook["event"]
+    received = received_at.timestamp()
     event: Event = {
-        "id": event_id(webhook.unique_id, raw),
-        "type": event_type(webhook.event),
-        "pendoEvent": webhook.event,
-        "occurredAt": _occurred_at(webhook.timestamp, received_at),
-        "receivedAt": rfc3339(received_at),
+        "id": event_id(webhook.get("uniqueId"), raw),
+        "type": event_type(name),
+        "pendoEvent": name,
+        "occurredAt": _occurred_at(webhook.get("timestamp"), received),
+        "receivedAt": epoch_rfc3339(received),
         "schemaVersion": SCHEMA_VERSION,
     }
-    if webhook.visitor_id:
-        event["visitorId"] = webhook.visitor_id
-    if webhook.account_id:
-        event["accountId"] = webhook.account_id
-    if app := {key: value for key, value in webhook.app or () if value}:
+    if visitor_id := webhook.get("visitorId"):
+        event["visitorId"] = visitor_id
+    if account_id := webhook.get("accountId"):
+        event["accountId"] = account_id
+    if app := _without_empty(webhook.get("app")):
         event["app"] = cast("App", app)
-    if subscription := {key: value for key, value in webhook.subscription or () if value}:
+    if subscription := _without_empty(webhook.get("subscription")):
         event["subscription"] = cast("Subscription", subscription)
     if guide := _guide(properties):
         event["guide"] = guide
@@ -141,8 +144,8 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
         event["nps"] = nps
     if answers := list(answers_in(properties)):
         event["answers"] = answers
-    if webhook.user_agent:
-        event["userAgent"] = webhook.user_agent
+    if user_agent := webhook.get("userAgent"):
+        event["userAgent"] = user_agent
     if properties:
         event["properties"] = properties
     return event
@@ -188,14 +191,18 @@ def read_event(data: bytes) -> Event:
     return event
 
 
-def _occurred_at(timestamp: object, received_at: datetime) -> str:
+def _occurred_at(timestamp: object, received_at: float) -> str:
     """When it happened; when that cannot be read, or would be to come, when it was received."""
     moment = number_of(timestamp)
     if moment is not None and moment > _MILLISECONDS_FROM:
         moment /= 1000
-    if moment is None or not 0 < moment <= received_at.timestamp():
-        return rfc3339(received_at)
-    return rfc3339(datetime.fromtimestamp(moment, UTC))
+    if moment is None or not 0 < moment <= received_at:
+        moment = received_at
+    return epoch_rfc3339(moment)
+
+
+def _without_empty(value: Mapping[str, object] | None) -> dict[str, object]:
+    return {key: text for key, text in value.items() if text} if value else {}
 
 
 def _guide(properties: dict[str, Any]) -> Guide:

@@ -8,10 +8,10 @@ for nobody. The same code makes Publish calls of webhooks and AEP requests of me
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -50,11 +50,14 @@ class Limits:
         return 2 * self.max_in_flight * self.max_bytes
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry(Generic[Item]):
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[Item, Result]):
     item: Item
     size: int
     due: float
+    until: float
+    result: asyncio.Future[Result]
+    is_waiting: bool = True  # counted as such, until a call takes it or its caller gives up
 
 
 class GroupCommit(Generic[Item, Result]):
@@ -65,15 +68,24 @@ class GroupCommit(Generic[Item, Result]):
     """
 
     def __init__(
-        self, commit: Callable[[list[Item]], Awaitable[Sequence[Result]]], limits: Limits
+        self,
+        commit: Callable[[list[Item]], Awaitable[Sequence[Result]]],
+        limits: Limits,
+        *,
+        patience_seconds: float = math.inf,
     ) -> None:
+        """Takes what carries a batch, its limits, and how long a caller waits for its result."""
         self._commit = commit
         self._limits = limits
-        # By the future that its caller waits for, in the order of arrival.
-        self._waiting: OrderedDict[asyncio.Future[Result], _Entry[Item]] = OrderedDict()
+        self._patience_seconds = patience_seconds
+        # In the order of arrival; those whose callers have given up are passed over when their
+        # turn comes, and are not counted.
+        self._queue: deque[_Entry[Item, Result]] = deque()
+        self._waiting_items = 0
         self._waiting_bytes = 0
-        self._calls: set[asyncio.Task[Sequence[Result]]] = set()
+        self._calls: dict[asyncio.Task[Sequence[Result]], list[_Entry[Item, Result]]] = {}
         self._wake_up: asyncio.Handle | None = None
+        self._patience_ends: asyncio.Handle | None = None
 
     async def submit(self, item: Item, size: int) -> Result:
         """Waits until the call that carried `item` has ended, and answers the item's own result.
@@ -87,18 +99,22 @@ class GroupCommit(Generic[Item, Result]):
 
         Raises:
             Overloaded: too much is waiting already.
+            TimeoutError: there was no result in time; the item is treated as a cancelled one.
             Exception: whatever `commit` raised for the call that carried the item.
         """
         limits = self._limits
         if (
-            len(self._waiting) >= limits.max_waiting_items
+            self._waiting_items >= limits.max_waiting_items
             or self._waiting_bytes >= limits.max_waiting_bytes
         ):
             raise Overloaded
         loop = asyncio.get_running_loop()
-        due = loop.time() + limits.linger_seconds if limits.linger_seconds else 0.0
-        future: asyncio.Future[Result] = loop.create_future()
-        self._waiting[future] = _Entry(item, size, due)
+        now = loop.time()
+        until = now + self._patience_seconds
+        result: asyncio.Future[Result] = loop.create_future()
+        entry = _Entry(item, size, now + limits.linger_seconds, until, result)
+        self._queue.append(entry)
+        self._waiting_items += 1
         self._waiting_bytes += size
         if len(self._calls) < limits.max_in_flight:
             if self._wake_up is None:
@@ -107,18 +123,31 @@ class GroupCommit(Generic[Item, Result]):
                 self._wake_up = loop.call_soon(self._start_calls)
             elif self._is_full():
                 self._start_calls()
+        if self._patience_ends is None and until < math.inf:
+            self._patience_ends = loop.call_at(until, self._end_patience)
         try:
-            return await future
-        except asyncio.CancelledError:
-            if entry := self._waiting.pop(future, None):
-                self._waiting_bytes -= entry.size
-            raise
+            return await result
+        finally:
+            if entry.is_waiting:
+                self._leave_queue(entry)
 
     def _is_full(self) -> bool:
         return (
-            len(self._waiting) >= self._limits.max_items
+            self._waiting_items >= self._limits.max_items
             or self._waiting_bytes >= self._limits.max_bytes
         )
+
+    def _leave_queue(self, entry: _Entry[Item, Result]) -> None:
+        entry.is_waiting = False
+        self._waiting_items -= 1
+        self._waiting_bytes -= entry.size
+
+    def _first(self) -> _Entry[Item, Result] | None:
+        """The one that has waited longest and whose caller still does."""
+        queue = self._queue
+        while queue and queue[0].result.done():
+            queue.popleft()
+        return queue[0] if queue else None
 
     def _start_calls(self) -> None:
         """Starts every call that may start now; else makes sure of being woken when one may."""
@@ -126,47 +155,56 @@ class GroupCommit(Generic[Item, Result]):
             self._wake_up.cancel()
             self._wake_up = None
         loop = asyncio.get_running_loop()
-        while self._waiting and len(self._calls) < self._limits.max_in_flight:
-            first = next(iter(self._waiting.values()))
+        while len(self._calls) < self._limits.max_in_flight and (first := self._first()):
             if first.due > loop.time() and not self._is_full():
                 self._wake_up = loop.call_at(first.due, self._start_calls)
                 return
-            items, futures = self._take_batch()
-            call = loop.create_task(self._call(items))
-            self._calls.add(call)
-            call.add_done_callback(partial(self._end_call, futures))
+            batch = self._take_batch()
+            call = loop.create_task(self._call([entry.item for entry in batch]))
+            self._calls[call] = batch
+            call.add_done_callback(self._end_call)
 
-    def _take_batch(self) -> tuple[list[Item], list[asyncio.Future[Result]]]:
-        items: list[Item] = []
-        futures: list[asyncio.Future[Result]] = []
+    def _take_batch(self) -> list[_Entry[Item, Result]]:
+        batch: list[_Entry[Item, Result]] = []
         size = 0
-        while self._waiting and len(items) < self._limits.max_items:
-            future, entry = next(iter(self._waiting.items()))
-            if items and size + entry.size > self._limits.max_bytes:
+        while len(batch) < self._limits.max_items and (entry := self._first()):
+            if batch and size + entry.size > self._limits.max_bytes:
                 break
-            del self._waiting[future]
-            self._waiting_bytes -= entry.size
+            self._queue.popleft()
+            self._leave_queue(entry)
             size += entry.size
-            items.append(entry.item)
-            futures.append(future)
-        return items, futures
+            batch.append(entry)
+        return batch
 
     async def _call(self, items: list[Item]) -> Sequence[Result]:
         return await self._commit(items)
 
-    def _end_call(
-        self, futures: list[asyncio.Future[Result]], call: asyncio.Task[Sequence[Result]]
-    ) -> None:
-        self._calls.discard(call)
-        failure = _failure(call, len(futures))
-        for position, future in enumerate(futures):
-            if future.done():  # its caller has given up
-                continue
-            if failure is None:
-                future.set_result(call.result()[position])
-            else:
-                future.set_exception(failure)
+    def _end_call(self, call: asyncio.Task[Sequence[Result]]) -> None:
+        batch = self._calls.pop(call)
+        if failure := _failure(call, len(batch)):
+            for entry in batch:
+                if not entry.result.done():  # else its caller has given up
+                    entry.result.set_exception(failure)
+        else:
+            for entry, result in zip(batch, call.result(), strict=True):
+                if not entry.result.done():
+                    entry.result.set_result(result)
         self._start_calls()
+
+    def _end_patience(self) -> None:
+        """Lets those go who have waited too long; one timer for all, as all are equally patient."""
+        loop = asyncio.get_running_loop()
+        self._patience_ends = None
+        until = math.inf
+        for entries in (*self._calls.values(), self._queue):
+            for entry in entries:  # the longest waiting first
+                if entry.until > loop.time():
+                    until = min(entry.until, until)
+                    break
+                if not entry.result.done():
+                    entry.result.set_exception(TimeoutError())
+        if until < math.inf:
+            self._patience_ends = loop.call_at(until, self._end_patience)
 
 
 def _failure(call: asyncio.Task[Sequence[Result]], expected: int) -> BaseException | None:

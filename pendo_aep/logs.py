@@ -7,6 +7,7 @@ a body, a visitor, an account or a secret.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -40,16 +41,23 @@ def log(
     """
     line: dict[str, object] = {"severity": severity, "message": message, "eventId": event_id}
     found = trace_id(trace)
-    project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
-    line["logging.googleapis.com/trace"] = f"projects/{project}/traces/{found}" if found else None
-    line.update((name, value) for name, value in fields.items() if value is not None)
+    line["logging.googleapis.com/trace"] = f"{_traces()}/{found}" if found else None
+    line.update({name: value for name, value in fields.items() if value is not None})
     _write(line)
 
 
+def _traces() -> str:
+    return f"projects/{os.environ.get('GOOGLE_CLOUD_PROJECT', '')}/traces"
+
+
 def _write(line: Mapping[str, object]) -> None:
-    # One write a line: lines of several requests never mix.
-    sys.stdout.buffer.write(orjson.dumps(line) + b"\n")
-    sys.stdout.buffer.flush()
+    output = sys.stdout.buffer
+    output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
+    try:
+        # At the end of this turn of the loop: the lines of a whole batch are one system call.
+        asyncio.get_running_loop().call_soon(output.flush)
+    except RuntimeError:  # there is no loop
+        output.flush()
 
 
 class JsonHandler(logging.Handler):

@@ -6,7 +6,6 @@ the event loop, over the same generated client's channel, and builds protobuf me
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -20,8 +19,10 @@ from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
 from pendo_aep.logs import log
 from pendo_aep.topic import PublishFailed, PublishRefused
 
-# Google: Pub/Sub quotas, 1,000 messages or 10 MB a call; some room for what surrounds them.
-LIMITS: Final = Limits(max_items=1000, max_bytes=9_000_000, max_in_flight=4)
+# Google: Pub/Sub quotas, 1,000 messages or 10 MB a call; some room for what surrounds them. One
+# call at a time: a call costs as much as a dozen messages, and none takes long enough for one to
+# wait for the next.
+LIMITS: Final = Limits(max_items=1000, max_bytes=9_000_000, max_in_flight=1)
 # Pendo says nothing of its patience: an answer after eight seconds is better than none.
 WAIT_SECONDS: Final = 8.0
 ATTEMPT_SECONDS: Final = 4.0
@@ -65,11 +66,10 @@ class Publisher:
             PublishRefused: Pub/Sub will never take this message; others are not affected.
         """
         if self._commit is None:
-            self._commit = GroupCommit(self._open(), LIMITS)
+            self._commit = GroupCommit(self._open(), LIMITS, patience_seconds=WAIT_SECONDS)
         message = _Message(data=data, attributes=attributes)
         try:
-            async with asyncio.timeout(WAIT_SECONDS):
-                answer = await self._commit.submit(message, message.ByteSize())
+            answer = await self._commit.submit(message, message.ByteSize())
         except TimeoutError:
             raise PublishFailed("timeout") from None
         except Overloaded:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc.aio
 from google.api_core import exceptions, retry_async
@@ -45,8 +44,7 @@ class PullFailed(Exception):
     """Pub/Sub did not do it; the text says why, and holds nothing of any message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pulled:
+class Pulled(NamedTuple):
     """One message under lease."""
 
     ack_id: str

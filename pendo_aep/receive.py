@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -13,15 +12,16 @@ from pendo_aep import clock
 from pendo_aep.dead_letter import Reason
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.event import encode, event_type, message_attributes, normalise
-from pendo_aep.http_body import BodyTooLarge, read_body
+from pendo_aep.http_answer import Answer
+from pendo_aep.http_request import BodyTooLarge, header_values, headers_of, read_body
 from pendo_aep.logs import log
 from pendo_aep.settings import ReceiveSettings
 from pendo_aep.signature import SignatureMissing, SignatureWrong, VerifiedBody, verify
 from pendo_aep.topic import PublishFailed, PublishRefused, Topic
 from pendo_aep.trace import traceparent
-from pendo_aep.webhook import Unreadable, Webhook, is_unsigned_ping, parse
+from pendo_aep.webhook import Unreadable, Webhook, is_ping, is_unsigned_ping, parse
 
-_RETRY_AFTER_SECONDS = "5"
+_RETRY_AFTER = (b"retry-after", b"5")  # in seconds
 
 
 class Receiver:
@@ -38,18 +38,18 @@ class Receiver:
     async def __call__(self, request: Request) -> Response:
         """The answer to one request."""
         if request.method != "POST":
-            return _answer(405, {"error": "Pendo sends POST; so must you"}, Allow="POST")
-        trace = traceparent(request.headers)
+            return Answer(405, {"error": "Pendo sends POST; so must you"}, (b"allow", b"POST"))
+        trace = traceparent(headers_of(request))
         try:
             raw = await read_body(request, self._settings.max_body_bytes)
         except BodyTooLarge:
             log("WARNING", "webhook rejected", trace=trace, reason="too_large")
             limit = self._settings.max_body_bytes
-            return _answer(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
+            return Answer(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
         except ClientDisconnect:
-            return Response(status_code=400)  # nobody is there to read it
+            return Answer(400)  # nobody is there to read it
         try:
-            body = self._verified(raw, request.headers.getlist("x-pendo-signature"))
+            body = self._verified(raw, header_values(request, b"x-pendo-signature"))
         except SignatureMissing:
             if is_unsigned_ping(raw):
                 return _pong(trace)
@@ -58,11 +58,11 @@ class Receiver:
             return _unauthorised("signature_wrong", trace)
         try:
             webhook = parse(body, self._settings.redact)
-            if webhook.is_ping:
+            if is_ping(webhook):
                 return _pong(trace)
             if not self._is_wanted(webhook):
-                log("INFO", "webhook ignored", trace=trace, eventType=event_type(webhook.event))
-                return _answer(200, {"status": "ignored"})
+                log("INFO", "webhook ignored", trace=trace, eventType=event_type(webhook["event"]))
+                return Answer(200, {"status": "ignored"})
             return await self._accept(webhook, body, trace)
         except Unreadable as error:
             return await self._quarantine(body, error.reason, error.detail, trace)
@@ -82,7 +82,7 @@ class Receiver:
 
     def _is_wanted(self, webhook: Webhook) -> bool:
         wanted = self._settings.pendo_events
-        return not wanted or event_type(webhook.event) in wanted
+        return not wanted or event_type(webhook["event"]) in wanted
 
     async def _accept(self, webhook: Webhook, body: VerifiedBody, trace: str | None) -> Response:
         event = normalise(webhook, body, clock.now())
@@ -101,7 +101,7 @@ class Receiver:
             messageId=message_id,
             bytes=len(body),
         )
-        return _answer(200, {"status": "accepted", "id": event["id"]})
+        return Answer(200, {"status": "accepted", "id": event["id"]})
 
     async def _quarantine(
         self, body: VerifiedBody, reason: Reason, detail: str, trace: str | None
@@ -110,24 +110,20 @@ class Receiver:
         attributes = {"eventId": event_id} | ({"traceparent": trace} if trace else {})
         if not await self._dead_letters.put(body, attributes, reason=reason, detail=detail):
             return _unavailable(event_id, "dead_letter_topic", trace)
-        return _answer(202, {"status": "quarantined", "reason": reason})
+        return Answer(202, {"status": "quarantined", "reason": reason})
 
 
 def _pong(trace: str | None) -> Response:
     log("INFO", "ping answered", trace=trace)
-    return _answer(200, {"status": "pong"})
+    return Answer(200, {"status": "pong"})
 
 
 def _unauthorised(reason: str, trace: str | None) -> Response:
     log("WARNING", "webhook rejected", trace=trace, reason=reason)
-    return _answer(401, {"error": "the signature in X-Pendo-Signature is missing or wrong"})
+    return Answer(401, {"error": "the signature in X-Pendo-Signature is missing or wrong"})
 
 
 def _unavailable(event_id: str, reason: str, trace: str | None) -> Response:
     log("ERROR", "webhook not stored", event_id=event_id, trace=trace, reason=reason)
     body = {"error": "not stored, please send it again", "id": event_id}
-    return _answer(503, body, **{"Retry-After": _RETRY_AFTER_SECONDS})
-
-
-def _answer(status: int, body: dict[str, str], **headers: str) -> Response:
-    return Response(orjson.dumps(body), status, headers, media_type="application/json")
+    return Answer(503, body, _RETRY_AFTER)

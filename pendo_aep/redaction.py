@@ -27,12 +27,25 @@ def redact(body: dict[str, Any], paths: Sequence[Path]) -> None:
 
     A path that leads nowhere removes nothing: bodies differ from event to event.
     """
-    for *way, last in paths:
-        level: list[object] = [body]
-        for key in way:
-            level = [found[key] for found in _objects(level) if key in found]
-        for found in _objects(level):
-            found.pop(last, None)
+    for path in paths:
+        found: object = body
+        for place, key in enumerate(path):
+            if not isinstance(found, dict):
+                if isinstance(found, list):
+                    _redact_elements(found, path[place:])
+                break
+            if place == len(path) - 1:
+                found.pop(key, None)
+            else:
+                found = found.get(key)
+
+
+def _redact_elements(values: list[object], path: Path) -> None:
+    *way, last = path
+    for key in way:
+        values = [found[key] for found in _objects(values) if key in found]
+    for found in _objects(values):
+        found.pop(last, None)
 
 
 def _objects(values: list[object]) -> Iterator[dict[str, Any]]:

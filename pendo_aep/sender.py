@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pendo_aep.brake import Brake, Braked
 from pendo_aep.culprit import SERVER_ERROR, Tried, find_culprits
@@ -46,8 +45,7 @@ _SOON: Final = frozenset(
 _NEUTRAL: Final = (UNKNOWN_OUTCOME, UNCLEAR_ENTRIES, _TOO_LATE)
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """One message on its way: a JSON object, and when it goes back to Pub/Sub (loop time)."""
 
     message: bytes

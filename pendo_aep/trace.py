@@ -11,15 +11,16 @@ _TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-
 _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d{1,20}))?(?:;o=(\d))?")
 
 
-def traceparent(headers: Mapping[str, str]) -> str | None:
+def traceparent(headers: Mapping[bytes, bytes]) -> str | None:
     """The request's W3C `traceparent`, made from Google's older header where only that is there.
 
     What is not well formed is no trace: it came from outside, and goes into attributes and logs.
     """
-    given = headers.get("traceparent")
+    given = headers.get(b"traceparent", b"").decode("latin-1")
     if given and _TRACEPARENT.fullmatch(given):
         return given
-    older = _CLOUD_TRACE.fullmatch(headers.get("x-cloud-trace-context", ""))
+    google = headers.get(b"x-cloud-trace-context")
+    older = _CLOUD_TRACE.fullmatch(google.decode("latin-1")) if google else None
     if older is None:
         return None
     trace, span, sampled = older.groups()
@@ -29,5 +30,5 @@ def traceparent(headers: Mapping[str, str]) -> str | None:
 
 def trace_id(parent: str | None) -> str | None:
     """The 32 hex digits of the trace in a `traceparent`; None when it has none."""
-    match = _TRACEPARENT.fullmatch(parent or "")
+    match = _TRACEPARENT.fullmatch(parent) if parent else None
     return match[1] if match else None

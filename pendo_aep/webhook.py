@@ -7,11 +7,11 @@ come as a number becomes text, what is not known is kept in `properties` as it c
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Required
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
 
 from pendo_aep.dead_letter import Reason
 from pendo_aep.redaction import Path, redact
@@ -33,44 +33,45 @@ class Unreadable(Exception):
         self.detail = detail
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        alias_generator=to_camel, coerce_numbers_to_str=True, extra="ignore", frozen=True
-    )
+_as_text = with_config(ConfigDict(coerce_numbers_to_str=True, extra="ignore"))
 
 
-class App(_Model):
+@_as_text
+class App(TypedDict, total=False):
     """The application the event comes from; `id` may be a negative number."""
 
-    id: str | None = None
-    name: str | None = None
-    platform: str | None = None
+    id: str | None
+    name: str | None
+    platform: str | None
 
 
-class Subscription(_Model):
+@_as_text
+class Subscription(TypedDict, total=False):
     """The Pendo subscription the event comes from; `id` has up to 16 digits."""
 
-    id: str | None = None
-    name: str | None = None
+    id: str | None
+    name: str | None
 
 
-class Webhook(_Model):
-    """One webhook of Pendo's. `timestamp` is taken as it comes: `event.py` decides what it says."""
+@_as_text
+class Webhook(TypedDict, total=False):
+    """One webhook of Pendo's. `timestamp` is taken as it comes: `event.py` decides what it says.
 
-    event: Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]
-    unique_id: str | None = None
-    timestamp: Any = None
-    visitor_id: str | None = None
-    account_id: str | None = None
-    app: App | None = None
-    subscription: Subscription | None = None
-    user_agent: str | None = None
-    properties: dict[str, Any] | None = None
+    A dictionary with Pendo's own keys, not a model: it is read once and lives for one request.
+    """
 
-    @property
-    def is_ping(self) -> bool:
-        """Is it the "test" button of Pendo's settings page?"""
-        return self.event == "ping"
+    event: Required[Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]]
+    uniqueId: str | None
+    timestamp: Any
+    visitorId: str | None
+    accountId: str | None
+    app: App | None
+    subscription: Subscription | None
+    userAgent: str | None
+    properties: dict[str, Any] | None
+
+
+_WEBHOOK: Final = TypeAdapter(Webhook).validator
 
 
 def parse(body: VerifiedBody, redactions: Sequence[Path] = ()) -> Webhook:
@@ -87,9 +88,15 @@ def parse(body: VerifiedBody, redactions: Sequence[Path] = ()) -> Webhook:
         raise Unreadable(Reason.NOT_AN_EVENT, f"a JSON {type(value).__name__}, not an object")
     redact(value, redactions)
     try:
-        return Webhook.model_validate(value)
+        webhook: Webhook = _WEBHOOK.validate_python(value)
     except ValidationError as error:
         raise Unreadable(Reason.NOT_AN_EVENT, _places(error)) from None
+    return webhook
+
+
+def is_ping(webhook: Webhook) -> bool:
+    """Is it the "test" button of Pendo's settings page?"""
+    return webhook["event"] == "ping"
 
 
 def is_unsigned_ping(body: bytes) -> bool:

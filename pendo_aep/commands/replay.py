@@ -14,7 +14,7 @@ from pendo_aep.event import NotAnEvent, encode, message_attributes, normalise, r
 from pendo_aep.redaction import Path
 from pendo_aep.signature import VerifiedBody
 from pendo_aep.topic import PublishFailed, PublishRefused, Topic
-from pendo_aep.webhook import Unreadable, parse
+from pendo_aep.webhook import Unreadable, is_ping, parse
 
 # Under way at once for each pull: enough for large calls, little enough for a slow line.
 _PART_BYTES: Final = 1_000_000
@@ -48,7 +48,7 @@ def revive(letter: Letter, redactions: Sequence[Path]) -> Message:
         # `receive` puts aside only what Pendo signed, or what the settings took unsigned.
         body = VerifiedBody(letter.data)
         webhook = parse(body, redactions)
-        if webhook.is_ping:
+        if is_ping(webhook):
             raise StillUnreadable("a ping")
         event = normalise(webhook, body, letter.failed_at)
         attributes = message_attributes(event, letter.attributes.get("traceparent"))
