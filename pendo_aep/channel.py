@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import grpc.aio
-from google.auth.exceptions import GoogleAuthError
-from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 
 from pendo_aep.logs import log
 
+# What Google's own client uses: the global endpoint, its scopes, and how often it asks whether a
+# connection is still alive.
+_HOST: Final = "pubsub.googleapis.com"
+_SCOPES: Final = (
+    "https://www.googleapis.com/auth/cloud-platform",
+    "https://www.googleapis.com/auth/pubsub",
+)
+_KEEPALIVE: Final = ("grpc.keepalive_time_ms", 30_000)
 _CHANNEL_OPTIONS: Final = (
     # What a Pull brings may be larger than gRPC's 4 MB; the sizes are Pub/Sub's to bound.
     ("grpc.max_receive_message_length", -1),
@@ -40,13 +46,15 @@ def connect() -> grpc.aio.Channel:
     if emulator := os.environ.get("PUBSUB_EMULATOR_HOST"):
         return grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
 
-    def channel(*args: Any, options: Sequence[Any], **kwargs: Any) -> grpc.aio.Channel:
-        return PublisherGrpcAsyncIOTransport.create_channel(
-            *args, options=[*options, *_CHANNEL_OPTIONS], **kwargs
-        )
+    # Only a deployment has credentials to look for, and this takes as long to import as all else.
+    from google.api_core import grpc_helpers_async
+    from google.auth.exceptions import GoogleAuthError
 
     try:
-        return PublisherGrpcAsyncIOTransport(channel=channel).grpc_channel
+        channel: grpc.aio.Channel = grpc_helpers_async.create_channel(
+            _HOST, default_scopes=_SCOPES, options=(*_CHANNEL_OPTIONS, _KEEPALIVE)
+        )
     except GoogleAuthError as error:
         log("ERROR", "no Google credentials", error=type(error).__name__)
         raise NoCredentials from None
+    return channel

@@ -6,17 +6,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc.aio
-from google.api_core import exceptions, retry_async
-from google.api_core.gapic_v1 import method_async, routing_header
 from google.protobuf.empty_pb2 import Empty
-from google.pubsub_v1.types import (
+
+from pendo_aep.channel import Connect, NoCredentials, connect
+from pendo_aep.pubsub_call import TRANSIENT, CallFailed, PubSubCall
+from pendo_aep.pubsub_messages import (
     AcknowledgeRequest,
     ModifyAckDeadlineRequest,
     PullRequest,
     PullResponse,
 )
-
-from pendo_aep.channel import Connect, NoCredentials, connect
 
 # Google: Pub/Sub quotas, 1,000 messages a pull; 512 KiB a request of ack ids, of under 200 bytes.
 MAX_PULL: Final = 1000
@@ -24,20 +23,8 @@ _MAX_ACK_IDS: Final = 1000
 # Google: an ack deadline is at most ten minutes.
 MAX_LEASE_SECONDS: Final = 600
 _CALL_SECONDS: Final = 8.0
-
-_TRANSIENT: Final = retry_async.AsyncRetry(
-    predicate=retry_async.if_exception_type(
-        exceptions.Aborted,
-        exceptions.InternalServerError,
-        exceptions.ResourceExhausted,
-        exceptions.ServiceUnavailable,
-        exceptions.Unknown,
-    ),
-    initial=0.1,
-    maximum=1.0,
-    multiplier=2.0,
-    timeout=_CALL_SECONDS,
-)
+# An answer that does not come means something else to each caller.
+_TRANSIENT: Final = TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 
 
 class PullFailed(Exception):
@@ -60,6 +47,7 @@ class Puller:
         self._subscription = subscription
         self._connect = connect
         self._channel: grpc.aio.Channel | None = None
+        self._calls: dict[str, PubSubCall] = {}
 
     async def pull(self, limit: int, wait_seconds: float) -> list[Pulled]:
         """Up to `limit` messages; none if there are none within `wait_seconds`.
@@ -67,10 +55,10 @@ class Puller:
         Raises:
             PullFailed: there is no such subscription, no right to it, or no Pub/Sub in reach.
         """
-        request = PullRequest.pb()(subscription=self._subscription, max_messages=limit)
+        request = PullRequest(subscription=self._subscription, max_messages=limit)
         try:
-            answer = await self._call("Pull", request, PullResponse.pb(), wait_seconds)
-        except exceptions.DeadlineExceeded:
+            answer = await self._call("Pull", request, PullResponse, wait_seconds)
+        except CallFailed:
             return []
         return [
             Pulled(
@@ -88,7 +76,7 @@ class Puller:
             PullFailed: Pub/Sub did not take it: they may come again.
         """
         for some in _chunks(ack_ids):
-            request = AcknowledgeRequest.pb()(subscription=self._subscription, ack_ids=some)
+            request = AcknowledgeRequest(subscription=self._subscription, ack_ids=some)
             await self._call_or_fail("Acknowledge", request)
 
     async def lease(self, ack_ids: Sequence[str], seconds: int) -> None:
@@ -98,7 +86,7 @@ class Puller:
             PullFailed: Pub/Sub did not take it: they come again when their time is up.
         """
         for some in _chunks(ack_ids):
-            request = ModifyAckDeadlineRequest.pb()(
+            request = ModifyAckDeadlineRequest(
                 subscription=self._subscription,
                 ack_ids=some,
                 ack_deadline_seconds=min(seconds, MAX_LEASE_SECONDS),
@@ -108,33 +96,32 @@ class Puller:
     async def _call_or_fail(self, rpc: str, request: Any) -> None:
         try:
             await self._call(rpc, request, Empty, _CALL_SECONDS)
-        except exceptions.DeadlineExceeded:
+        except CallFailed:
             raise PullFailed(f"{rpc}: no answer within {_CALL_SECONDS:.0f} s") from None
 
     async def _call(self, rpc: str, request: Any, response: Any, seconds: float) -> Any:
-        """Raises PullFailed, and DeadlineExceeded, which means something else to each caller."""
+        """Raises PullFailed; but CallFailed when there was no answer in time."""
         try:
-            if self._channel is None:
-                self._channel = self._connect()
-            method = method_async.wrap_method(
-                self._channel.unary_unary(
-                    f"/google.pubsub.v1.Subscriber/{rpc}",
-                    request_serializer=type(request).SerializeToString,
-                    response_deserializer=response.FromString,
-                ),
-                default_retry=_TRANSIENT,
-                default_timeout=seconds,
-            )
-            route = routing_header.to_grpc_metadata((("subscription", self._subscription),))
-            return await method(request, metadata=[route])
-        except exceptions.DeadlineExceeded:
-            raise
+            call = self._calls.get(rpc) or self._open(rpc, type(request), response)
+            return await call(request, attempt_seconds=seconds, seconds=seconds)
         except NoCredentials:
             raise PullFailed("there are no Google credentials") from None
-        except exceptions.RetryError as error:
-            raise PullFailed(f"{rpc}: {type(error.cause).__name__}") from None
-        except exceptions.GoogleAPICallError as error:
-            raise PullFailed(f"{rpc}: {error.message}") from None
+        except CallFailed as error:
+            if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise
+            raise PullFailed(f"{rpc}: {error}") from None
+
+    def _open(self, rpc: str, request: Any, response: Any) -> PubSubCall:
+        if self._channel is None:
+            self._channel = self._connect()
+        call = self._calls[rpc] = PubSubCall(
+            self._channel,
+            f"Subscriber/{rpc}",
+            (request, response),
+            route=("subscription", self._subscription),
+            transient=_TRANSIENT,
+        )
+        return call
 
 
 def _chunks(ack_ids: Sequence[str]) -> Iterator[Sequence[str]]:
