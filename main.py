@@ -4,6 +4,12 @@ A process serves one of them, its target, which the framework has put into the e
 time it imports this file.
 """
 
+# ruff: noqa: E402 (the collector is told before there is anything to collect)
+
+from pendo_aep.collector import relax
+
+relax()
+
 import os
 
 import functions_framework.aio

@@ -11,15 +11,17 @@ from starlette.responses import Response
 from pendo_aep import clock
 from pendo_aep.dead_letter import Reason
 from pendo_aep.dead_letter_topic import DeadLetterTopic
-from pendo_aep.event import encode, event_type, message_attributes, normalise
+from pendo_aep.event import encode, event_type, message_attributes
 from pendo_aep.http_answer import Answer
 from pendo_aep.http_request import BodyTooLarge, header_values, headers_of, read_body
 from pendo_aep.logs import log
+from pendo_aep.normalise import normalise
 from pendo_aep.settings import ReceiveSettings
 from pendo_aep.signature import SignatureMissing, SignatureWrong, VerifiedBody, verify
 from pendo_aep.topic import PublishFailed, PublishRefused, Topic
 from pendo_aep.trace import traceparent
-from pendo_aep.webhook import Unreadable, Webhook, is_ping, is_unsigned_ping, parse
+from pendo_aep.unreadable import Unreadable
+from pendo_aep.webhook import Webhook, is_ping, is_unsigned_ping, parse
 
 _RETRY_AFTER = (b"retry-after", b"5")  # in seconds
 

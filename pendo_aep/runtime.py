@@ -7,7 +7,6 @@ do not survive the server's fork (grpc/grpc#41768).
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from typing import TypeAlias
@@ -15,7 +14,7 @@ from typing import TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pendo_aep import logs
+from pendo_aep import collector, logs
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.settings import (
     DeliverSettings,
@@ -27,9 +26,6 @@ from pendo_aep.settings import (
 
 # Each function imports only what it needs, at start and not with its first request; `deliver` has
 # no use for the Pub/Sub client, which takes longer to load than all the rest, until a dead letter.
-
-# Objects made and not freed since the last collection. Python's own 700 is a few requests' worth.
-_COLLECT_EVERY = 50_000
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 
@@ -62,18 +58,8 @@ class Runtime:
         """The function's answer to a request."""
         if self._handler is None:
             self._handler = self._make()
-            _tame_collector()
+            collector.spare_what_is_there()
         return self._handler(request)
-
-
-def _tame_collector() -> None:
-    """Keeps the garbage collector from walking what stays as long as the process does.
-
-    Google's client alone is some 65,000 objects, and walking them took a quarter of a request's
-    CPU. What a request makes dies by its reference counts; little is left for the collector.
-    """
-    gc.freeze()
-    gc.set_threshold(_COLLECT_EVERY, 10, 10)
 
 
 def _prepare_receive(environ: Mapping[str, str]) -> Callable[[], Handler]:

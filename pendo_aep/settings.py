@@ -96,6 +96,7 @@ class _Settings(BaseModel):
     model_config = ConfigDict(
         alias_generator=str.upper,
         arbitrary_types_allowed=True,
+        defer_build=True,  # a process has the settings of one function
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 
 from pendo_aep.dead_letter import Reason
-from pendo_aep.webhook import Unreadable
+from pendo_aep.unreadable import Unreadable
 
 
 def text_of(value: object) -> str:

@@ -16,21 +16,12 @@ from typing_extensions import TypedDict
 from pendo_aep.dead_letter import Reason
 from pendo_aep.redaction import Path, redact
 from pendo_aep.signature import VerifiedBody
+from pendo_aep.unreadable import Unreadable
 
 # A name travels in message attributes (1,024 bytes, Google: Pub/Sub quotas); four bytes a letter.
 MAX_EVENT_NAME = 200
 # A ping is tiny; nothing larger is parsed without a signature.
 MAX_UNSIGNED_PING_BYTES = 4096
-
-
-class Unreadable(Exception):
-    """An authentic body that is no event; it is set aside whole, with this reason."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        """Takes the stable reason, and a detail that names places but never values."""
-        super().__init__(reason, detail)
-        self.reason = reason
-        self.detail = detail
 
 
 _as_text = with_config(ConfigDict(coerce_numbers_to_str=True, extra="ignore"))

@@ -19,13 +19,13 @@ from pendo_aep.event import (
     Event,
     NotAnEvent,
     encode,
-    event_id,
     event_type,
-    normalise,
     read_event,
 )
+from pendo_aep.normalise import event_id, normalise
 from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import Unreadable, parse
+from pendo_aep.unreadable import Unreadable
+from pendo_aep.webhook import parse
 from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly, table
 
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)

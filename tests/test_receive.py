@@ -283,7 +283,7 @@ async def test_a_missing_topic_is_no_reason_to_lose_anything(
 
     assert answer.status == 503
     assert any(
-        line["severity"] == "ERROR" and line.get("error") == "NotFound" for line in receive.lines
+        line["severity"] == "ERROR" and line.get("error") == "NOT_FOUND" for line in receive.lines
     )
 
 

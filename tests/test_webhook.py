@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from pendo_aep.dead_letter import Reason
 from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import Unreadable, Webhook, is_ping, is_unsigned_ping, parse
+from pendo_aep.unreadable import Unreadable
+from pendo_aep.webhook import Webhook, is_ping, is_unsigned_ping, parse
 from tests.cases import JSON_VALUES, Case, cases, randomly
 
 KEYS = ["event", "uniqueId", "timestamp", "visitorId", "accountId", "app", "subscription"]

@@ -10,11 +10,13 @@ from typing import Final
 
 from pendo_aep.commands.letter_box import LetterBox
 from pendo_aep.commands.letters import Filter, Letter
-from pendo_aep.event import NotAnEvent, encode, message_attributes, normalise, read_event
+from pendo_aep.event import NotAnEvent, encode, message_attributes, read_event
+from pendo_aep.normalise import normalise
 from pendo_aep.redaction import Path
 from pendo_aep.signature import VerifiedBody
 from pendo_aep.topic import PublishFailed, PublishRefused, Topic
-from pendo_aep.webhook import Unreadable, is_ping, parse
+from pendo_aep.unreadable import Unreadable
+from pendo_aep.webhook import is_ping, parse
 
 # Under way at once for each pull: enough for large calls, little enough for a slow line.
 _PART_BYTES: Final = 1_000_000

@@ -170,7 +170,7 @@ async def test_a_publish_that_fails_leaves_the_letter(desk: Desk) -> None:
     failed = await desk.run("replay", PUBSUB_TOPIC="no-such-topic")
 
     assert failed.code == 1
-    assert "1 failed (NotFound): they stay letters" in failed.out
+    assert "1 failed (NOT_FOUND): they stay letters" in failed.out
     assert "publishing to" in failed.err
     assert await desk.letters() == {"event-1"}
 
