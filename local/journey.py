@@ -89,10 +89,23 @@ def _difference(sample: Sample, message: Any) -> str:
     """What AEP got beside what the sample expects, but for the time of receipt."""
     is_xdm = "xdmEntity" in message.get("body", {})
     got = message["body"]["xdmEntity"] if is_xdm else message
-    expected = sample.xdm if is_xdm else sample.event
+    expected = sample.xdm if is_xdm else _raw(sample)
     wrong = {path for path, _ in _leaves(got).items() ^ _leaves(expected).items()}
     wrong = {path for path in wrong if not path.endswith(".receivedAt")}
     return f"differs from what is expected: {', '.join(sorted(wrong))}" if wrong else ""
+
+
+def _raw(sample: Sample) -> dict[str, Any]:
+    """The event with what `raw` adds for a mapping set: the very values of the XDM entity."""
+    entity, event = sample.xdm or {}, sample.event or {}
+    (own,) = (value for key, value in entity.items() if key.startswith("_") and key != "_id")
+    survey = entity.get("surveyResponse", {})
+    added = {
+        "propertiesJson": own["pendo"].get("properties"),
+        "surveyQuestions": survey.get("surveyQuestions"),
+        "surveyAnswers": survey.get("surveyAnswers"),
+    }
+    return event | {key: value for key, value in added.items() if value is not None}
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The inlet's judgement of a request: what it takes, what it refuses, what it answers. No I/O."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic, time_ns
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -11,12 +11,15 @@ from local.aep import answers
 from local.aep.behaviour import Behaviour, MessageFormat, RateLimit
 from local.aep.faults import Alter, Answer, Cut, Effect, FaultPlan, Garble, Refuse, Silence, Stage
 from local.aep.journal import AcceptedMessage, Journal, RefusedMessage
-from local.aep.messages import Refusal, check, id_of, is_xdm, utc_now
+from local.aep.messages import RAW_ID, Refusal, check, id_of, is_xdm, utc_now
 from local.aep.tokens import TokenService
 
 MAX_REQUEST_BYTES = 1_000_000  # Adobe says "1 MB"; this is the stricter reading
 UNKNOWN_INLET = 404  # assumed: Adobe does not document it
 SYNC_VALIDATION_OF_BATCH = 400  # assumed: Adobe says only that it is not supported
+
+Taker: TypeAlias = Callable[[str | None, object], None]
+"""Is given the flow id of a request (None: it has none) and one message that was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,27 @@ class Inlet:
     """One streaming connection: judges requests by the behaviour and the faults in force."""
 
     def __init__(
-        self, inlet: str, journal: Journal, faults: FaultPlan, tokens: TokenService
+        self,
+        inlet: str,
+        journal: Journal,
+        faults: FaultPlan,
+        tokens: TokenService,
+        *,
+        take: Taker | None = None,
+        raw_id: str | None = RAW_ID,
     ) -> None:
+        """Takes what it shares with others, and what is its own.
+
+        Args:
+            inlet: its id.
+            journal: where what it does is noted.
+            faults: the faults in force.
+            tokens: says which tokens are good.
+            take: is given each message that is accepted.
+            raw_id: the key that a raw record must have; None for any JSON object.
+        """
+        self._take = take
+        self._raw_id = raw_id
         self._inlet = inlet
         self._journal = journal
         self._faults = faults
@@ -113,8 +135,9 @@ class Inlet:
         if len(call.body) > MAX_REQUEST_BYTES:
             raise self._rejected(413, "Payload Too Large", f"over {MAX_REQUEST_BYTES} bytes")
         messages = self._parse(call)
-        has_flow = bool(call.headers.get("x-adobe-flow-id") or call.query.get("x-adobe-flow-id"))
-        if not has_flow and not all(is_xdm(message, behaviour.format) for message in messages):
+        if not _flow_id(call) and not all(
+            is_xdm(message, behaviour.format) for message in messages
+        ):
             raise self._bad_request("x-adobe-flow-id is missing for raw data", len(messages))
         return messages
 
@@ -128,7 +151,7 @@ class Inlet:
             raise self._bad_request("Request body is not a JSON object")
         if not call.is_batch:
             return (document,)
-        if "syncValidation" in call.query:
+        if call.query.get("syncValidation", "").lower() == "true":
             raise self._rejected(SYNC_VALIDATION_OF_BATCH, "Bad Request", "not for a batch")
         messages = document.get("messages")
         if not isinstance(messages, list) or not messages:
@@ -156,11 +179,13 @@ class Inlet:
         refusals = [effect for effect in effects if isinstance(effect, Refuse)]
         outcomes: list[Refusal | None] = []
         for message in messages:
-            outcome = check(message, expected, now)
+            outcome = check(message, expected, now, self._raw_id)
             for refuse in refusals:
                 if outcome is None and refuse.which(message):
                     outcome = Refusal(refuse.status, refuse.reason)
             outcomes.append(outcome)
+            if outcome is None and self._take is not None:
+                self._take(_flow_id(call), message)
             event_id = id_of(message)
             self._journal.note(
                 AcceptedMessage(event_id or "", message, call.number, at)
@@ -199,3 +224,7 @@ class Inlet:
         return _Rejected(
             Reply(status, answers.problem(self._inlet, status, title, reason), messages)
         )
+
+
+def _flow_id(call: Call) -> str | None:
+    return call.headers.get("x-adobe-flow-id") or call.query.get("x-adobe-flow-id") or None

@@ -39,18 +39,30 @@ def id_of(message: object) -> str | None:
     return None
 
 
-def check(message: object, expected: MessageFormat, now: datetime) -> Refusal | None:
-    """Return why AEP would refuse the message, None where it would not."""
-    reason = _wrong_in_xdm(message, now) if is_xdm(message, expected) else _wrong_in_raw(message)
+def check(
+    message: object, expected: MessageFormat, now: datetime, raw_id: str | None = RAW_ID
+) -> Refusal | None:
+    """Return why AEP would refuse the message, None where it would not.
+
+    Args:
+        message: as it was parsed.
+        expected: what the inlet takes.
+        now: what "in the future" is measured against.
+        raw_id: the key that a raw record must have; None for any JSON object.
+    """
+    if is_xdm(message, expected):
+        reason = _wrong_in_xdm(message, now)
+    else:
+        reason = _wrong_in_raw(message, raw_id)
     return Refusal(400, reason) if reason else None
 
 
-def _wrong_in_raw(message: object) -> str | None:
+def _wrong_in_raw(message: object, raw_id: str | None) -> str | None:
     if not isinstance(message, dict):
         return "Message is not a JSON object"
-    if not _is_text(message.get(RAW_ID)):
+    if raw_id is not None and not _is_text(message.get(raw_id)):
         # The form of Adobe's own error for a mandatory mapping that found nothing.
-        return f"{RAW_ID}:expected minLength:1, actual 0"
+        return f"{raw_id}:expected minLength:1, actual 0"
     return None
 
 
@@ -58,7 +70,7 @@ def _wrong_in_xdm(message: object, now: datetime) -> str | None:
     for field in ("header", "body"):
         if not _at(message, field):
             return f"The '{field}' field is mandatory and cannot be empty"
-    return _wrong_in_header(message) or _wrong_in_entity(_at(message, "body", "xdmEntity"), now)
+    return _wrong_in_header(message) or wrong_in_entity(_at(message, "body", "xdmEntity"), now)
 
 
 def _wrong_in_header(message: object) -> str | None:
@@ -75,7 +87,8 @@ def _wrong_in_header(message: object) -> str | None:
     return None
 
 
-def _wrong_in_entity(entity: object, now: datetime) -> str | None:
+def wrong_in_entity(entity: object, now: datetime) -> str | None:
+    """Return what no ExperienceEvent may be, whatever its schema; None where it is in order."""
     if not isinstance(entity, dict) or not entity:
         return "The 'body.xdmEntity' field is mandatory and cannot be empty"
     event_id = entity.get("_id")

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Self
 
 import orjson
 from aiohttp import web
 
-from local.aep.behaviour import Behaviour
+from local.aep.behaviour import Behaviour, MessageFormat
 from local.aep.faults import Answer, Fault, FaultPlan, Stage
-from local.aep.inlet import Call, Inlet, Reply
+from local.aep.inlet import Call, Inlet, Reply, Taker
 from local.aep.journal import (
     AcceptedMessage,
     Journal,
@@ -32,13 +33,23 @@ _READ_LIMIT_BYTES = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Further:
+    """An inlet beyond the first, and what is its own of the behaviour."""
+
+    inlet: Inlet
+    format: MessageFormat
+    needs_token: bool
+
+
 class AepServer:
     """Adobe Experience Platform's streaming endpoint and token endpoint, on 127.0.0.1.
 
     Attributes:
         behaviour: the manners in force; replace it at any time.
         faults: the faults in force; add to it and clear it at any time.
-        inlet: the id of the one inlet.
+        inlet: the id of the first inlet, which is always there.
+        tokens: says which tokens are good; the platform's APIs take the same ones.
         url: where it listens, without a trailing slash; also the URL of the token endpoint's host.
     """
 
@@ -62,7 +73,7 @@ class AepServer:
             seed: for the random of the faults that strike with a probability.
             observer: is told of everything that happens.
             port: 0 for a free one.
-            inlet: the id of the inlet.
+            inlet: the id of the first inlet.
             client_id: the client that the token endpoint knows.
             client_secret: that client's secret.
         """
@@ -76,8 +87,9 @@ class AepServer:
         self._port = port
         self._numbers = count()
         self._journal = Journal(observer)
-        self._tokens = TokenService(Credentials(client_id, client_secret))
-        self._inlet = Inlet(inlet, self._journal, self.faults, self._tokens)
+        self.tokens = TokenService(Credentials(client_id, client_secret))
+        self._first = Inlet(inlet, self._journal, self.faults, self.tokens)
+        self._further: dict[str, _Further] = {}
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
@@ -137,11 +149,29 @@ class AepServer:
     @property
     def tokens_issued(self) -> int:
         """How many tokens the token endpoint has given out."""
-        return self._tokens.issued
+        return self.tokens.issued
+
+    def open_inlet(
+        self, inlet: str, *, take: Taker, expects: MessageFormat, needs_token: bool
+    ) -> None:
+        """Open a further inlet, which takes any JSON object as a raw record.
+
+        Args:
+            inlet: its id.
+            take: is given each message that it accepts.
+            expects: what it takes, whatever the behaviour in force says.
+            needs_token: whether it is an authenticated one, likewise.
+        """
+        opened = Inlet(inlet, self._journal, self.faults, self.tokens, take=take, raw_id=None)
+        self._further[inlet] = _Further(opened, expects, needs_token)
+
+    def close_inlet(self, inlet: str) -> None:
+        """Make a further inlet unknown again."""
+        del self._further[inlet]
 
     def revoke_tokens(self) -> None:
         """Make every token issued so far worthless, as when it has expired."""
-        self._tokens.revoke()
+        self.tokens.revoke()
 
     async def wait_for(
         self,
@@ -176,7 +206,7 @@ class AepServer:
                 await self._pause(self.behaviour.latency_seconds)
                 inlet = request.match_info["inlet"]
                 call = Call(number, inlet, is_batch, request.headers, request.query, body)
-                reply = self._inlet.receive(call, self.behaviour)
+                reply = self._receive(call)
                 await self._pause(reply.hold_seconds)
             return await _respond(request, reply)
         except ConnectionError:  # the client left half-way: nobody reads what is returned here
@@ -196,13 +226,20 @@ class AepServer:
                 )
             )
 
+    def _receive(self, call: Call) -> Reply:
+        further = self._further.get(call.inlet)
+        if further is None:
+            return self._first.receive(call, self.behaviour)
+        behaviour = replace(self.behaviour, format=further.format, needs_token=further.needs_token)
+        return further.inlet.receive(call, behaviour)
+
     async def _token(self, request: web.Request) -> web.Response:
         form = await request.post()
         down = [e for e in self.faults.strike(Stage.TOKEN) if isinstance(e, Answer)]
         if down:
             status, body = down[0].status, down[0].body
         else:
-            status, answer = self._tokens.request(form, self.behaviour.token_seconds)
+            status, answer = self.tokens.request(form, self.behaviour.token_seconds)
             body = orjson.dumps(answer)
         scopes = tuple(s for s in str(form.get("scope", "")).split(",") if s)
         self._journal.note(

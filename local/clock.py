@@ -17,7 +17,8 @@ class _LeapingSelector(selectors.SelectSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """What is ready now; with a timeout, that time has passed."""
-        assert timeout is not None, "everybody waits, and for nothing that will come"
+        if timeout is None:
+            raise RuntimeError("everybody waits, and for nothing that will come")
         self.now += max(timeout, 0.0)
         return super().select(0)
 
@@ -30,11 +31,11 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         super().__init__(self._clock)
 
     def time(self) -> float:
-        """The time of the test."""
+        """The time on this clock."""
         return self._clock.now
 
 
-def at_once(test: Coroutine[Any, Any, Result]) -> Result:
+def at_once(main: Coroutine[Any, Any, Result]) -> Result:
     """Runs a coroutine on a leaping clock."""
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
-        return runner.run(test)
+        return runner.run(main)

@@ -1,0 +1,111 @@
+"""What Adobe does not document, in one place: each value is our assumption, not a fact.
+
+A client must not depend on any of these in particular. Beside each stands what Adobe does say.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+# Adobe prints no error bodies of Catalog, Flow Service and Data Prep; its services answer with
+# problem JSON elsewhere, so these do here.
+PROBLEM_TYPE: Final = "http://ns.adobe.com/aep/errors/{service}-{status}"
+PROBLEM_TITLES: Final = {
+    400: "Bad Request",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    412: "Precondition Failed",
+    415: "Unsupported Media Type",
+}
+
+# Adobe: a missing permission "returns an error", without saying which.
+PERMISSION_STATUS: Final = 403
+PERMISSION_DETAIL: Final = "User does not have the permission '{permission}'"
+
+# Adobe prints no answer to a sandbox that does not exist or that the token may not use.
+UNKNOWN_SANDBOX_STATUS: Final = 403
+UNKNOWN_SANDBOX_DETAIL: Final = "Sandbox '{sandbox}' was not found or is not accessible"
+# Adobe asks for `x-sandbox-name` on every call and prints no answer to a call without it.
+MISSING_SANDBOX_CODE: Final = "400003"
+
+# Adobe documents no answer to an unknown path or to a method that a path does not have.
+UNKNOWN_PATH_STATUS: Final = 404
+UNKNOWN_METHOD_STATUS: Final = 405
+# Adobe asks for `Content-Type: application/json`; only the registry's answer without it is shown.
+CONTENT_TYPE_STATUS: Final = 415
+
+# Adobe gives XDM-1010 to XDM-1017 for "Resource not found" by type; only that of a schema is seen.
+NOT_FOUND_CODES: Final = {
+    "classes": "XDM-1010-404",
+    "mixins": "XDM-1011-404",
+    "schemas": "XDM-1012-404",
+    "datatypes": "XDM-1013-404",
+    "descriptors": "XDM-1014-404",
+}
+# Adobe: `limit` and `start` "are only valid" with `orderby`, without the answer to one alone.
+PAGE_WITHOUT_ORDER: Final = "'limit' and 'start' need 'orderby'"
+# Adobe has codes for a few rules of the registry; these are for rules that it states without one.
+MALFORMED_CODE: Final = "XDM-1400-400"  # a body that is no resource, a patch that does not fit
+FIELD_CODE: Final = "XDM-1401-400"  # a field's name or type
+BREAKING_CHANGE_CODE: Final = "XDM-1402-400"  # schema evolution, once a dataset uses the schema
+IN_USE_CODE: Final = "XDM-1403-400"  # deleting what something else is made of
+DESCRIPTOR_CODE: Final = "XDM-1404-400"  # a descriptor's own rules
+# Adobe does not say whether the same identity descriptor may be made twice.
+DUPLICATE_DESCRIPTOR_REFUSED: Final = True
+# Adobe: to add a field group to a schema, patch both `/meta:extends` and `/allOf`. It does not say
+# what becomes of one without the other.
+EXTENDS_MUST_MATCH: Final = True
+# Adobe: 406 where a format or version is not available; its body is not printed.
+NOT_ACCEPTABLE_CODE: Final = "XDM-1406-406"
+# Adobe prints 201 in its guide and 200 in its OpenAPI for PUT of a descriptor.
+DESCRIPTOR_PUT_STATUS: Final = 200
+
+# Adobe: a display name that is taken is refused; it prints the answer for a code only.
+NAMESPACE_NAME_TAKEN_STATUS: Final = 409
+
+# Adobe says nothing of changing a dataset's schema.
+DATASET_SCHEMA_IS_FIXED: Final = True
+
+# Adobe's OpenAPI requires only the spec of a connection or flow, its prose the name, too.
+FLOW_SERVICE_NAME_REQUIRED: Final = True
+# Adobe's OpenAPI requires `data` of a source connection, its tutorial for HTTP sources omits it.
+SOURCE_DATA_REQUIRED_FOR_HTTP: Final = False
+# Adobe: a PATCH needs `If-Match`. Catalog documents 412 for a stale one; of none, nothing is said.
+STALE_ETAG_STATUS: Final = 412
+MISSING_ETAG_STATUS: Final = 400
+# Adobe asks for flows to be deleted before their connections; what else happens is not said.
+DELETE_IN_USE_STATUS: Final = 400
+# Adobe prints no default for the size of a page.
+FLOW_SERVICE_PAGE: Final = 20
+# Adobe: which parts go together is clear from the tutorials; the answer to others is not printed.
+MISMATCH_STATUS: Final = 400
+# Adobe asks to wait "approximately 5 minutes" after a flow is made; what becomes of data that
+# comes earlier, or for a flow that is unknown or disabled, is not said: here it is lost.
+TOO_EARLY: Final = "the flow is not ready yet"
+UNKNOWN_FLOW: Final = "no flow of that id takes data from this inlet"
+DISABLED_FLOW: Final = "the flow is disabled"
+
+# Adobe: 400 for a mapping set that is not valid; its body is not printed.
+MAPPING_SET_STATUS: Final = 400
+# Adobe shows no stored mapping whose source is an expression or a constant.
+STORED_TYPES: Final[dict[Literal["ATTRIBUTE", "EXPRESSION", "STATIC"], str]] = {
+    "ATTRIBUTE": "text/x.schema-path",  # documented
+    "EXPRESSION": "text/x.aep-xl",
+    "STATIC": "text/x.static",
+}
+# Adobe does not say whether `start` of a list of mapping sets counts sets or pages.
+MAPPING_SET_START_COUNTS_PAGES: Final = False
+# Adobe's OpenAPI has no DELETE of a mapping set; a public client calls it.
+MAPPING_SET_DELETE_STATUS: Final = 204
+# Adobe shows no destination inside of a map, such as `identityMap.NS[0].id`.
+MAP_ENTRY_REFUSED: Final = True
+# Adobe does not say whether two mappings may have one destination.
+DUPLICATE_DESTINATION_REFUSED: Final = True
+
+# Adobe does not say what becomes of a field that the schema does not have.
+UNKNOWN_FIELD_IS_INVALID: Final = True
+# Adobe: null is not accepted "for any ingested field". What is made of a leaf that is missing
+# under `[*]` is not said: here it keeps its place as null, no more valid there than elsewhere.
+NULL_IN_ARRAY_IS_VALID: Final = False

@@ -1,0 +1,1 @@
+"""Flow Service: base, source and target connections, and the flows that join them."""

@@ -1,0 +1,1 @@
+"""The Schema Registry: field groups, schemas, descriptors, and what a schema comes to."""
