@@ -58,15 +58,17 @@ class Delivery:
         event = read_event(data)
         attributes.setdefault("eventId", event["id"])
         message = self._format.encode(data, event)
-        if len(message) > PROFILE_LIMIT_BYTES:
-            before = len(message)
+        if len(message) <= PROFILE_LIMIT_BYTES:
+            return message
+        stored = self._format.stored_bytes(message, event)
+        if stored > PROFILE_LIMIT_BYTES:
             if self._trims:
                 message = trim(event, self._format)
             log(
                 "WARNING",
                 "event over Profile's 10 KB",
                 event_id=event["id"],
-                bytes=before,
+                bytes=stored,
                 sentBytes=len(message),
             )
         return message

@@ -1,7 +1,7 @@
 """The one table that says where each field of the normalised event stands in XDM.
 
-Everything that knows XDM comes from it: what `deliver` builds (`xdm.py`), and later the tenant's
-field group, the mapping set of a dataflow and the documentation.
+Everything that knows XDM comes from it: what `deliver` sends (`xdm.py`); and in `platform/`, the
+tenant's field group, the mapping set of a dataflow and the documentation.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ class Field:
             `identity` is an entry of `identityMap`.
         title: what people see in AEP.
         only: types of events it holds for, by their beginning; empty for all.
+        added: the key that `raw` adds with the very value for XDM, where a mapping set could not
+            make it of the source; empty where it can.
     """
 
     source: str
@@ -31,6 +33,17 @@ class Field:
     type: FieldType
     title: str
     only: tuple[str, ...] = ()
+    added: str = ""
+
+    @property
+    def raw(self) -> str:
+        """The path in what `raw` sends."""
+        return self.added or self.source
+
+
+def own_object(tenant_id: str) -> str:
+    """The key of the tenant's own object in XDM: its id after one underscore, however given."""
+    return "_" + tenant_id.removeprefix("_")
 
 
 _SURVEYS = ("poll.", "nps.")
@@ -60,12 +73,30 @@ FIELDS: tuple[Field, ...] = (
     Field("nps.source", "{tenant}.pendo.nps.source", "string", "NPS source"),
     Field("answers[].pollId", "{tenant}.pendo.answers[].pollId", "string", "Poll ID"),
     Field("answers[].value", "{tenant}.pendo.answers[].value", "string", "Poll answer"),
-    Field("properties", "{tenant}.pendo.properties", "json", "Properties, as Pendo sent them"),
+    Field(
+        "properties",
+        "{tenant}.pendo.properties",
+        "json",
+        "Properties, as Pendo sent them",
+        added="propertiesJson",  # Adobe: Data Prep reads JSON text, and has no function to write it
+    ),
     Field("schemaVersion", "{tenant}.pendo.schemaVersion", "integer", "Version of this shape"),
     # Adobe's own field groups: Survey Response, Application and Environment Details.
     Field("guide.id", "surveyResponse.surveyID", "string", "Survey ID", only=_SURVEYS),
-    Field("answers[].pollId", "surveyResponse.surveyQuestions[]", "string", "Survey questions"),
-    Field("answers[].value", "surveyResponse.surveyAnswers[]", "string", "Survey answers"),
+    Field(
+        "answers[].pollId",
+        "surveyResponse.surveyQuestions[]",
+        "string",
+        "Survey questions",
+        added="surveyQuestions",  # Adobe does not say what `[*]` makes of an element without it
+    ),
+    Field(
+        "answers[].value",
+        "surveyResponse.surveyAnswers[]",
+        "string",
+        "Survey answers",
+        added="surveyAnswers",
+    ),
     Field("app.id", "application.id", "string", "Application ID"),
     Field("app.name", "application.name", "string", "Application name"),
     Field("userAgent", "environment.browserDetails.userAgent", "string", "User agent"),

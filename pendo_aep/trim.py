@@ -30,7 +30,7 @@ def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> byte
     while True:
         smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
         message = encode.encode(orjson.dumps(smaller), smaller)
-        if len(message) <= limit or not by_size:
+        if encode.stored_bytes(message, smaller) <= limit or not by_size:
             return message
         largest = by_size.pop()
         del kept[largest]

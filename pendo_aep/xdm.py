@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 import orjson
 
 from pendo_aep.event import Event, NotAnEvent
-from pendo_aep.mapping import FIELDS, Field
+from pendo_aep.mapping import FIELDS, own_object
+from pendo_aep.mapping_row import Row
 
 Json: TypeAlias = dict[str, Any]
 
 # Adobe: "Streaming ingestion", the content type of a schema reference in a message.
-_SCHEMA_CONTENT_TYPE = "application/vnd.adobe.xed-full+json;version=1"
+SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full+json;version=1"
+_TOO_DEEP: Final = "nested too deep, over 254 levels"  # orjson's limit
 
 
 class Format(Protocol):
@@ -27,72 +28,36 @@ class Format(Protocol):
         """
         ...
 
+    def stored_bytes(self, message: bytes, event: Event) -> int:
+        """How much of an encoded event AEP stores, about: what its limits are of."""
+        ...
+
 
 class Raw:
     """The normalised event as it lies on the topic; the dataflow maps it."""
 
-    def encode(self, data: bytes, event: Event) -> bytes:  # noqa: ARG002 (the Protocol's)
-        """The very bytes of the message: nothing is serialised twice."""
-        return data
+    _added = tuple(Row.of(field) for field in FIELDS if field.added)
 
+    def encode(self, data: bytes, event: Event) -> bytes:
+        """The bytes of the message, and behind them what a mapping set could not make of them.
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A row of the mapping table, ready to be walked."""
+        The rest is not serialised again.
+        """
+        try:
+            added = orjson.dumps(
+                {
+                    row.field.added: value
+                    for row in self._added
+                    if (value := row.value(event)) is not None
+                }
+            )
+        except orjson.JSONEncodeError:
+            raise NotAnEvent(_TOO_DEEP) from None
+        return data if added == b"{}" else data.rstrip()[:-1] + b"," + added[1:]
 
-    source: tuple[str, ...]
-    source_leaf: str | None  # of each element, where the source is an array
-    xdm: tuple[str, ...]
-    xdm_leaf: str | None
-    field: Field
-
-    @classmethod
-    def of(cls, field: Field, names: dict[str, str]) -> _Row:
-        source, _, source_leaf = field.source.partition("[].")
-        xdm, _, xdm_leaf = field.xdm.format(**names).partition("[]")
-        return cls(
-            tuple(source.split(".")),
-            source_leaf or None,
-            tuple(xdm.split(".")),
-            xdm_leaf.removeprefix(".") or None,
-            field,
-        )
-
-    def read(self, event: Event) -> Any:
-        """What the event has for this row; None when it has nothing."""
-        value: Any = event
-        for key in self.source:
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is None or self.source_leaf is None:
-            return value
-        elements = value if isinstance(value, list) else []
-        return [e.get(self.source_leaf) if isinstance(e, dict) else None for e in elements]
-
-    def write(self, entity: Json, value: Any) -> None:
-        """Puts it where the row says; elements of one array meet in the same objects."""
-        *way, last = self.xdm
-        for key in way:
-            entity = entity.setdefault(key, {})
-        if self.source_leaf is None:
-            entity[last] = _as_type(self.field, value)
-        elif self.xdm_leaf is None:
-            # Questions and answers are arrays side by side: a gap must not shift them.
-            entity[last] = ["" if element is None else element for element in value]
-        else:
-            for place, element in zip(
-                entity.setdefault(last, [{} for _ in value]), value, strict=True
-            ):
-                if element is not None:
-                    place[self.xdm_leaf] = element
-
-
-def _as_type(field: Field, value: object) -> object:
-    if field.type == "json":
-        return orjson.dumps(value).decode()
-    if field.type == "identity":
-        # Pendo knows no login state, and the visitor id is the only identity there is.
-        return [{"id": value, "primary": True, "authenticatedState": "ambiguous"}]
-    return value
+    def stored_bytes(self, message: bytes, event: Event) -> int:
+        """All but `properties`, which are stored as the text that was added."""
+        return len(message) - len(orjson.dumps(event.get("properties", {})))
 
 
 class Xdm:
@@ -109,9 +74,9 @@ class Xdm:
         flow_id: str | None = None,
     ) -> None:
         """Takes what AEP calls these; `tenant_id` with or without its leading underscore."""
-        names = {"tenant": "_" + tenant_id.removeprefix("_"), "namespace": identity_namespace}
-        self._rows = [_Row.of(field, names) for field in FIELDS]
-        schema = {"id": schema_id, "contentType": _SCHEMA_CONTENT_TYPE}
+        tenant = own_object(tenant_id)
+        self._rows = [Row.of(field, tenant, identity_namespace) for field in FIELDS]
+        schema = {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}
         header: Json = {
             "schemaRef": schema,
             "imsOrgId": ims_org_id,
@@ -132,9 +97,7 @@ class Xdm:
         """
         entity: Json = {}
         for row in self._rows:
-            if row.field.only and not event["type"].startswith(row.field.only):
-                continue
-            value = row.read(event)
+            value = row.value(event)
             if value is not None:
                 row.write(entity, value)
         return entity
@@ -144,4 +107,8 @@ class Xdm:
         try:
             return self._before + orjson.dumps(self.entity(event)) + b"}}"
         except orjson.JSONEncodeError:
-            raise NotAnEvent("nested too deep, over 254 levels") from None
+            raise NotAnEvent(_TOO_DEEP) from None
+
+    def stored_bytes(self, message: bytes, event: Event) -> int:  # noqa: ARG002 (the Protocol's)
+        """All of it; the envelope is small."""
+        return len(message)

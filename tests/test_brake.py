@@ -10,7 +10,7 @@ from pendo_aep.brake import Brake, Braked, Permit
 from pendo_aep.inlet import Answer, NoAnswer
 from pendo_aep.outcome import Outcome, Retry
 from pendo_aep.sender import Outgoing, Sender
-from tests.clock import at_once
+from local.clock import at_once
 from tests.fake_inlet import FakeInlet, Messages, Said, accept, now, numbered, tally
 
 OUTAGE_SECONDS = 60.0

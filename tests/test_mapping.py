@@ -50,11 +50,32 @@ def test_row(field: Field) -> None:
         assert kind is str
     assert field.title.strip() == field.title != ""
     assert field.source.count("[]") == field.xdm.count("[]") <= 1
+    assert field.added not in Event.__annotations__
     assert re.fullmatch(r"[\w{}]+(\[\])?(\.[\w{}]+(\[\])?)*", field.xdm)
 
 
+ARRAYS = [field for field in FIELDS if "[]" in field.xdm]
+
+
+@pytest.mark.parametrize("field", ARRAYS, ids=lambda field: field.xdm)
+def test_row_of_an_array(field: Field) -> None:
+    """Objects keep the names of their keys, so that a mapping set copies them; text is added."""
+    if field.xdm.endswith("[]"):
+        assert field.added
+    else:
+        assert field.source.partition("[]")[2] == field.xdm.partition("[]")[2]
+        assert (field.added, field.only) == ("", ())
+
+
+def test_json_is_added() -> None:
+    """Adobe: Data Prep has no function that writes JSON, so `raw` brings the text along."""
+    assert all(field.added for field in FIELDS if field.type == "json")
+
+
 def test_no_place_is_taken_twice() -> None:
-    """No two rows write to the same place, or one within the other's."""
+    """No two rows write to the same place, or one within the other's, nor add the same key."""
+    added = [field.added for field in FIELDS if field.added]
+    assert len(set(added)) == len(added)
     places = [field.xdm for field in FIELDS]
     assert [place for place, times in Counter(places).items() if times > 1] == []
     assert [(a, b) for a in places for b in places if b.startswith((a + ".", a + "["))] == []

@@ -16,7 +16,7 @@ from pendo_aep.inlet_answer import is_permanent
 from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 from pendo_aep.sender import Outgoing, Sender
 from tests.cases import Case, cases, randomly
-from tests.clock import at_once
+from local.clock import at_once
 from tests.fake_inlet import (
     FakeInlet,
     Messages,

@@ -38,7 +38,8 @@ def test_only_as_many_as_need_be_are_left_out(encode: Format) -> None:
     full = event(small=1, large="x" * 20_000, middle="y" * 5_000, quotes='"' * 9_000)
     message = trim(full, encode)
 
-    assert len(message) <= PROFILE_LIMIT_BYTES
+    trimmed: Event = {**full, "properties": properties_of(message)}
+    assert encode.stored_bytes(message, trimmed) <= PROFILE_LIMIT_BYTES
     assert properties_of(message) == {
         "small": 1,
         "middle": "y" * 5_000,

@@ -10,7 +10,7 @@ import pytest
 
 from pendo_aep.event import Event, NotAnEvent, read_event
 from pendo_aep.mapping import FIELDS
-from pendo_aep.xdm import Raw, Xdm
+from pendo_aep.xdm import Format, Raw, Xdm
 from tests.cases import table
 
 SCHEMA = {
@@ -50,10 +50,25 @@ def paths(value: object, at: str = "") -> Iterator[str]:
         yield at
 
 
-def test_raw_is_the_message(event: Event) -> None:
-    """In the raw format the very bytes of the topic go to AEP."""
-    data = b' {"id" : "a"} '
-    assert Raw().encode(data, event) == data
+def test_raw_is_the_message() -> None:
+    """The very bytes of the topic go to AEP, where a mapping set can make all of them."""
+    data = b' {"id" : "a", "type":"visitor.created", "occurredAt":"t"} '
+    assert Raw().encode(data, read_event(data)) == data
+
+
+@pytest.mark.parametrize("end", [b"", b" ", b"\n\t "])
+def test_what_raw_adds(end: bytes, event: Event) -> None:
+    """What a mapping set could not make stands behind the bytes of the topic, as XDM has it."""
+    data = json.dumps(event).encode()
+    sent = Raw().encode(data + end, event)
+    entity = xdm().entity(event)
+    assert sent.startswith(data[:-1])
+    assert json.loads(sent) == {
+        **event,
+        "propertiesJson": entity["_acme"]["pendo"]["properties"],
+        "surveyQuestions": entity["surveyResponse"]["surveyQuestions"],
+        "surveyAnswers": entity["surveyResponse"]["surveyAnswers"],
+    }
 
 
 def test_every_place_is_written(event: Event) -> None:
@@ -174,12 +189,13 @@ def test_the_same_event_is_the_same_message(event: Event) -> None:
     assert xdm().encode(b"", event) == xdm().encode(b"other", json.loads(json.dumps(event)))
 
 
-def test_nested_too_deep() -> None:
+@pytest.mark.parametrize("encode", [xdm(), Raw()], ids=["xdm", "raw"])
+def test_nested_too_deep(encode: Format) -> None:
     """What no receiver of ours wrote, nested too deep to be written, is no event."""
     deep = b"[" * 500 + b"]" * 500
     data = b'{"id":"a","type":"x","occurredAt":"t","properties":' + deep + b"}"
     with pytest.raises(NotAnEvent):
-        xdm().encode(data, read_event(data))
+        encode.encode(data, read_event(data))
 
 
 @pytest.mark.parametrize(
@@ -195,3 +211,4 @@ def test_an_event_of_other_types(odd: dict[str, Any]) -> None:
     data = json.dumps({"id": "a", "type": "poll.x", "occurredAt": "t"} | odd).encode()
     message = json.loads(xdm().encode(data, read_event(data)))
     assert message["body"]["xdmEntity"]["_id"] == "a"
+    assert json.loads(Raw().encode(data, read_event(data)))["id"] == "a"

@@ -1,0 +1,1 @@
+"""What sets AEP up, against the stand-in of its APIs."""

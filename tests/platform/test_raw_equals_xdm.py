@@ -1,0 +1,158 @@
+"""Raw or XDM: AEP stores the same. Data Prep maps what `raw` sends to what `xdm` writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from local.platform import IMS_ORG_ID, TENANT, PlatformState, Resource
+from local.platform.data_prep.mapping import apply_mappings, compile_mapping
+from local.platform.registry.resolve import resolve
+from local.platform.registry.standard import standard_resources
+from local.platform.xdm import problems_of
+from local.samples import Sample, load_samples
+from pendo_aep.event import Event, encode, read_event
+from pendo_aep.normalise import normalise
+from pendo_aep.platform.field_group import field_group
+from pendo_aep.platform.mapping_set import mapping_set, mappings
+from pendo_aep.platform.schema import schema
+from pendo_aep.signature import VerifiedBody
+from pendo_aep.webhook import parse
+from pendo_aep.xdm import Raw, Xdm
+from tests.cases import JSON_VALUES, TEXTS, randomly
+from tests.local.platform.client import CONVERSION
+from tests.platform.tenant import NAMESPACE, tenant
+
+SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
+GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
+XDM = Xdm(
+    schema_id="s",
+    dataset_id="d",
+    ims_org_id=IMS_ORG_ID,
+    tenant_id=TENANT,
+    identity_namespace=NAMESPACE,
+)
+
+
+def raw(event: Event) -> Any:
+    """What `raw` sends of an event."""
+    return orjson.loads(Raw().encode(encode(event), event))
+
+
+def xdm(event: Event) -> Any:
+    """The entity that `xdm` sends of an event."""
+    return orjson.loads(orjson.dumps(XDM.entity(event)))
+
+
+async def test_every_sample() -> None:
+    """Over HTTP, each sample event becomes in Data Prep just what `xdm` would have sent."""
+    events = [read_event(orjson.dumps(sample.event)) for sample in SAMPLES]
+    async with tenant() as made:
+        body = mapping_set("Pendo Events", made.schema["$id"], TENANT, NAMESPACE)
+        request = {"data": [raw(event) for event in events], "mappingSet": body}
+        shown = await made.post(f"{CONVERSION}/mappingSets/preview", request)
+
+    assert len(shown) == len(SAMPLES) > 10
+    for event, row in zip(events, shown, strict=True):
+        assert (event["type"], row) == (event["type"], {"data": xdm(event), "errors": None})
+
+
+RESOLVED = resolve(
+    PlatformState(
+        sandbox="prod",
+        tenant=TENANT,
+        ims_org_id=IMS_ORG_ID,
+        standard=standard_resources(),
+        field_groups={
+            GROUP_ID: Resource(
+                id=GROUP_ID, kind="mixins", body=field_group("Fields", TENANT), tenant=TENANT
+            )
+        },
+    ),
+    schema("Events", GROUP_ID),
+)
+MAPPINGS = [
+    compile_mapping(one["sourceType"], one["source"], one["destination"], RESOLVED)
+    for one in mappings(TENANT, NAMESPACE)
+]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_what_every_event_has(sample: Sample) -> None:
+    """`_id`, `timestamp` and `eventType` always, `identityMap` with a visitor, and it is valid."""
+    event = read_event(orjson.dumps(sample.event))
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert errors == []
+    assert row["_id"] == event["id"]
+    assert row["timestamp"] == event["occurredAt"]
+    assert row["eventType"] == event["type"]
+    assert ("identityMap" in row) is ("visitorId" in event)
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+def test_scores_and_answers() -> None:
+    """An NPS rating is a number, 0 too; an answer without its poll keeps its place."""
+    zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
+    row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
+    assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
+    gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x"]}]}
+    row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
+    assert row["surveyResponse"] == {
+        "surveyQuestions": ["", "q"],
+        "surveyAnswers": ["a", '["x"]'],
+    }
+    assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
+
+
+def event_of(webhook: dict[str, Any]) -> Event:
+    """The normalised event of a webhook."""
+    body = VerifiedBody(orjson.dumps(webhook))
+    return normalise(parse(body), body, RECEIVED)
+
+
+TEXT_OR_NUMBER = TEXTS | st.integers(-(2**53), 2**53)
+PROPERTIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "guideId": TEXT_OR_NUMBER,
+        "guideStepId": TEXTS,
+        "guideProperties": st.fixed_dictionaries({}, optional={"name": TEXTS}),
+        "language": TEXTS,
+        "nps": st.fixed_dictionaries({"rating": JSON_VALUES}, optional={"reason": TEXTS}),
+        "polls": st.lists(
+            st.fixed_dictionaries({}, optional={"pollId": TEXT_OR_NUMBER, "value": JSON_VALUES}),
+            max_size=3,
+        ),
+        "pollValue": JSON_VALUES,
+        "other": JSON_VALUES,
+    },
+)
+
+
+@randomly
+@given(
+    webhook=st.fixed_dictionaries(
+        {"event": st.sampled_from(["pollSubmitted", "npsSubmitted", "guideDisplayed"]) | TEXTS},
+        optional={
+            "timestamp": st.integers(0, 2**41),
+            "uniqueId": TEXTS,
+            "visitorId": TEXT_OR_NUMBER,
+            "accountId": TEXTS,
+            "userAgent": TEXTS,
+            "app": st.fixed_dictionaries({"id": TEXT_OR_NUMBER}, optional={"name": TEXTS}),
+            "properties": PROPERTIES,
+        },
+    ).filter(lambda webhook: webhook["event"])
+)
+@example({"event": "poll.", "properties": {"guideId": "g"}})
+@example({"event": "pollSubmitted", "properties": {"polls": [{"value": ""}]}})
+def test_any_webhook(webhook: dict[str, Any]) -> None:
+    """Whatever Pendo sends, both formats come to the same row."""
+    event = event_of(webhook)
+    assert apply_mappings(MAPPINGS, raw(event)) == (xdm(event), [])
