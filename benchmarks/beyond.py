@@ -1,0 +1,231 @@
+"""Where push ends: `deliver` at 1,000 and 10,000 events/s, simulated.
+
+Real is what batches: `pendo_aep.group_commit`, with the limits of the settings; and the window of
+the push subscription, as the local Pub/Sub has it. Simulated on a clock that leaps are events that
+come at random, Cloud Run's instances, the network and AEP with its limits. No I/O.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from benchmarks.tables import table
+from local.clock import at_once
+from local.pubsub.window import PushFlow, PushWindow
+from pendo_aep.group_commit import GroupCommit, Limits
+
+# Adobe: 1,000 requests and 10,000 messages a second; over that, 429.
+_AEP_REQUESTS: Final = 1_000
+_AEP_MESSAGES: Final = 10_000
+# As in `docs/cost.md`: nobody promises them.
+_AEP_SECONDS: Final = 0.15
+_NETWORK_SECONDS: Final = 0.005
+# Google documents that the window grows and shrinks with success, not how far it grows.
+_FLOW: Final = PushFlow(initial=8)
+# What the settings of `deliver` are by default, with messages of some 1,300 bytes.
+_MESSAGE_BYTES: Final = 1_300
+_LIMITS: Final = Limits(1_000, 950_000, 4, linger_seconds=0.02)
+_CONCURRENCY: Final = 1_000  # of an instance, the most that Cloud Run allows
+_TICK: Final = 0.005
+_WARM_SECONDS: Final = 5.0
+_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One run.
+
+    Attributes:
+        rate: events a second.
+        instances: of `deliver`.
+        subscriptions: that share the events, in as many regions; each has a window of its own.
+        aep_limits: how many times Adobe's published limits.
+    """
+
+    rate: int
+    instances: int
+    subscriptions: int = 1
+    aep_limits: int = 1
+
+
+@dataclass(slots=True)
+class Seen:
+    """What came of the events once the windows had grown.
+
+    Attributes:
+        delays: from an event's publishing to AEP's answer, in seconds.
+        batches: messages of each request that AEP took.
+        throttled: requests that AEP did not take.
+        backlog: events that wait in Pub/Sub at the end.
+    """
+
+    delays: list[float] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    throttled: int = 0
+    backlog: int = 0
+
+
+class _Throttled(Exception):
+    """AEP answered 429."""
+
+
+class _Aep:
+    """Takes so many requests and messages in each second, and 429 for the rest."""
+
+    def __init__(self, limits: int, seen: Seen) -> None:
+        self._limits = limits
+        self._seen = seen
+        self._second = -1
+        self._requests = self._messages = 0
+
+    async def post(self, messages: int) -> None:
+        await asyncio.sleep(_AEP_SECONDS)
+        now = asyncio.get_running_loop().time()
+        if int(now) != self._second:
+            self._second, self._requests, self._messages = int(now), 0, 0
+        self._requests += 1
+        self._messages += messages
+        if (
+            self._requests > _AEP_REQUESTS * self._limits
+            or self._messages > _AEP_MESSAGES * self._limits
+        ):
+            self._seen.throttled += 1
+            raise _Throttled
+        self._seen.batches.append(messages)
+
+
+class _Instance:
+    """One of `deliver`: a processor that works off one message after the other, and batches."""
+
+    def __init__(self, aep: _Aep, cpu_seconds: float) -> None:
+        self._aep = aep
+        self._cpu_seconds = cpu_seconds
+        self._busy_until = 0.0
+        self._open = 0
+        self._batches = GroupCommit[None, None](self._commit, _LIMITS)
+
+    @property
+    def is_full(self) -> bool:
+        return self._open >= _CONCURRENCY
+
+    async def deliver(self) -> None:
+        self._open += 1
+        try:
+            now = asyncio.get_running_loop().time()
+            self._busy_until = max(self._busy_until, now) + self._cpu_seconds
+            await asyncio.sleep(self._busy_until - now + _NETWORK_SECONDS)
+            await self._batches.submit(None, _MESSAGE_BYTES)
+        finally:
+            self._open -= 1
+
+    async def _commit(self, items: list[None]) -> list[None]:
+        await self._aep.post(len(items))
+        return items
+
+
+class _Subscription:
+    """Pushes what waits, as many at once as its window has room for."""
+
+    def __init__(self, instances: list[_Instance], seen: Seen) -> None:
+        self._instances = deque(instances)
+        self._seen = seen
+        self._window = PushWindow(_FLOW)
+        self._open = 0
+        self.waiting: deque[float] = deque()
+
+    def push(self, tasks: asyncio.TaskGroup) -> None:
+        while self.waiting and self._open < self._window.size:
+            self._instances.rotate()
+            instance = next((one for one in self._instances if not one.is_full), None)
+            if instance is None:
+                return
+            self._open += 1
+            tasks.create_task(self._push(self.waiting.popleft(), instance, tasks))
+
+    async def _push(self, published: float, instance: _Instance, tasks: asyncio.TaskGroup) -> None:
+        epoch = self._window.epoch
+        try:
+            await instance.deliver()
+        except _Throttled:
+            self.waiting.append(published)
+            await asyncio.sleep(self._window.failed(epoch))
+        else:
+            self._window.succeeded()
+            self._seen.delays.append(asyncio.get_running_loop().time() - published)
+        self._open -= 1
+        self.push(tasks)
+
+
+def simulate(load: Load, cpu_us: float, seed: int = 1) -> Seen:
+    """What comes of five seconds' events, after five in which the windows have grown."""
+    return at_once(_simulate(load, cpu_us, random.Random(seed)))  # noqa: S311 (no secret)
+
+
+async def _simulate(load: Load, cpu_us: float, chance: random.Random) -> Seen:
+    loop = asyncio.get_running_loop()
+    seen = Seen()
+    aep = _Aep(load.aep_limits, seen)
+    instances = [_Instance(aep, cpu_us / 1e6) for _ in range(load.instances)]
+    subscriptions = [_Subscription(instances, seen) for _ in range(load.subscriptions)]
+    started = loop.time()
+    is_warm, due = False, started
+    async with asyncio.TaskGroup() as tasks:
+        while loop.time() < started + _WARM_SECONDS + _SECONDS:
+            if not is_warm and loop.time() >= started + _WARM_SECONDS:
+                is_warm = True
+                seen.delays.clear()
+                seen.batches.clear()
+                seen.throttled = 0
+            while due <= loop.time():
+                chance.choice(subscriptions).waiting.append(due)
+                due += chance.expovariate(load.rate)
+            for subscription in subscriptions:
+                subscription.push(tasks)
+            await asyncio.sleep(_TICK)
+        seen.backlog = sum(len(one.waiting) for one in subscriptions)
+        found = Seen(list(seen.delays), list(seen.batches), seen.throttled, seen.backlog)
+        for subscription in subscriptions:
+            subscription.waiting.clear()
+    return found
+
+
+LOADS: Final = (
+    Load(1_000, instances=1),
+    Load(1_000, instances=2),
+    Load(10_000, instances=2),
+    Load(10_000, instances=4),
+    Load(10_000, instances=4, subscriptions=2),
+    Load(10_000, instances=4, subscriptions=2, aep_limits=2),
+    Load(10_000, instances=16, subscriptions=2, aep_limits=2),
+)
+
+
+def tables(cpu_us: float) -> Mapping[str, str]:
+    """The table of the page, by its mark."""
+    rows = []
+    for load in LOADS:
+        seen = simulate(load, cpu_us)
+        delays = sorted(delay * 1e3 for delay in seen.delays)
+        median, most = delays[len(delays) // 2], delays[len(delays) * 99 // 100]
+        rows.append(
+            [
+                f"{load.rate:,}",
+                f"{load.subscriptions}",
+                f"{load.instances}",
+                f"x {load.aep_limits}",
+                f"{len(delays) / _SECONDS:,.0f}",
+                f"{len(seen.batches) / _SECONDS:,.0f}",
+                f"{sum(seen.batches) / max(len(seen.batches), 1):,.0f}",
+                f"{seen.throttled / _SECONDS:,.0f}",
+                f"{median:,.0f} / {most:,.0f}",
+                f"{seen.backlog:,}",
+            ]
+        )
+    head = ["events/s", "regions", "instances", "AEP's limits", "delivered/s", "AEP requests/s"]
+    head += ["messages each", "429/s", "p50 / p99 ms", "waiting after 10 s"]
+    return {"beyond": table(head, rows)}

@@ -1,0 +1,210 @@
+"""What a million events cost on Google Cloud, by push and by drain.
+
+Computed from the CPU in `results.json` and Google's list prices in `prices.json`. What is assumed
+is in the constants, each with its reason.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from benchmarks import events
+from benchmarks.tables import table
+
+_RESULTS: Final = Path(__file__).with_name("results.json")
+_PRICES: Final = Path(__file__).with_name("prices.json")
+
+RATES: Final = (0.1, 1, 10, 100, 1_000)
+"""Events a second."""
+
+_MONTH_SECONDS: Final = 30 * 86_400
+_MILLION: Final = 1_000_000
+# What the deployment asks for: one CPU (fewer allow no concurrency), half a gigabyte.
+_VCPUS: Final = 1.0
+_GIB: Final = 0.5
+# Cloud Run aims at 60 % of an instance's CPU before it adds another.
+_BUSY: Final = 0.6
+# How long a webhook waits for Pub/Sub, and a message for AEP after the linger of 20 ms. Google and
+# Adobe promise neither: these are what is seen between regions of one continent.
+_PUBLISH_SECONDS: Final = 0.03
+_DELIVER_SECONDS: Final = 0.02 + 0.15
+# A call of `drain` ends when a pull has waited in vain for this long (`pendo_aep/drain.py`).
+_DRAIN_TAIL_SECONDS: Final = 2.0
+_DRAIN_EVERY_SECONDS: Final = 60
+# Pub/Sub bills these with a message: its id and its time.
+_MESSAGE_ID_BYTES: Final = 16
+_TIME_BYTES: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Google's list prices in USD, as `prices.json` has them; free amounts are left out."""
+
+    vcpu_second: float
+    gib_second: float
+    million_requests: float
+    billed_seconds: float
+    pubsub_tib: float
+    pubsub_least_bytes: int
+    scheduler_job_month: float
+
+    @property
+    def instance_second(self) -> float:
+        """An instance of ours that has a request under way."""
+        return _VCPUS * self.vcpu_second + _GIB * self.gib_second
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """CPU of one event in microseconds, and of drain's speed in events a second."""
+
+    receive: float
+    deliver: float
+    drain: float
+    drain_rate: float
+
+    def times(self, factor: float) -> Cpu:
+        """The same on a slower processor, or with what is not measured, such as TLS."""
+        return Cpu(
+            self.receive * factor,
+            self.deliver * factor,
+            self.drain * factor,
+            self.drain_rate / factor,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """USD for a million events, by what it is for."""
+
+    receive: float
+    to_aep: float
+    pubsub: float
+    requests: float
+    scheduler: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """All of it."""
+        return self.receive + self.to_aep + self.pubsub + self.requests + self.scheduler
+
+
+def active_instances(rate: float, cpu_us: float, seconds: float, billed: float) -> float:
+    """How many instances are billed on average, with `rate` requests a second.
+
+    Few requests: an instance is billed while at least one is under way, each of them counted as
+    whole steps of `billed` seconds (Google: rounded up to 100 ms). For requests that come at random
+    that share of the time is 1 - exp(-rate * seconds). Many: as many as their CPU needs.
+    """
+    step = math.ceil(seconds / billed) * billed
+    return max(1 - math.exp(-rate * step), rate * cpu_us / 1e6 / _BUSY)
+
+
+def push(rate: float, cpu: Cpu, prices: Prices) -> Bill:
+    """A million events, each pushed to `deliver`."""
+    return Bill(
+        receive=_receive(rate, cpu, prices),
+        to_aep=_million_of(
+            rate,
+            active_instances(rate, cpu.deliver, _DELIVER_SECONDS, prices.billed_seconds),
+            prices,
+        ),
+        pubsub=_pubsub(prices),
+        requests=2 * prices.million_requests,
+    )
+
+
+def drain(rate: float, cpu: Cpu, prices: Prices) -> Bill:
+    """A million events, pulled by `drain` once a minute."""
+    seconds = _DRAIN_TAIL_SECONDS + rate * _DRAIN_EVERY_SECONDS / cpu.drain_rate
+    calls = 1 / _DRAIN_EVERY_SECONDS
+    return Bill(
+        receive=_receive(rate, cpu, prices),
+        to_aep=_million_of(rate, min(seconds * calls, 1.0), prices),
+        pubsub=_pubsub(prices),
+        requests=prices.million_requests * (1 + calls / rate),
+        scheduler=prices.scheduler_job_month / (rate * _MONTH_SECONDS) * _MILLION,
+    )
+
+
+def cheaper_from(cpu: Cpu, prices: Prices) -> float:
+    """The rate in events a second from which drain costs less than push."""
+    low, high = 1e-4, 1e4
+    while high / low > 1.01:
+        middle = math.sqrt(low * high)
+        if drain(middle, cpu, prices).total < push(middle, cpu, prices).total:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _receive(rate: float, cpu: Cpu, prices: Prices) -> float:
+    active = active_instances(rate, cpu.receive, _PUBLISH_SECONDS, prices.billed_seconds)
+    return _million_of(rate, active, prices)
+
+
+def _million_of(rate: float, instances: float, prices: Prices) -> float:
+    return instances * prices.instance_second / rate * _MILLION
+
+
+def _pubsub(prices: Prices) -> float:
+    """Published once, delivered once; a batch of them costs no less than each alone."""
+    event = events.event()
+    size = len(orjson.dumps(event)) + _MESSAGE_ID_BYTES + _TIME_BYTES
+    size += sum(len(name) + len(value) for name, value in events.attributes(event).items())
+    return 2 * max(size, prices.pubsub_least_bytes) * _MILLION / 2**40 * prices.pubsub_tib
+
+
+def load_prices() -> Prices:
+    """Those of `prices.json`."""
+    read: dict[str, Any] = orjson.loads(_PRICES.read_bytes())
+    return Prices(**{name: read[name] for name in Prices.__slots__})
+
+
+def load_cpu() -> Cpu:
+    """The medians of `results.json`."""
+    results = orjson.loads(_RESULTS.read_bytes())
+    median = {row["name"]: row["median"] for row in results["figures"]}
+    names = ("receive, us", "deliver, us", "drain, us", "drain messages/s")
+    return Cpu(*(median[name] for name in names))
+
+
+def tables(cpu: Cpu, prices: Prices) -> Mapping[str, str]:
+    """The tables of the page by their marks."""
+    rows = []
+    for rate in RATES:
+        for name, bill in (
+            ("push", push(rate, cpu, prices)),
+            ("drain", drain(rate, cpu, prices)),
+        ):
+            parts = (bill.receive, bill.to_aep, bill.requests, bill.pubsub, bill.scheduler)
+            month = bill.total * rate * _MONTH_SECONDS / _MILLION
+            costs = [f"{part:.2f}" for part in parts]
+            rows.append([f"{rate:g}", name, *costs, f"**{bill.total:.2f}**", f"{month:,.2f}"])
+    head = ["events/s", "", "`receive`", "to AEP", "requests", "Pub/Sub", "Scheduler"]
+    slower = cpu.times(2)
+    return {
+        "bill": table([*head, "**USD a million**", "USD a month"], rows),
+        "cheaper": f"**{cheaper_from(cpu, prices):.2g} events/s**",
+        "slower": table(
+            ["events/s", "push", "push, twice the CPU", "drain", "drain, twice the CPU"],
+            [
+                [
+                    f"{rate:g}",
+                    *(
+                        f"{way(rate, used, prices).total:.2f}"
+                        for way in (push, drain)
+                        for used in (cpu, slower)
+                    ),
+                ]
+                for rate in (1, 1_000)
+            ],
+        ),
+    }

@@ -1,0 +1,33 @@
+"""Tables in documents, each between `<!-- NAME: begin -->` and `<!-- NAME: end -->`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class NoMarks(Exception):
+    """The document has no place for a table."""
+
+
+def fill(path: Path, tables: Mapping[str, str]) -> None:
+    """Writes each text between the marks of its name.
+
+    Raises:
+        NoMarks: marks are missing; nothing is written.
+    """
+    text = path.read_text("utf-8")
+    for name, content in tables.items():
+        begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->"
+        before, begun, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not begun or not ended:
+            raise NoMarks(f"{path.name} has no {begin.strip()} with its end after it: add both")
+        text = f"{before}{begin}{content}\n{end}{after}"
+    path.write_text(text, "utf-8")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As Markdown; the first column to the left, the others to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

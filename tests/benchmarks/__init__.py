@@ -1,0 +1,1 @@
+"""The tests of what measures: a wrong ruler is worse than none."""

@@ -1,0 +1,99 @@
+"""The cost model and the simulation, and the page that shows them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from benchmarks import bill, cost_page
+from benchmarks.beyond import Load, simulate
+from benchmarks.bill import Cpu, Prices
+
+CPU = Cpu(receive=100.0, deliver=80.0, drain=15.0, drain_rate=11_000.0)
+PRICES = Prices(
+    vcpu_second=0.00002,
+    gib_second=0.000002,
+    million_requests=0.4,
+    billed_seconds=0.1,
+    pubsub_tib=40.0,
+    pubsub_least_bytes=1000,
+    scheduler_job_month=0.1,
+)
+
+
+def test_the_page_shows_what_is_computed(tmp_path: Path) -> None:
+    """The tables of `docs/cost.md` come from the measured CPU and the prices in the repository."""
+    copy = tmp_path / "cost.md"
+    copy.write_text(cost_page.PAGE.read_text("utf-8"), "utf-8")
+
+    cost_page.write(copy)
+
+    assert copy.read_text("utf-8") == cost_page.PAGE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("rate", "instances"),
+    [
+        (0.1, 0.019801),  # two steps of 100 ms, once in ten seconds
+        (100, 1.0),  # always one is under way
+        (60_000, 8.0),  # 60,000 times 80 us are 4.8 processors, each at 60 %
+    ],
+)
+def test_instances_that_are_billed(rate: float, instances: float) -> None:
+    """Few requests cost the time they take, in whole steps; many cost the CPU they need."""
+    billed = bill.active_instances(rate, cpu_us=80.0, seconds=0.17, billed=0.1)
+    assert billed == pytest.approx(instances, rel=1e-3)
+
+
+def test_a_bill_by_hand() -> None:
+    """At one event in 1,000 seconds nothing is shared: the bill is that of each request alone."""
+    paid = bill.push(0.001, CPU, PRICES)
+
+    assert paid.receive == pytest.approx(0.1 * 0.000021 * 1e6, rel=0.001)
+    assert paid.to_aep == pytest.approx(0.2 * 0.000021 * 1e6, rel=0.001)
+    assert paid.requests == pytest.approx(0.8)
+    assert paid.total == pytest.approx(paid.receive + paid.to_aep + 0.8 + paid.pubsub)
+
+
+def test_drain_is_cheaper_from_a_rate_on() -> None:
+    """Below that rate push costs less, above it drain does."""
+    rate = bill.cheaper_from(CPU, PRICES)
+
+    for way, other, at in ((bill.push, bill.drain, rate / 2), (bill.drain, bill.push, rate * 2)):
+        assert way(at, CPU, PRICES).total < other(at, CPU, PRICES).total
+
+
+def test_more_events_cost_less_each() -> None:
+    """The dearest event is the lonely one, whichever way it goes."""
+    for way in (bill.push, bill.drain):
+        totals = [way(rate, CPU, PRICES).total for rate in bill.RATES]
+        assert all(more <= less for less, more in pairwise(totals))
+
+
+def test_push_carries_what_one_window_allows() -> None:
+    """1,000 events/s arrive; of 10,000 the window of one subscription lets about half through."""
+    few = simulate(Load(1_000, instances=1), cpu_us=80.0)
+    many = simulate(Load(10_000, instances=4), cpu_us=80.0)
+
+    assert few.backlog == few.throttled == 0
+    assert len(few.delays) == pytest.approx(5_000, rel=0.1)
+    assert 5_000 * 5 < len(many.delays) < 6_500 * 5
+    assert many.backlog > 30_000
+
+
+def test_aep_throttles_over_its_limit() -> None:
+    """Past the window, AEP's own limit is next: what is over it comes back to Pub/Sub."""
+    seen = simulate(Load(14_000, instances=4, subscriptions=4), cpu_us=80.0)
+
+    assert seen.throttled > 0
+    assert len(seen.delays) <= 10_000 * 6  # five seconds touch six of AEP's
+
+
+def test_more_instances_make_smaller_batches() -> None:
+    """Each instance batches what it gets: twice the instances make about half the batch."""
+    one = simulate(Load(1_000, instances=1), cpu_us=80.0)
+    two = simulate(Load(1_000, instances=2), cpu_us=80.0)
+
+    assert len(two.batches) == pytest.approx(2 * len(one.batches), rel=0.2)
