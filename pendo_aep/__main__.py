@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from pendo_aep.commands.aep_options import add_aep
 from pendo_aep.commands.options import add_dead_letters
 
 _INTERRUPTED = 130  # as a shell reports Ctrl-C
@@ -41,7 +42,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Tools around the functions that carry Pendo's webhooks into AEP. "
         "Each command has --help.",
     )
-    add_dead_letters(parser.add_subparsers(required=True, metavar="COMMAND"))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_aep(commands)
+    add_dead_letters(commands)
     return parser
 
 

@@ -105,13 +105,15 @@ class _Settings(BaseModel):
     # Which of them are secrets, and may come as files.
     secrets: ClassVar[tuple[str, ...]] = ()
 
-    google_cloud_project: str
-    dead_letter_topic: Topic = "pendo-events-dead"
-
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (subclasses')
         """The names that what is given makes necessary, beyond those that always are."""
         return ()
+
+
+class _GoogleSettings(_Settings):
+    google_cloud_project: str
+    dead_letter_topic: Topic = "pendo-events-dead"
 
     def topic_path(self, topic: str) -> str:
         """`projects/P/topics/T` of a topic that may be given by its name alone."""
@@ -121,7 +123,24 @@ class _Settings(BaseModel):
         return name if "/" in name else f"projects/{self.google_cloud_project}/{kind}/{name}"
 
 
-class ReceiveSettings(_Settings):
+class _AdobeSettings(_Settings):
+    secrets: ClassVar = ("AEP_CLIENT_SECRET",)
+
+    aep_ims_org_id: Header = ""
+    aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]+$")] = ""
+    aep_sandbox: Header = "prod"
+    # Adobe: Identity Service, "code: letters and digits only".
+    aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
+    aep_client_id: Header = ""
+    aep_client_secret: Secret = NO_SECRET
+    # The scopes that Adobe's own Kafka sink asks for.
+    aep_scopes: str = (
+        "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
+    )
+    aep_ims_url: Url = "https://ims-na1.adobelogin.com"
+
+
+class ReceiveSettings(_GoogleSettings):
     """What `receive` reads."""
 
     secrets: ClassVar = ("PENDO_WEBHOOK_SECRETS",)
@@ -150,29 +169,15 @@ class ReceiveSettings(_Settings):
         return () if unsigned else ("PENDO_WEBHOOK_SECRETS",)
 
 
-class DeliverSettings(_Settings):
+class DeliverSettings(_GoogleSettings, _AdobeSettings):
     """What `deliver` reads."""
-
-    secrets: ClassVar = ("AEP_CLIENT_SECRET",)
 
     aep_endpoint: Annotated[Url, AfterValidator(_inlet)]
     aep_flow_id: Header = ""
     aep_format: Literal["raw", "xdm"] = "raw"
     aep_schema_id: str = ""
     aep_dataset_id: str = ""
-    aep_ims_org_id: str = ""
-    aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]+$")] = ""
-    aep_sandbox: Header = "prod"
-    # Adobe: Identity Service, "code: letters and digits only".
-    aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
     aep_trim_properties: bool = False
-    aep_client_id: str = ""
-    aep_client_secret: Secret = NO_SECRET
-    # The scopes that Adobe's own Kafka sink asks for.
-    aep_scopes: str = (
-        "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
-    )
-    aep_ims_url: Url = "https://ims-na1.adobelogin.com"
     # Adobe: 1 MB a request; the default leaves room for the envelope.
     batch_max_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 950_000
     batch_max_messages: Annotated[int, Field(ge=1, le=10_000)] = 1000
@@ -203,6 +208,17 @@ class DrainSettings(DeliverSettings):
     def subscription_path(self) -> str:
         """`projects/P/subscriptions/S` of a subscription that may be given by its name alone."""
         return self._path(self.drain_subscription, "subscriptions")
+
+
+class PlatformSettings(_AdobeSettings):
+    """What the set-up command reads: as `deliver`, so that both speak of the same AEP."""
+
+    aep_platform_url: Url = "https://platform.adobe.io"
+
+    @classmethod
+    def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)
+        """Who is asking, and for which organisation."""
+        return ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET", "AEP_IMS_ORG_ID")
 
 
 S = TypeVar("S", bound=_Settings)

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
+from local.clock import at_once
 from pendo_aep.brake import Brake, Braked, Permit
 from pendo_aep.inlet import Answer, NoAnswer
 from pendo_aep.outcome import Outcome, Retry
 from pendo_aep.sender import Outgoing, Sender
-from local.clock import at_once
 from tests.fake_inlet import FakeInlet, Messages, Said, accept, now, numbered, tally
 
 OUTAGE_SECONDS = 60.0

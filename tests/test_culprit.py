@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.clock import at_once
 from pendo_aep.inlet import Answer, NoAnswer
 from pendo_aep.outcome import DELIVERED, Refused
 from tests.cases import Case, cases, randomly
-from local.clock import at_once
 from tests.fake_inlet import FakeInlet, Messages, Said, Script, accept, numbered, send, tally
 
 REASONS = {400: "rejected", 413: "too_large", 422: "rejected", 500: "poison"}

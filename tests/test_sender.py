@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from local.clock import at_once
 from pendo_aep.brake import Brake
 from pendo_aep.dead_letter import Reason
 from pendo_aep.ims import TokenUnavailable
@@ -16,7 +17,6 @@ from pendo_aep.inlet_answer import is_permanent
 from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 from pendo_aep.sender import Outgoing, Sender
 from tests.cases import Case, cases, randomly
-from local.clock import at_once
 from tests.fake_inlet import (
     FakeInlet,
     Messages,

@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pendo_aep.settings import DeliverSettings, ReceiveSettings, SettingsError, load
+from pendo_aep.settings import (
+    DeliverSettings,
+    PlatformSettings,
+    ReceiveSettings,
+    SettingsError,
+    load,
+)
 from tests.cases import Case, cases
 
 RECEIVE = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": "s3cret"}
@@ -26,11 +32,17 @@ XDM = DELIVER | {
 }
 
 
-def load_of(function: str, environ: Mapping[str, str]) -> ReceiveSettings | DeliverSettings:
-    """The settings of a function by its name."""
+PLATFORM = {"AEP_CLIENT_ID": "i", "AEP_CLIENT_SECRET": "s3cret", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
+ENVIRONMENTS = {"receive": RECEIVE, "deliver": DELIVER, "platform": PLATFORM}
+
+
+def load_of(
+    function: str, environ: Mapping[str, str]
+) -> ReceiveSettings | DeliverSettings | PlatformSettings:
+    """The settings of a function by its name, or of the command that sets AEP up."""
     if function == "receive":
         return load(ReceiveSettings, environ)
-    return load(DeliverSettings, environ)
+    return load(PlatformSettings if function == "platform" else DeliverSettings, environ)
 
 
 def problems_of(function: str, environ: Mapping[str, str]) -> list[str]:
@@ -43,7 +55,7 @@ def problems_of(function: str, environ: Mapping[str, str]) -> list[str]:
 
 def wrong(row: Case) -> list[str]:
     """The error's lines for a row of the table of wrong settings."""
-    environ = (RECEIVE if row["function"] == "receive" else DELIVER) | row.get("with", {})
+    environ = ENVIRONMENTS[row["function"]] | row.get("with", {})
     return problems_of(
         row["function"],
         {name: text for name, text in environ.items() if name not in row.get("without", ())},
@@ -53,7 +65,7 @@ def wrong(row: Case) -> list[str]:
 @pytest.mark.parametrize("case", cases("setting_defaults"))
 def test_default(case: Case) -> None:
     """What is not set is as if it were set to the default of the specification."""
-    environ = RECEIVE if case["function"] == "receive" else DELIVER
+    environ = ENVIRONMENTS[case["function"]]
     name = case["name"].lower()
     plain = load_of(case["function"], environ)
     written = load_of(case["function"], environ | {case["name"]: case["default"]})

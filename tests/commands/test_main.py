@@ -11,7 +11,9 @@ from local.functions import PROJECT
 from pendo_aep.__main__ import main
 
 
-@pytest.mark.parametrize("arguments", [[], ["dead-letters"], ["dead-letters", "replay"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["dead-letters"], ["dead-letters", "replay"], ["aep"], ["aep", "apply"]]
+)
 def test_help_is_there_for_each_command(
     arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

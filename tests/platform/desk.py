@@ -1,4 +1,4 @@
-"""What the tests of the set-up do: plan, apply and destroy on a platform, and look what is there."""
+"""What the tests of the set-up do: plan, apply and destroy on a platform, look what is there."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from local.aep import AepServer
 from local.platform import Call, Drop, PlatformServer, PlatformState
 from pendo_aep.platform.apply import carry_out
 from pendo_aep.platform.choices import Choices
-from pendo_aep.platform.client import Patience
 from pendo_aep.platform.connection import Platform, connect
 from pendo_aep.platform.destroy import carry_out_destruction, plan_destruction
 from pendo_aep.platform.environment import find_environment
 from pendo_aep.platform.part import Kind
+from pendo_aep.platform.patience import Patience
 from pendo_aep.platform.plan import Action, Step, make_plan
 from pendo_aep.platform.wanted import possible_parts, wanted_parts
 from pendo_aep.settings import PlatformSettings, load
 
 QUICK: Final = Patience(attempts=3, first_seconds=0.001, longest_seconds=1.0, call_seconds=5.0)
+NAME: Final = Choices().name
 # Every combination that there is, but for the authenticated inlet of both formats.
 ALL_CHOICES: Final = {
     "pendo": Choices(),
@@ -87,7 +88,7 @@ class Desk:
             await carry_out(await make_plan(parts), QUICK, self.told.append)
         return list(self.told)
 
-    async def destroy(self, delete_data: str = "", name: str = Choices.name) -> list[Step]:
+    async def destroy(self, delete_data: str = "", name: str = NAME) -> list[Step]:
         """Takes it down, and answers what was told."""
         self.told.clear()
         async with self.connected() as platform:
@@ -101,7 +102,7 @@ class Desk:
     async def show(self) -> dict[str, str]:
         """What `deliver` must be told."""
         async with self.connected() as platform:
-            parts = possible_parts(platform.client, platform.tenant, Choices.name)
+            parts = possible_parts(platform.client, platform.tenant, NAME)
             return await find_environment(platform.client, platform.tenant, parts)
 
     def go_dark(self, drop: Drop, after: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from typing import Any
 
 import pytest
 
@@ -74,12 +75,10 @@ async def test_what_others_have_added_is_theirs(desk: Desk) -> None:
     assert {step.action for step in await desk.plan()} == {Action.KEEP}
 
 
-def own_fields(state: PlatformState) -> dict[str, dict[str, dict[str, dict[str, object]]]]:
+def own_fields(state: PlatformState) -> Any:
     """The fields under `_acme.pendo`, to be changed."""
     own = only(state.field_groups).body["definitions"]["customFields"]["properties"]["_acme"]
-    fields: dict[str, dict[str, dict[str, dict[str, object]]]]
-    fields = own["properties"]["pendo"]["properties"]
-    return fields
+    return own["properties"]["pendo"]["properties"]
 
 
 def _other_type(state: PlatformState) -> None:
@@ -87,7 +86,7 @@ def _other_type(state: PlatformState) -> None:
 
 
 def _narrower(state: PlatformState) -> None:
-    own_fields(state)["visitorId"]["maxLength"] = 8  # type: ignore[assignment]
+    own_fields(state)["visitorId"]["maxLength"] = 8
 
 
 def _other_class(state: PlatformState) -> None:
@@ -222,6 +221,6 @@ async def test_names_are_found_beyond_the_first_page(desk: Desk) -> None:
     assert {step.action for step in await desk.plan()} == {Action.KEEP}
 
 
-def only_ours(found: dict[str, Connection] | dict[str, Resource]) -> Connection | Resource:
+def only_ours(found: dict[str, Any]) -> Any:
     """The first one, which `apply` has made."""
     return next(iter(found.values()))

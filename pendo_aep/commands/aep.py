@@ -1,0 +1,180 @@
+"""`aep plan | apply | show | destroy`: what the command does with the options it was given."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, TypeAlias
+
+from pendo_aep.commands import aep_output, output
+from pendo_aep.ims import TokenUnavailable
+from pendo_aep.platform.apply import carry_out
+from pendo_aep.platform.choices import Choices, read_choices
+from pendo_aep.platform.connection import Platform, connect
+from pendo_aep.platform.destroy import carry_out_destruction, plan_destruction
+from pendo_aep.platform.environment import as_text, environment_of, find_environment, needs_token
+from pendo_aep.platform.errors import PlatformError
+from pendo_aep.platform.part import Kind
+from pendo_aep.platform.patience import Patience
+from pendo_aep.platform.plan import Action, Step, make_plan
+from pendo_aep.platform.readiness import seconds_left, wait_until_ready
+from pendo_aep.platform.trial import send_trial
+from pendo_aep.platform.wanted import possible_parts, wanted_parts
+from pendo_aep.settings import PlatformSettings, SettingsError, load
+
+_CHOICES = ("source", "format", "authenticated", "profile", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What one action works with."""
+
+    options: argparse.Namespace
+    choices: Choices
+    platform: Platform
+    out: TextIO
+
+    def tell(self, step: Step, *, is_done: bool = True) -> None:
+        """Shows a step at once: whatever comes next may fail."""
+        show = aep_output.step_as_json if self.options.json else aep_output.step_as_text
+        self.write(show(step, is_done=is_done))
+
+    def write(self, text: str) -> None:
+        """Shows it now, also where somebody reads through a pipe."""
+        self.out.write(text)
+        self.out.flush()
+
+    def show(self, environment: dict[str, str]) -> None:
+        """The settings of `deliver`."""
+        as_json = json.dumps({"environment": environment}) + "\n"
+        self.write(as_json if self.options.json else as_text(environment))
+
+    def note(self, text: str) -> None:
+        """Something for the person, which is no part of the result."""
+        sys.stderr.write(f"{self.options.prog}: {text}\n")
+
+
+_Work: TypeAlias = Callable[[_Task], Awaitable[bool]]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Does it, and answers the exit code: 0 only on success.
+
+    Raises:
+        KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; what was done has been told.
+    """
+    work: _Work = {"plan": _plan, "apply": _apply, "show": _show, "destroy": _destroy}[
+        options.action
+    ]
+    try:
+        given = {name: getattr(options, name) for name in _CHOICES}
+        choices = read_choices(given, options.file)
+        settings = load(PlatformSettings, os.environ)
+        return 0 if _with_platform(options, choices, settings, work) else 1
+    except (SettingsError, PlatformError) as error:
+        problems = str(error).splitlines()
+    for problem in problems:
+        sys.stderr.write(f"{options.prog}: {output.printable(problem)}\n")
+    return 1
+
+
+async def _plan(task: _Task) -> bool:
+    platform = task.platform
+    plan = await make_plan(wanted_parts(platform.client, platform.tenant, task.choices))
+    for step in plan.steps:
+        task.tell(step, is_done=False)
+    if not task.options.json:
+        changes = sum(step.action is not Action.KEEP for step in plan.steps)
+        task.write(f"{changes} to be made or changed\n" if changes else "nothing to be done\n")
+    return True
+
+
+async def _apply(task: _Task) -> bool:
+    platform, client = task.platform, task.platform.client
+    parts = wanted_parts(client, platform.tenant, task.choices)
+    known = await carry_out(await make_plan(parts), client.patience, task.tell)
+    flow = known[Kind.FLOW]
+    if (seconds := seconds_left(flow, task.options.wait)) > 0:
+        task.note(f"waiting {seconds:.0f} s: AEP does not tell when a new dataflow takes data")
+        with output.progress(sys.stderr) as say:
+            await wait_until_ready(seconds, say)
+    environment = await environment_of(client, platform.tenant, known)
+    task.show(environment)
+    is_closed = await _tell_of_token(task, environment)
+    return not task.options.test_event or await _try_out(task, environment, is_closed=is_closed)
+
+
+async def _try_out(task: _Task, environment: dict[str, str], *, is_closed: bool) -> bool:
+    platform = task.platform
+    tokens = platform.tokens if is_closed else None
+    try:
+        trial = await send_trial(platform.session, environment, tokens)
+    except TokenUnavailable as error:
+        raise PlatformError(f"the test event was not sent: no token ({error.why})") from None
+    show = aep_output.trial_as_json if task.options.json else aep_output.trial_as_text
+    task.write(show(trial))
+    return trial.is_taken
+
+
+async def _show(task: _Task) -> bool:
+    platform = task.platform
+    parts = possible_parts(platform.client, platform.tenant, task.choices.name)
+    environment = await find_environment(platform.client, platform.tenant, parts)
+    task.show(environment)
+    await _tell_of_token(task, environment)
+    return True
+
+
+async def _tell_of_token(task: _Task, environment: dict[str, str]) -> bool:
+    is_closed = await needs_token(task.platform.client, environment)
+    if is_closed:
+        task.note("the inlet wants a token: deliver needs AEP_CLIENT_ID and AEP_CLIENT_SECRET, too")
+    return is_closed
+
+
+async def _destroy(task: _Task) -> bool:
+    platform, options = task.platform, task.options
+    parts = possible_parts(platform.client, platform.tenant, task.choices.name)
+    plan = await plan_destruction(platform.client, parts, options.delete_data)
+    if not plan.parts:
+        for step in plan.steps:
+            task.tell(step)
+        return all(step.kind is Kind.NAMESPACE for step in plan.steps)
+    if not options.yes:
+        for step in plan.steps:
+            sys.stderr.write(aep_output.step_as_text(step, is_done=False))
+        sys.stderr.write(f"in the sandbox {platform.client.sandbox}; type yes to go on: ")
+        sys.stderr.flush()
+        answer = await asyncio.to_thread(sys.stdin.readline)
+        if answer.strip() != "yes":
+            task.note("nothing was deleted: answer yes, or give --yes")
+            return False
+    return await carry_out_destruction(plan, platform.client, options.delete_data, task.tell)
+
+
+def _with_platform(
+    options: argparse.Namespace, choices: Choices, settings: PlatformSettings, work: _Work
+) -> bool:
+    out = sys.stdout
+
+    async def session() -> bool:
+        task = asyncio.current_task()
+        if task is not None:  # as Ctrl-C: what was done is told
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with connect(settings, Patience()) as platform:
+            return await work(_Task(options, choices, platform, out))
+
+    # Log lines of what is shared with the functions go to stdout; here, errors say the same.
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        try:
+            return asyncio.run(session())
+        except asyncio.CancelledError:  # SIGTERM
+            raise KeyboardInterrupt from None

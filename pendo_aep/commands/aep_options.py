@@ -1,0 +1,141 @@
+"""The options of `aep`. No heavy import here: `--help` answers at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Final
+
+_ABOUT = """\
+Sets Adobe Experience Platform up for Pendo's events, and says what deliver must be told. It makes
+an identity namespace, a field group, a schema, a dataset, connections, a mapping set, a dataflow.
+
+Settings, from the environment as deliver has them:
+  AEP_CLIENT_ID, AEP_CLIENT_SECRET (or AEP_CLIENT_SECRET_FILE), AEP_IMS_ORG_ID   required
+  AEP_SANDBOX              default: prod
+  AEP_IDENTITY_NAMESPACE   default: PendoVisitor
+  AEP_TENANT_ID            read from AEP; if set, it must be the same
+  AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   Adobe's
+
+In AEP, the role of the API credential must include the sandbox, and have: Manage Schemas, Manage
+Datasets, Manage Identity Namespaces, Manage Sources and View Sandboxes; for --profile, Manage
+Profiles, too.
+"""
+_PLAN = """\
+Shows what apply would do, and changes nothing: + create, ~ change, = as it should be."""
+_APPLY = """\
+Makes what is missing, changes what must change, leaves the rest alone, and prints what deliver must
+be told. May be interrupted at any moment and run again. What is there under the same name but is
+something else is an error, before anything is made."""
+_SHOW = """\
+Prints what deliver must be told, as NAME=value lines ready for an env file. Never a secret."""
+_DESTROY = """\
+Deletes what apply has made under a name, last made first; asks before. A dataset that holds data
+stays, and with it its schema, unless --delete-data names it. AEP cannot delete identity namespaces,
+nor a schema that is enabled for Profile; and may refuse to delete a mapping set."""
+_LONGEST_WAIT: Final = 3600.0
+
+
+def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Adds the command to those of `python -m pendo_aep`."""
+    command = commands.add_parser(
+        "aep",
+        help="set Adobe Experience Platform up, look at it, take it down",
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.set_defaults(module="pendo_aep.commands.aep")
+    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    _add_choices(_action(actions, "plan", "what apply would do", _PLAN))
+
+    apply = _action(actions, "apply", "make what is missing", _APPLY)
+    _add_choices(apply)
+    apply.add_argument(
+        "--wait",
+        type=_seconds,
+        default=300.0,
+        metavar="SECONDS",
+        help="how old a dataflow must be to take data; AEP does not tell, its documentation says "
+        "about 5 minutes (default: %(default).0f)",
+    )
+    apply.add_argument(
+        "--no-wait", action="store_const", const=0.0, dest="wait", help="the same as --wait 0"
+    )
+    apply.add_argument(
+        "--test-event",
+        action="store_true",
+        help="then send one made-up event, and show what AEP says; it stays in the dataset",
+    )
+
+    _action(actions, "show", "what deliver must be told", _SHOW)
+
+    destroy = _action(actions, "destroy", "delete what apply has made", _DESTROY)
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument(
+        "--delete-data",
+        default="",
+        metavar="DATASET",
+        help="the name of the dataset, if it may go with all that it holds; there is no way back",
+    )
+
+
+def _action(actions: Any, name: str, help_: str, about: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(
+        name,
+        help=help_,
+        description=about,
+        epilog="Exit code: 0 success, 1 not so, 2 wrong usage, 130 interrupted.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    # Those of `_add_choices`: every action has them, given or not.
+    unset = dict.fromkeys(("source", "format", "authenticated", "profile"))
+    parser.set_defaults(prog=parser.prog, **unset)
+    parser.add_argument(
+        "--name",
+        help="of the dataset and the schema; all other names begin with it (default: Pendo Events)",
+    )
+    parser.add_argument(
+        "--file",
+        type=Path,
+        metavar="TOML",
+        help="a file with source, format, authenticated, profile and name; options go before it",
+    )
+    parser.add_argument("--json", action="store_true", help="JSON Lines: one object a line")
+    return parser
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        choices=["pendo", "http"],
+        help="Adobe's Pendo source (beta), or its HTTP API source (default: pendo)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["raw", "xdm"],
+        help="what deliver sends: events that the dataflow maps, or XDM, which takes --source "
+        "http (default: raw)",
+    )
+    parser.add_argument(
+        "--authenticated",
+        action="store_true",
+        default=None,
+        help="the inlet wants a token, as Adobe advises for personal data; takes --source http",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        default=None,
+        help="for Real-Time Customer Profile, too; there is no way back",
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = float("nan")
+    if not 0 <= seconds <= _LONGEST_WAIT:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {_LONGEST_WAIT:.0f}")
+    return seconds

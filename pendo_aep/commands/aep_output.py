@@ -1,0 +1,74 @@
+"""How `aep` shows its steps: a line each for people, a JSON object each for programs."""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from pendo_aep.commands.output import printable
+from pendo_aep.platform.plan import Action, Step
+from pendo_aep.platform.trial import Trial
+
+_SIGNS: Final = {
+    Action.CREATE: "+",
+    Action.CHANGE: "~",
+    Action.KEEP: "=",
+    Action.DELETE: "-",
+    Action.LEAVE: "!",
+    Action.UNKNOWN: "?",
+}
+_WORDS: Final = {
+    Action.CREATE: "create",
+    Action.CHANGE: "change",
+    Action.KEEP: "as it should be",
+    Action.DELETE: "delete",
+    Action.LEAVE: "stays",
+    Action.UNKNOWN: "may or may not have been done: run the command again, it looks first",
+}
+_DONE: Final = {Action.CREATE: "created", Action.CHANGE: "changed", Action.DELETE: "deleted"}
+
+
+def step_as_text(step: Step, *, is_done: bool) -> str:
+    """A line, and one more for each detail of a change."""
+    word = (_DONE.get(step.action) if is_done else None) or _WORDS[step.action]
+    what = f"{_SIGNS[step.action]} {step.kind} {printable(step.name)!r}"
+    line = f"{what}{f' ({step.id})' if step.id else ''}: {word}\n"
+    return line + "".join(f"    {printable(detail)}\n" for detail in step.details)
+
+
+def step_as_json(step: Step, *, is_done: bool) -> str:
+    """The same as one line of JSON; `done` is whether it has been done, or only would be."""
+    told = {
+        "action": step.action,
+        "done": is_done,
+        "kind": step.kind,
+        "name": step.name,
+        "id": step.id or None,
+        "details": step.details,
+    }
+    return json.dumps(told) + "\n"
+
+
+def trial_as_text(trial: Trial) -> str:
+    """What AEP said of the test event, and what that means."""
+    if trial.is_taken:
+        verdict = (
+            "taken; AEP does not tell whether it is stored: look for this _id in the dataset, "
+            "which can take an hour"
+        )
+    else:
+        verdict = "not taken"
+    return (
+        f"test event {trial.event_id}: {verdict}\n    AEP: {trial.status} {printable(trial.body)}\n"
+    )
+
+
+def trial_as_json(trial: Trial) -> str:
+    """The same as one line of JSON."""
+    told = {
+        "testEvent": trial.event_id,
+        "taken": trial.is_taken,
+        "status": trial.status,
+        "body": trial.body,
+    }
+    return json.dumps(told) + "\n"

@@ -1,0 +1,78 @@
+"""The mapping set that makes XDM of raw events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pendo_aep.platform import data_prep
+from pendo_aep.platform.client import Client
+from pendo_aep.platform.mapping_set import mapping_set
+from pendo_aep.platform.part import Existing, Json, Kind, Known
+
+
+@dataclass(frozen=True, slots=True)
+class MappingPart:
+    """One set for events of every type, as the mapping table has it."""
+
+    client: Client
+    name: str
+    tenant_id: str
+    identity_namespace: str
+    kind: Kind = Kind.MAPPING_SET
+
+    async def find(self) -> list[str]:
+        """The mapping sets with the name."""
+        return await data_prep.find(self.client, self.name)
+
+    async def read(self, part_id: str) -> Existing:
+        """The latest version."""
+        return Existing(part_id, await data_prep.read(self.client, part_id))
+
+    def compare(self, existing: Existing, known: Known) -> tuple[str, ...]:
+        """The destinations that are mapped otherwise.
+
+        A set whose schema is gone is made to fit the new one: AEP may refuse to delete a set, so
+        that it outlives a `destroy`.
+        """
+        wanted = self._body(known)
+        differs = _sources(wanted) ^ _sources(existing.body)
+        changes = [f"mapping of {to}" for to in sorted({to for to, _ in differs})]
+        if _schema_id(existing.body) != _schema_id(wanted):
+            changes.append("its schema")
+        return tuple(changes)
+
+    async def create(self, known: Known) -> str:
+        """Makes it."""
+        return await data_prep.create(self.client, self._body(known))
+
+    async def change(self, existing: Existing, known: Known) -> None:
+        """Adds a version; the dataflow is told afterwards, being a part that comes later."""
+        await data_prep.replace(self.client, existing.id, self._body(known))
+
+    async def delete(self, existing: Existing) -> None:
+        """Ends it, if AEP lets it go."""
+        await data_prep.delete(self.client, existing.id)
+
+    def _body(self, known: Known) -> Json:
+        return mapping_set(
+            self.name, known[Kind.SCHEMA].id, self.tenant_id, self.identity_namespace
+        )
+
+
+def _sources(body: Json) -> set[tuple[str, str]]:
+    """Destination and source of each mapping.
+
+    Nothing else: Adobe rewrites the type, adds much, and keeps both of its own notations.
+    """
+    return {
+        (
+            str(mapping.get("destination") or mapping.get("destinationXdmPath")),
+            str(mapping.get("source") or mapping.get("sourceAttribute")),
+        )
+        for mapping in body.get("mappings", [])
+    }
+
+
+def _schema_id(body: Json) -> str:
+    schema = body.get("outputSchema", {}).get("schemaRef", {})
+    return str(schema.get("id") or body.get("xdmSchema", ""))

@@ -1,0 +1,77 @@
+"""What AEP must have for the choices of a person: the parts, in the order of their making."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from pendo_aep.platform.choices import Choices
+from pendo_aep.platform.client import Client
+from pendo_aep.platform.connection_part import ConnectionPart
+from pendo_aep.platform.dataset_part import DatasetPart
+from pendo_aep.platform.flow_part import FlowPart
+from pendo_aep.platform.mapping_part import MappingPart
+from pendo_aep.platform.namespace_part import NamespacePart
+from pendo_aep.platform.part import Kind, Part
+from pendo_aep.platform.schema_parts import FieldGroupPart, SchemaPart
+from pendo_aep.platform.specs import SPECS, FlowSpec
+
+# After the base name. Adobe: no two resources of the registry may have the same title.
+_SUFFIXES: Final = {
+    Kind.FIELD_GROUP: " Fields",
+    Kind.CONNECTION: " Connection",
+    Kind.SOURCE: " Source",
+    Kind.TARGET: " Target",
+    Kind.MAPPING_SET: " Mapping",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """Whose events they are: the tenant's id, and the code of the namespace of visitors."""
+
+    id: str
+    identity_namespace: str
+
+
+def name_of(kind: Kind, name: str) -> str:
+    """The name of a part, from the base name."""
+    return name + _SUFFIXES.get(kind, "")
+
+
+def wanted_parts(client: Client, tenant: Tenant, choices: Choices) -> tuple[Part, ...]:
+    """The parts, each after those that it refers to."""
+    spec = SPECS[choices.source, choices.format]
+    return tuple(
+        part
+        for part in _all_parts(client, tenant, choices, spec)
+        if (part.kind is not Kind.CONNECTION or spec.has_base)
+        and (part.kind is not Kind.MAPPING_SET or spec.maps)
+    )
+
+
+def possible_parts(client: Client, tenant: Tenant, name: str) -> tuple[Part, ...]:
+    """The parts that any choices could have made under a name."""
+    choices = Choices(name=name)
+    return _all_parts(client, tenant, choices, SPECS[choices.source, choices.format])
+
+
+def _all_parts(
+    client: Client, tenant: Tenant, choices: Choices, spec: FlowSpec
+) -> tuple[Part, ...]:
+    def named(kind: Kind) -> str:
+        return name_of(kind, choices.name)
+
+    return (
+        NamespacePart(client, tenant.identity_namespace),
+        FieldGroupPart(client, named(Kind.FIELD_GROUP), tenant.id),
+        SchemaPart(client, named(Kind.SCHEMA), choices.profile),
+        DatasetPart(client, named(Kind.DATASET), choices.profile),
+        ConnectionPart(
+            client, Kind.CONNECTION, named(Kind.CONNECTION), spec, choices.authenticated
+        ),
+        ConnectionPart(client, Kind.SOURCE, named(Kind.SOURCE), spec),
+        ConnectionPart(client, Kind.TARGET, named(Kind.TARGET), spec),
+        MappingPart(client, named(Kind.MAPPING_SET), tenant.id, tenant.identity_namespace),
+        FlowPart(client, named(Kind.FLOW), spec),
+    )
