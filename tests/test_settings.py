@@ -42,7 +42,9 @@ def load_of(
     """The settings of a function by its name, or of the command that sets AEP up."""
     if function == "receive":
         return load(ReceiveSettings, environ)
-    return load(PlatformSettings if function == "platform" else DeliverSettings, environ)
+    if function == "platform":
+        return load(PlatformSettings, environ)
+    return load(DeliverSettings, environ)
 
 
 def problems_of(function: str, environ: Mapping[str, str]) -> list[str]:
