@@ -1,23 +1,29 @@
 """The settings: environment variables, validated once, with an error that names every wrong one.
 
-A field's name is the variable's, in lower case. Secrets may also come as `NAME_FILE`, see `secret`.
+A field's name is the variable's, in lower case, and the text below it what `docs/configuration.md`
+says of it. Secrets may also come as `NAME_FILE`, see `secret`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import Annotated, ClassVar, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
-from pendo_aep.redaction import Path as RedactionPath
-from pendo_aep.redaction import parse_path
 from pendo_aep.secret import NO_SECRET, Secret
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+from pendo_aep.setting_types import (
+    EventTypes,
+    Header,
+    Inlet,
+    NamespaceCode,
+    RedactedPaths,
+    Subscription,
+    Tenant,
+    Topic,
+    Url,
+)
 
 
 class SettingsError(Exception):
@@ -27,69 +33,6 @@ class SettingsError(Exception):
         """Takes one line for each wrong setting."""
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-def _https(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        has_address = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its text would show the value, and with it a password
-        has_address = False
-    if not has_address or parts.username or parts.fragment:
-        raise ValueError("write a URL like https://host/path, without a user or a fragment")
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-        raise ValueError("must begin with https:// (http:// only for this machine, 127.0.0.1)")
-    return url.rstrip("/")
-
-
-def _inlet(url: str) -> str:
-    if not all(urlsplit(url).path.partition("/collection/")[1:]):
-        raise ValueError(
-            "copy the streaming endpoint as AEP shows it, "
-            "like https://dcs.adobedc.net/collection/INLET"
-        )
-    return url
-
-
-def _event_types(text: str) -> frozenset[str]:
-    types = frozenset(_parts(text))
-    for name in types:
-        if name not in EVENT_TYPES.values() and not name.startswith(OTHER_TYPES):
-            raise ValueError(
-                f"{name!r} is no event type; choose from {', '.join(EVENT_TYPES.values())}, "
-                f"or {OTHER_TYPES}NAME for another event of Pendo's"
-            )
-    return types
-
-
-def _paths(text: str) -> tuple[RedactionPath, ...]:
-    return tuple(parse_path(path) for path in _parts(text))
-
-
-def _parts(text: str) -> list[str]:
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _resource_name(name: str, kind: str) -> str:
-    parts = name.split("/")
-    is_path = len(parts) == 4 and parts[::2] == ["projects", kind]
-    if all(parts) and (is_path or len(parts) == 1):
-        return name
-    raise ValueError(f"write the {kind[:-1]}'s name, or projects/PROJECT/{kind}/NAME")
-
-
-def _topic_name(name: str) -> str:
-    return _resource_name(name, "topics")
-
-
-def _subscription_name(name: str) -> str:
-    return _resource_name(name, "subscriptions")
-
-
-Url: TypeAlias = Annotated[str, AfterValidator(_https)]
-Topic: TypeAlias = Annotated[str, AfterValidator(_topic_name)]
-# What goes into a header: a line break in it would be one in the request.
-Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
 
 
 class _Settings(BaseModel):
@@ -113,7 +56,9 @@ class _Settings(BaseModel):
 
 class _GoogleSettings(_Settings):
     google_cloud_project: str
+    """The project that short names of topics and subscriptions are in. `my-project`"""
     dead_letter_topic: Topic = "pendo-events-dead"
+    """Where what can never be delivered is kept. A name, or `projects/P/topics/T`."""
 
     def topic_path(self, topic: str) -> str:
         """`projects/P/topics/T` of a topic that may be given by its name alone."""
@@ -127,17 +72,25 @@ class _AdobeSettings(_Settings):
     secrets: ClassVar = ("AEP_CLIENT_SECRET",)
 
     aep_ims_org_id: Header = ""
-    aep_tenant_id: Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]+$")] = ""
+    """The organisation; required for `xdm`, and for `aep`. `ABC@AdobeOrg`"""
+    aep_tenant_id: Tenant = ""
+    """The tenant, with or without its underscore; required for `xdm`. `acme`"""
     aep_sandbox: Header = "prod"
-    # Adobe: Identity Service, "code: letters and digits only".
-    aep_identity_namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")] = "PendoVisitor"
+    """The sandbox's name, in lower case."""
+    aep_identity_namespace: NamespaceCode = "PendoVisitor"
+    """The code of the namespace of visitor ids, for `xdm` and for the mapping set."""
     aep_client_id: Header = ""
+    """Of a server-to-server credential of Adobe's developer console; without one, the inlet must be
+    an open one. `aep` requires it."""
     aep_client_secret: Secret = NO_SECRET
+    """The credential's secret."""
     # The scopes that Adobe's own Kafka sink asks for.
     aep_scopes: str = (
         "openid,AdobeID,read_organizations,additional_info.projectedProductContext,session"
     )
+    """What the token is for, separated by commas."""
     aep_ims_url: Url = "https://ims-na1.adobelogin.com"
+    """Where tokens come from."""
 
 
 class ReceiveSettings(_GoogleSettings):
@@ -146,14 +99,22 @@ class ReceiveSettings(_GoogleSettings):
     secrets: ClassVar = ("PENDO_WEBHOOK_SECRETS",)
 
     pubsub_topic: Topic = "pendo-events"
+    """Where events go. A name, or `projects/P/topics/T`."""
     pendo_webhook_secrets: Secret = NO_SECRET
+    """One or more, separated by white space; all are active, so that one can follow another without
+    a gap. Required, unless `PENDO_ALLOW_UNSIGNED` is `true`."""
     pendo_allow_unsigned: bool = False
-    pendo_events: Annotated[frozenset[str], BeforeValidator(_event_types)] = frozenset()
-    redact: Annotated[tuple[RedactionPath, ...], BeforeValidator(_paths)] = (
+    """`true` takes webhooks without a signature; a wrong one is still refused."""
+    pendo_events: EventTypes = frozenset()
+    """The types to keep; all, if it is not set. `nps.submitted,poll.submitted`"""
+    redact: RedactedPaths = (
         ("properties", "guideProperties", "createdByUser"),
         ("properties", "guideProperties", "lastUpdatedByUser"),
     )
+    """Paths in the webhook that are removed, separated by commas; by default the e-mail addresses
+    of your own staff. `none` removes nothing."""
     max_body_bytes: Annotated[int, Field(ge=1, le=8_000_000)] = 1_048_576
+    """A larger webhook is refused with 413, while it is read."""
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
@@ -172,18 +133,29 @@ class ReceiveSettings(_GoogleSettings):
 class DeliverSettings(_GoogleSettings, _AdobeSettings):
     """What `deliver` reads."""
 
-    aep_endpoint: Annotated[Url, AfterValidator(_inlet)]
+    aep_endpoint: Inlet
+    """The streaming endpoint as AEP shows it. `https://dcs.adobedc.net/collection/INLET`"""
     aep_flow_id: Header = ""
+    """The id of the dataflow; required for `raw`."""
     aep_format: Literal["raw", "xdm"] = "raw"
+    """`raw` sends the normalised event, which the dataflow maps; `xdm` an XDM ExperienceEvent."""
     aep_schema_id: str = ""
+    """The schema; required for `xdm`. `https://ns.adobe.com/acme/schemas/1`"""
     aep_dataset_id: str = ""
+    """The dataset; required for `xdm`."""
     aep_trim_properties: bool = False
+    """`true` leaves out the largest properties of an event over 10 KB, which Profile would drop."""
     # Adobe: 1 MB a request; the default leaves room for the envelope.
     batch_max_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 950_000
+    """Of one AEP request; Adobe's limit is 1 MB with its envelope."""
     batch_max_messages: Annotated[int, Field(ge=1, le=10_000)] = 1000
+    """Of one AEP request."""
     batch_linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 20
+    """How long the first message of a batch waits for others, while a request could start."""
     batch_max_in_flight: Annotated[int, Field(ge=1, le=100)] = 4
+    """AEP requests at the same time."""
     deliver_deadline_seconds: Annotated[float, Field(gt=0, le=540)] = 30.0
+    """How long a message may wait for AEP, retries included, before it goes back to Pub/Sub."""
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
@@ -201,8 +173,10 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
 class DrainSettings(DeliverSettings):
     """What `drain` reads: all that `deliver` does, and what it empties."""
 
-    drain_subscription: Annotated[str, AfterValidator(_subscription_name)]
+    drain_subscription: Subscription
+    """The pull subscription. A name, or `projects/P/subscriptions/S`."""
     drain_seconds: Annotated[float, Field(gt=0, le=540)] = 50.0
+    """How long one run may take."""
 
     @property
     def subscription_path(self) -> str:
@@ -211,9 +185,10 @@ class DrainSettings(DeliverSettings):
 
 
 class PlatformSettings(_AdobeSettings):
-    """What the set-up command reads: as `deliver`, so that both speak of the same AEP."""
+    """What `aep` reads: as `deliver`, so that both speak of the same AEP."""
 
     aep_platform_url: Url = "https://platform.adobe.io"
+    """Where AEP's APIs are."""
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)
