@@ -9,7 +9,7 @@ ARGS ?=
 PARALLEL := -n 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-emulator lint format bench bench-guard lock clean
+.PHONY: help run test test-emulator lint format bench bench-guard lock audit licences sbom clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,16 +38,28 @@ bench: $(VENV)/bench ## The comparisons that the README quotes, about six minute
 bench-guard: $(VENV)/bench ## Those that must not get worse, half a minute
 	$(BIN)/python -m benchmarks --guard $(ARGS)
 
-lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, in requirements.txt
-	$(BIN)/uv pip compile pyproject.toml --universal --upgrade --quiet \
+lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, with hashes; ARGS=--upgrade
+	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet $(ARGS) \
 		--custom-compile-command "make lock" --output-file requirements.txt
+
+audit: $(VENV)/release ## Known vulnerabilities of what the functions install (needs a network)
+	$(BIN)/pip-audit --requirement requirements.txt --require-hashes
+
+licences: $(VENV)/release ## docs/licences.md: the terms of what the functions install
+	$(BIN)/pip-licenses --format=markdown --with-urls --output-file=docs/licences.md --partial-match \
+		--fail-on="GPL;Unknown" --packages $(shell sed -nE 's/^([a-z0-9-]+)==.*/\1/p' requirements.txt)
+
+sbom: $(VENV)/release ## sbom.json: the bill of materials of what the functions install
+	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --output-file sbom.json
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A stamp for each set of packages: what the functions need, and what is around them.
-$(VENV)/ops $(VENV)/dev $(VENV)/bench: $(VENV)/%: requirements.txt pyproject.toml
+$(VENV)/ops $(VENV)/dev $(VENV)/bench $(VENV)/release: $(VENV)/%: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --requirement requirements.txt --editable '.[$*]'
+	@# Apart: what has hashes is installed only with those that have them, too.
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --editable '.[$*]'
 	@touch $@
