@@ -9,7 +9,7 @@ ARGS ?=
 PARALLEL := -n 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-emulator lint format bench bench-guard lock audit licences sbom clean
+.PHONY: help run test test-emulator lint format bench bench-guard lock audit licences sbom release clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ audit: $(VENV)/release ## Known vulnerabilities of what the functions install (n
 licences: $(VENV)/release ## docs/licences.md: the terms of what the functions install
 	$(BIN)/pip-licenses --format=markdown --with-urls --output-file=docs/licences.md --partial-match \
 		--fail-on="GPL;Unknown" --packages $(shell sed -nE 's/^([a-z0-9-]+)==.*/\1/p' requirements.txt)
+
+release: ## Tag what is committed as VERSION, with what the changelog says of it
+	.ci/release $(VERSION)
 
 sbom: $(VENV)/release ## sbom.json: the bill of materials of what the functions install
 	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible --output-file sbom.json

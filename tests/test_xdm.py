@@ -6,13 +6,16 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 
+from local.samples import Sample, load_samples
 from pendo_aep.event import Event, NotAnEvent, read_event
 from pendo_aep.mapping import FIELDS
 from pendo_aep.xdm import Format, Raw, Xdm
 from tests.cases import table
 
+SAMPLES = [sample for sample in load_samples() if sample.event is not None]
 SCHEMA = {
     "id": "https://ns.adobe.com/acme/schemas/1",
     "contentType": "application/vnd.adobe.xed-full+json;version=1",
@@ -72,15 +75,26 @@ def test_what_raw_adds(end: bytes, event: Event) -> None:
 
 
 def test_every_place_is_written(event: Event) -> None:
-    """An event with every field fills every place of the mapping table, and no other."""
+    """An event with every field of its type fills all their places, and no other."""
     expected = set()
     for field in FIELDS:
+        if field.source.startswith("properties.") or (
+            field.only and not event["type"].startswith(field.only)
+        ):
+            continue
         place = field.xdm.format(tenant="_acme", namespace="PendoVisitor")
         if field.type == "identity":
             expected |= {f"{place}[].{key}" for key in ("id", "primary", "authenticatedState")}
         else:
             expected.add(place)
     assert set(paths(xdm().entity(event))) == expected
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_every_sample(sample: Sample) -> None:
+    """The entity of each sample event is the one that lies beside it."""
+    entity = xdm().entity(read_event(orjson.dumps(sample.event)))
+    assert orjson.loads(orjson.dumps(entity)) == sample.xdm
 
 
 def test_entity(event: Event) -> None:
