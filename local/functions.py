@@ -61,6 +61,19 @@ class Function:
         return [line for text in self.output if (line := _read(text))]
 
     async def __aenter__(self) -> Self:
+        await self._start()
+        return self
+
+    async def restart(self) -> None:
+        """Ends it as a new deployment would, and starts it again where it listened.
+
+        Raises:
+            FunctionFailed: it did not start again.
+        """
+        await self._end()
+        await self._start()
+
+    async def _start(self) -> None:
         self.port = self.port or free_port()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         self._process = await asyncio.create_subprocess_exec(
@@ -86,7 +99,6 @@ class Function:
             await self._end()
             raise
         self.url = f"http://127.0.0.1:{self.port}"
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._end()

@@ -43,13 +43,28 @@ class Journey:
     problem: str
 
 
-async def travel(sample: Sample, pipeline: Pipeline, aep: AepServer) -> Journey:
-    """Sends one sample, signed, and follows it to AEP."""
+async def travel(
+    sample: Sample,
+    pipeline: Pipeline,
+    aep: AepServer,
+    *,
+    url: str | None = None,
+    secret: str = SECRET,
+) -> Journey:
+    """Sends one sample, signed, and follows it to AEP.
+
+    Args:
+        sample: what to send.
+        pipeline: what to send it through.
+        aep: where it must arrive.
+        url: where to send it, if that is not `receive` itself.
+        secret: that `receive` knows.
+    """
     started = time.time()
     async with (
         aiohttp.ClientSession() as session,
         session.post(
-            pipeline.receive.url, data=sample.body, headers=sign(sample.body, SECRET)
+            url or pipeline.receive.url, data=sample.body, headers=sign(sample.body, secret)
         ) as response,
     ):
         said: dict[str, str] = orjson.loads(await response.read())

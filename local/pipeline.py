@@ -21,6 +21,7 @@ PROJECT_ID = "local"
 EVENTS = "pendo-events"
 DEAD = "pendo-events-dead"
 PUSH = "pendo-events-deliver"
+DEAD_KEPT = "pendo-events-dead-kept"
 SECRET = "local-webhook-secret"  # noqa: S105 (of this machine's pipeline only)
 
 # What `deliver` needs to write XDM; the stand-in takes any values.
@@ -102,7 +103,7 @@ async def run_pipeline(
     deliver_settings: Mapping[str, str] | None = None,
     on_line: Callable[[str, Line], None] | None = None,
 ) -> AsyncIterator[Pipeline]:
-    """Both functions between the Pub/Sub server at `host` and AEP, with topics and subscription.
+    """Both functions between the Pub/Sub server at `host` and AEP, with topics and subscriptions.
 
     Args:
         host: of a Pub/Sub server that has nothing of `project` yet.
@@ -115,28 +116,41 @@ async def run_pipeline(
     Raises:
         FunctionFailed: a function did not start.
     """
-    common = {"GOOGLE_CLOUD_PROJECT": project, "PUBSUB_EMULATOR_HOST": host}
-    receive = Function(
-        "receive",
-        {**common, "PENDO_WEBHOOK_SECRETS": SECRET, **(receive_settings or {})},
-        on_line=on_line,
-    )
-    deliver = Function(
-        "deliver",
-        {
-            **common,
-            "AEP_ENDPOINT": aep.endpoint,
-            "AEP_FLOW_ID": "local-flow",
-            **(deliver_settings or {}),
-        },
-        on_line=on_line,
-    )
+    receive = Function("receive", receive_env(host, project, receive_settings), on_line=on_line)
+    env = deliver_env(host, aep, project, deliver_settings)
+    deliver = Function("deliver", env, on_line=on_line)
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(administer(host))
         await admin.create_topics(project)
+        await admin.create_pull_subscription(DEAD_KEPT, DEAD, project)
         await _start_both(stack, receive, deliver)
         await admin.create_push_subscription(deliver.url, project)
         yield Pipeline(receive, deliver)
+
+
+def receive_env(
+    host: str, project: str = PROJECT_ID, settings: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What `receive` must be told to be part of the pipeline."""
+    return {
+        "GOOGLE_CLOUD_PROJECT": project,
+        "PUBSUB_EMULATOR_HOST": host,
+        "PENDO_WEBHOOK_SECRETS": SECRET,
+        **(settings or {}),
+    }
+
+
+def deliver_env(
+    host: str, aep: AepServer, project: str = PROJECT_ID, settings: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What `deliver` must be told to be part of the pipeline."""
+    return {
+        "GOOGLE_CLOUD_PROJECT": project,
+        "PUBSUB_EMULATOR_HOST": host,
+        "AEP_ENDPOINT": aep.endpoint,
+        "AEP_FLOW_ID": "local-flow",
+        **(settings or {}),
+    }
 
 
 async def _start_both(stack: AsyncExitStack, *functions: Function) -> None:

@@ -27,6 +27,7 @@ from local.aep.journal import (
     Observer,
     ReceivedRequest,
     RefusedMessage,
+    RequestRead,
     RequestStarted,
     TokenRequested,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "RateLimit",
     "ReceivedRequest",
     "RefusedMessage",
+    "RequestRead",
     "RequestStarted",
     "Shape",
     "TokenRequested",

@@ -48,6 +48,7 @@ class Behaviour:
         token_seconds: how long a token lives from its issue on, in seconds.
         latency_seconds: how long each request takes; what it brings is accepted at its end.
         rate_limit: refuses with 429 what exceeds it; None for no limit.
+        clock_seconds: how far its clock is ahead of ours; below 0 it is behind.
     """
 
     shape: Shape = Shape.DOCS
@@ -56,3 +57,4 @@ class Behaviour:
     token_seconds: int = 86_399
     latency_seconds: float = 0.0
     rate_limit: RateLimit | None = None
+    clock_seconds: float = 0.0

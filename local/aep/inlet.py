@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from time import monotonic, time_ns
+from datetime import timedelta
+from time import monotonic, time, time_ns
 from typing import NamedTuple, TypeAlias
 
 import orjson
 
 from local.aep import answers
-from local.aep.behaviour import Behaviour, MessageFormat, RateLimit
+from local.aep.behaviour import Behaviour, RateLimit
 from local.aep.faults import Alter, Answer, Cut, Effect, FaultPlan, Garble, Refuse, Silence, Stage
-from local.aep.journal import AcceptedMessage, Journal, RefusedMessage
+from local.aep.journal import AcceptedMessage, Journal, RefusedMessage, RequestRead
 from local.aep.messages import RAW_ID, Refusal, check, id_of, is_xdm, utc_now
 from local.aep.tokens import TokenService
 
@@ -102,6 +103,7 @@ class Inlet:
             messages = self._read(call, behaviour)
         except _Rejected as rejected:
             return rejected.reply
+        self._journal.note(RequestRead(call.number, messages, time()))
         if behaviour.rate_limit and not self._admit(behaviour.rate_limit, len(messages)):
             return Reply(429, b"", len(messages), {"Retry-After": "1"})
         effects = self._faults.strike(Stage.BATCH, messages)
@@ -110,7 +112,7 @@ class Inlet:
             return Reply(effect.status, effect.body, len(messages), effect.headers)
         if isinstance(effect, Silence) and not effect.accepting:
             return Reply(None, messages=len(messages), hold_seconds=effect.seconds)
-        outcomes = self._judge(call, behaviour.format, messages, effects)
+        outcomes = self._judge(call, behaviour, messages, effects)
         reply = self._answer(call, behaviour, outcomes, effects)
         match effect:
             case Silence():
@@ -170,16 +172,16 @@ class Inlet:
     def _judge(
         self,
         call: Call,
-        expected: MessageFormat,
+        behaviour: Behaviour,
         messages: Sequence[object],
         effects: Sequence[Effect],
     ) -> list[Refusal | None]:
-        now = utc_now()
-        at = now.timestamp()
+        at = time()
+        now = utc_now() + timedelta(seconds=behaviour.clock_seconds)
         refusals = [effect for effect in effects if isinstance(effect, Refuse)]
         outcomes: list[Refusal | None] = []
         for message in messages:
-            outcome = check(message, expected, now, self._raw_id)
+            outcome = check(message, behaviour.format, now, self._raw_id)
             for refuse in refusals:
                 if outcome is None and refuse.which(message):
                     outcome = Refusal(refuse.status, refuse.reason)

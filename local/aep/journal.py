@@ -1,7 +1,7 @@
 """What the stand-in has seen and done: kept for assertions, and told to an observer."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,6 +37,15 @@ class RequestStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRead:
+    """The messages of a request have been read; what becomes of them is told next."""
+
+    number: int
+    messages: Sequence[object]
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedRequest:
     """One request to the inlet and how it ended; times are in seconds since the epoch.
 
@@ -65,7 +74,14 @@ class TokenRequested:
     at: float
 
 
-AepEvent = RequestStarted | AcceptedMessage | RefusedMessage | ReceivedRequest | TokenRequested
+AepEvent = (
+    RequestStarted
+    | RequestRead
+    | AcceptedMessage
+    | RefusedMessage
+    | ReceivedRequest
+    | TokenRequested
+)
 
 
 class Observer(Protocol):

@@ -13,6 +13,7 @@ import pytest
 
 from local.aep import AepServer, Behaviour, MessageFormat, RateLimit, Shape
 from local.aep.inlet import MAX_REQUEST_BYTES
+from local.aep.messages import utc_now
 from tests.local.aep_client import FLOW, AepClient, raw, run
 
 HERE = Path(__file__).parent
@@ -117,6 +118,21 @@ def test_shape_changes_while_running() -> None:
         assert "status" in log.json["responses"][0]
 
     run(scenario)
+
+
+@pytest.mark.parametrize(("ahead", "is_taken"), [(60.0, True), (-60.0, False)])
+def test_clock_of_its_own(ahead: float, is_taken: bool) -> None:
+    """Whether an event lies in the future is a question to AEP's clock, not to ours."""
+    now = utc_now().isoformat()
+    message = message_of({"base": "xdm", "set": {"body.xdmEntity.timestamp": now}})
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        await client.batch([message])
+
+        assert len(aep.accepted) == is_taken
+        assert [r.reason for r in aep.refused] == ["timestamp: is in the future"] * (not is_taken)
+
+    run(scenario, AepServer(Behaviour(clock_seconds=ahead)))
 
 
 def test_single_message() -> None:

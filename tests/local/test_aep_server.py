@@ -13,6 +13,7 @@ from local.aep import (
     Behaviour,
     ReceivedRequest,
     RefusedMessage,
+    RequestRead,
     RequestStarted,
     TokenRequested,
     silent,
@@ -75,6 +76,7 @@ def test_observer_is_told_everything() -> None:
     assert [type(event) for event in seen] == [
         TokenRequested,
         RequestStarted,
+        RequestRead,
         AcceptedMessage,
         RefusedMessage,
         ReceivedRequest,
