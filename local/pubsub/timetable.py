@@ -24,7 +24,8 @@ class Timetable(Generic[T]):
         self._loop = asyncio.get_running_loop()
         self._heap: list[tuple[float, int, T]] = []
         self._order = itertools.count()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes_at = 0.0  # uvloop's handle of a time that has passed does not know it
         self._compact_above = _COMPACT_ABOVE
 
     def __len__(self) -> int:
@@ -50,12 +51,13 @@ class Timetable(Generic[T]):
     def _arm(self) -> None:
         when = self._heap[0][0] if self._heap else None
         if self._timer is not None:
-            if when is not None and self._timer.when() <= when:
+            if when is not None and self._wakes_at <= when:
                 return  # it wakes early at worst, and looks again
             self._timer.cancel()
             self._timer = None
         if when is not None:
             self._timer = self._loop.call_at(when, self._run)
+            self._wakes_at = when
 
     def _run(self) -> None:
         self._timer = None

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+import uvloop
 
 from local.pubsub import (
     Acked,
@@ -148,3 +149,18 @@ def test_the_timetable_keeps_order_and_forgets_the_dead() -> None:
         assert len(timetable) == 0
 
     run(test())
+
+
+def test_the_timetable_runs_on_uvloop() -> None:
+    """What was due a moment ago does not keep a timetable on uvloop from taking more."""
+
+    async def test() -> None:
+        due: asyncio.Queue[int] = asyncio.Queue()
+        timetable: Timetable[int] = Timetable(due.put_nowait, lambda _when, _item: True)
+        past = asyncio.get_running_loop().time() - 1
+        for item in (1, 2):
+            timetable.add(past, item)
+        async with asyncio.timeout(30):
+            assert [await due.get(), await due.get()] == [1, 2]
+
+    uvloop.run(test())
