@@ -205,6 +205,8 @@ def load(model: type[S], environ: Mapping[str, str]) -> S:
     Raises:
         SettingsError: some are missing or wrong. Its lines name them all, and show no secret.
     """
+    odd = [name for name in _names(model) if not _is_utf8(environ.get(name, ""))]
+    environ = {**environ, **dict.fromkeys(odd, "")}
     given: dict[str, object] = {name: text for name, text in environ.items() if text.strip()}
     problems: list[str] = []
     for name in model.secrets:
@@ -227,9 +229,25 @@ def load(model: type[S], environ: Mapping[str, str]) -> S:
             )
             for error in invalid.errors(include_url=False, include_input=False)
         ]
+    # What cannot be read is not missing as well.
+    problems = [problem for problem in problems if problem.partition(":")[0] not in odd]
+    problems += [f"{name}: is not text in UTF-8" for name in odd]
     if problems:
         raise SettingsError(sorted(problems))
     return settings
+
+
+def _names(model: type[_Settings]) -> list[str]:
+    return [name.upper() for name in model.model_fields] + [f"{n}_FILE" for n in model.secrets]
+
+
+def _is_utf8(text: str) -> bool:
+    """False: it holds bytes that no request, header or log line could carry."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _secret(name: str, environ: Mapping[str, str]) -> Secret | None:

@@ -225,3 +225,22 @@ def test_settings_show_no_secret() -> None:
     environ = XDM | {"AEP_CLIENT_ID": "c", "AEP_CLIENT_SECRET": "s3cret"}
     for settings in (load(ReceiveSettings, RECEIVE), load(DeliverSettings, environ)):
         assert "s3cret" not in f"{settings} {settings!r}"
+
+
+def test_what_is_not_utf8() -> None:
+    """Bytes that are no text are named beside all else that is wrong, and can be said in a log.
+
+    Python has them in `os.environ` as lone surrogates, which no header or request could carry.
+    """
+    odd = b"caf\xe9".decode("utf-8", "surrogateescape")
+    environ = RECEIVE | {"GOOGLE_CLOUD_PROJECT": odd, "MAX_BODY_BYTES": "many", "UNRELATED": odd}
+    environ |= {"PENDO_WEBHOOK_SECRETS": "", "PENDO_WEBHOOK_SECRETS_FILE": odd}
+    with pytest.raises(SettingsError) as raised:
+        load(ReceiveSettings, environ)
+    assert [problem.split(":")[0] for problem in raised.value.problems] == [
+        "GOOGLE_CLOUD_PROJECT",
+        "MAX_BODY_BYTES",
+        "PENDO_WEBHOOK_SECRETS",
+        "PENDO_WEBHOOK_SECRETS_FILE",
+    ]
+    assert str(raised.value).encode()
