@@ -6,12 +6,15 @@ Adobe: "OAuth Server-to-Server credentials", POST /ims/token/v3; `expires_in` is
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 import time
 from dataclasses import dataclass
 
 import aiohttp
 import orjson
 
+from pendo_aep.http_response import read_body
 from pendo_aep.logs import log
 from pendo_aep.secret import Secret
 
@@ -19,6 +22,8 @@ _FETCH_SECONDS = 10.0
 # Renewed this long before it ends, so that no request starts with a token that ends on its way.
 _MARGIN_SECONDS = 60.0
 _MAX_ANSWER_BYTES = 65_536
+# RFC 6750, section 2.1, more or less: a line break in it would be one in our request.
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class TokenUnavailable(Exception):
@@ -38,6 +43,22 @@ class Credentials:
     client_id: str
     client_secret: Secret
     scopes: str
+
+
+def read_token(body: bytes) -> tuple[str, float]:
+    """The token in an answer of IMS, and the seconds that it lives.
+
+    Raises:
+        ValueError: there is none that a header could carry, or its time is no number of seconds.
+    """
+    try:
+        answer = orjson.loads(body)
+        token, seconds = answer["access_token"], float(answer["expires_in"])
+    except (KeyError, TypeError, OverflowError):
+        raise ValueError("no access_token with its expires_in") from None
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token) or not 0 < seconds < math.inf:
+        raise ValueError("no access_token of one word, or no expires_in to come")
+    return token, seconds
 
 
 class TokenSource:
@@ -84,7 +105,7 @@ class TokenSource:
                 allow_redirects=False,
             ) as response:
                 status = response.status
-                body = await response.content.read(_MAX_ANSWER_BYTES)
+                body = await read_body(response, _MAX_ANSWER_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log("ERROR", "token endpoint out of reach", error=type(error).__name__)
             raise TokenUnavailable("token_endpoint") from None
@@ -96,9 +117,8 @@ class TokenSource:
             )
             raise TokenUnavailable("credentials" if 400 <= status < 429 else "token_endpoint")
         try:
-            answer = orjson.loads(body)
-            token, seconds = str(answer["access_token"]), float(answer["expires_in"])
-        except (ValueError, KeyError, TypeError):
+            token, seconds = read_token(body)
+        except ValueError:
             log("ERROR", "token answer cannot be read", status=status)
             raise TokenUnavailable("token_endpoint") from None
         self._token = token

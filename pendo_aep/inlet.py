@@ -11,6 +11,7 @@ from typing import Final
 import aiohttp
 
 from pendo_aep import clock
+from pendo_aep.http_response import read_body
 from pendo_aep.ims import TokenSource
 from pendo_aep.inlet_answer import is_configuration, is_unauthorised
 from pendo_aep.logs import Severity, log
@@ -21,7 +22,8 @@ _AFTER: Final = b"]}"
 ENVELOPE_BYTES: Final = len(_BEFORE) + len(_AFTER)
 SEPARATOR_BYTES: Final = 1
 
-# A thousand entries with a long message each; what is longer is no answer of AEP's.
+# A thousand entries with a long message each; what is longer is no answer of AEP's, and read as
+# one without a body: an unknown outcome.
 _MAX_ANSWER_BYTES: Final = 4_000_000
 
 
@@ -139,7 +141,9 @@ class Inlet:
                 allow_redirects=False,  # a token goes nowhere but where the settings say
             ) as response:
                 pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
-                answer = Answer(response.status, await _read(response), pause)
+                answer = Answer(
+                    response.status, await read_body(response, _MAX_ANSWER_BYTES), pause
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             _log_request("ERROR", "no answer from AEP", type(error).__name__, count, body, started)
             if not isinstance(error, TimeoutError):
@@ -155,13 +159,3 @@ def _log_request(
 ) -> None:
     seconds = round(asyncio.get_running_loop().time() - started, 3)
     log(severity, message, status=status, count=count, bytes=len(body), seconds=seconds)
-
-
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """The whole body; of one that is too long nothing, which reads as an unknown outcome."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_ANSWER_BYTES:
-            return b""
-    return bytes(body)

@@ -93,7 +93,7 @@ def _entry(response: Any) -> Outcome:
     if not said:
         return DELIVERED if response.get("xactionId") else UNKNOWN_OUTCOME
     failed = [status for status in said if not 200 <= status < 300]
-    return _outcome((failed or said)[0], str(response.get("message") or ""))
+    return _outcome((failed or said)[0], _text(response.get("message")))
 
 
 def _place(response: Any) -> int:
@@ -135,4 +135,16 @@ def _detail(body: bytes) -> str:
     said = (report.get("message") if isinstance(report, dict) else None) or next(
         (answer[key] for key in ("message", "detail", "title") if answer.get(key)), ""
     )
-    return str(said)
+    return _text(said)
+
+
+def _text(said: object) -> str:
+    """What AEP says, as text; nothing, when it is nested too deep to be written again."""
+    if not said:
+        return ""
+    if isinstance(said, str):
+        return said
+    try:
+        return orjson.dumps(said).decode()
+    except orjson.JSONEncodeError:
+        return ""

@@ -14,7 +14,7 @@ Json: TypeAlias = dict[str, Any]
 
 # Adobe: "Streaming ingestion", the content type of a schema reference in a message.
 SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full+json;version=1"
-_TOO_DEEP: Final = "nested too deep, over 254 levels"  # orjson's limit
+TOO_DEEP: Final = "nested too deep, over 254 levels"  # orjson's limit
 
 
 class Format(Protocol):
@@ -52,7 +52,7 @@ class Raw:
                 }
             )
         except orjson.JSONEncodeError:
-            raise NotAnEvent(_TOO_DEEP) from None
+            raise NotAnEvent(TOO_DEEP) from None
         return data if added == b"{}" else data.rstrip()[:-1] + b"," + added[1:]
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
@@ -107,7 +107,7 @@ class Xdm:
         try:
             return self._before + orjson.dumps(self.entity(event)) + b"}}"
         except orjson.JSONEncodeError:
-            raise NotAnEvent(_TOO_DEEP) from None
+            raise NotAnEvent(TOO_DEEP) from None
 
     def stored_bytes(self, message: bytes, event: Event) -> int:  # noqa: ARG002 (the Protocol's)
         """All of it; the envelope is small."""

@@ -188,3 +188,16 @@ def test_any_order_by_the_indexes(data: st.DataObject, failed: list[bool]) -> No
     shuffled = data.draw(st.permutations(entries))
     outcomes = read_answer(207, answer(shuffled), len(failed))
     assert [isinstance(outcome, Refused) for outcome in outcomes] == failed
+
+
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [(b'{"of":"many words"}', '400 {"of":"many words"}'), (b"[" * 1000 + b"]" * 1000, "400")],
+    ids=["an object", "deeper than it can be written"],
+)
+def test_a_message_that_is_no_text(message: bytes, detail: str) -> None:
+    """Why a message was refused may be said in any JSON, and never keeps it from being refused."""
+    each = b'{"responses":[{"status":400,"message":' + message + b"}]}"
+    whole = b'{"title":' + message + b"}"
+    for status, body in ((207, each), (400, whole)):
+        assert read_answer(status, body, 1) == [Refused(Reason.REJECTED, detail)]

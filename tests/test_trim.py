@@ -7,7 +7,7 @@ from typing import cast
 import orjson
 import pytest
 
-from pendo_aep.event import Event
+from pendo_aep.event import Event, NotAnEvent, read_event
 from pendo_aep.trim import PROFILE_LIMIT_BYTES, trim
 from pendo_aep.xdm import Format, Raw, Xdm
 
@@ -63,3 +63,19 @@ def test_the_event_itself_is_not_changed() -> None:
     full = event(large="x" * 20_000)
     trim(full, Raw())
     assert full["properties"] == {"large": "x" * 20_000}
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_what_is_too_deep_to_be_written_again(encode: Format) -> None:
+    """An event of somebody else's, deeper than JSON can be written, is said to be none."""
+    foreign = b'{"id":"1","type":"x","occurredAt":"t","deep":' + b"[" * 300 + b"]" * 300 + b"}"
+    with pytest.raises(NotAnEvent):
+        trim(read_event(foreign), encode)
+
+
+@pytest.mark.parametrize("properties", [["p"], None, "p", 7], ids=str)
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_properties_that_are_no_object(encode: Format, properties: object) -> None:
+    """An event of somebody else's without properties to leave out is sent as it is."""
+    foreign = cast("Event", {**event(), "properties": properties})
+    assert trim(foreign, encode, limit=1) == encode.encode(orjson.dumps(foreign), foreign)
