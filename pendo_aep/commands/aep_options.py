@@ -6,12 +6,17 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from pendo_aep.commands.help import Formatter, epilog
+
+_PROG: Final = "python -m pendo_aep aep"
 _ABOUT = """\
 Sets Adobe Experience Platform up for Pendo's events, and says what deliver must be told. It makes
 an identity namespace, a field group, a schema, a dataset, connections, a mapping set, a dataflow.
 
 Settings, from the environment as deliver has them:
-  AEP_CLIENT_ID, AEP_CLIENT_SECRET (or AEP_CLIENT_SECRET_FILE), AEP_IMS_ORG_ID   required
+  AEP_CLIENT_ID            required
+  AEP_CLIENT_SECRET        required, or AEP_CLIENT_SECRET_FILE
+  AEP_IMS_ORG_ID           required
   AEP_SANDBOX              default: prod
   AEP_IDENTITY_NAMESPACE   default: PendoVisitor
   AEP_TENANT_ID            read from AEP; if set, it must be the same
@@ -42,14 +47,41 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "aep",
         help="set Adobe Experience Platform up, look at it, take it down",
         description=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=epilog(
+            (f"{_PROG} plan", "look first: it changes nothing"),
+            (f"{_PROG} apply --test-event", "make it all, and try it with one event"),
+            (f"{_PROG} show > deliver.env", "what deliver must be told"),
+        ),
+        formatter_class=Formatter,
     )
     command.set_defaults(module="pendo_aep.commands.aep")
-    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = command.add_subparsers(
+        title="actions", dest="action", required=True, metavar="ACTION"
+    )
 
-    _add_choices(_action(actions, "plan", "what apply would do", _PLAN))
+    _add_choices(
+        _action(
+            actions,
+            "plan",
+            "what apply would do; changes nothing",
+            _PLAN,
+            epilog(
+                (f"{_PROG} plan", "Adobe's Pendo source, events as they are"),
+                (f"{_PROG} plan --source http --authenticated", "the HTTP source, with a token"),
+            ),
+        )
+    )
 
-    apply = _action(actions, "apply", "make what is missing", _APPLY)
+    apply = _action(
+        actions,
+        "apply",
+        "make what is missing",
+        _APPLY,
+        epilog(
+            (f"{_PROG} apply --test-event", "and see what AEP says to one event"),
+            (f"{_PROG} apply --file pendo.toml --json", "for a script"),
+        ),
+    )
     _add_choices(apply)
     apply.add_argument(
         "--wait",
@@ -68,9 +100,24 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         help="then send one made-up event, and show what AEP says; it stays in the dataset",
     )
 
-    _action(actions, "show", "what deliver must be told", _SHOW)
+    _action(
+        actions,
+        "show",
+        "what deliver must be told",
+        _SHOW,
+        epilog((f"{_PROG} show > deliver.env", "ready for an env file")),
+    )
 
-    destroy = _action(actions, "destroy", "delete what apply has made", _DESTROY)
+    destroy = _action(
+        actions,
+        "destroy",
+        "delete what apply has made",
+        _DESTROY,
+        epilog(
+            (f"{_PROG} destroy", "lists it, and asks"),
+            (f"{_PROG} destroy --yes --delete-data 'Pendo Events'", "all of it, the data too"),
+        ),
+    )
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument(
         "--delete-data",
@@ -80,13 +127,15 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     )
 
 
-def _action(actions: Any, name: str, help_: str, about: str) -> argparse.ArgumentParser:
+def _action(
+    actions: Any, name: str, help_: str, about: str, examples: str
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(
         name,
         help=help_,
         description=about,
-        epilog="Exit code: 0 success, 1 not so, 2 wrong usage, 130 interrupted.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=examples,
+        formatter_class=Formatter,
     )
     # Those of `_add_choices`: every action has them, given or not.
     unset = dict.fromkeys(("source", "format", "authenticated", "profile"))

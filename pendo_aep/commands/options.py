@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from pendo_aep import clock
+from pendo_aep.commands.help import EXIT_CODES, Formatter, epilog
 from pendo_aep.commands.letters import parse_time
 from pendo_aep.dead_letter import Reason
 
+_PROG = "python -m pendo_aep dead-letters"
 _ABOUT = """\
 Dead letters are the messages that could not go on: webhooks that receive could not read, and events
 that AEP refused for good. They lie, with a reason, in the subscription of the dead-letter topic.
@@ -41,25 +43,61 @@ def add_dead_letters(commands: argparse._SubParsersAction[argparse.ArgumentParse
         "dead-letters",
         help="list, show or replay what could not go on",
         description=_ABOUT,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=epilog(
+            (f"{_PROG} list --since 2h", "look first"),
+            (f"{_PROG} show ID", "at one of them, whole"),
+            (f"{_PROG} replay --dry-run", "then see what a replay would do"),
+            (f"{_PROG} replay", "and once the cause is mended, do it"),
+        ),
+        formatter_class=Formatter,
     )
     command.set_defaults(module="pendo_aep.commands.dead_letters")
-    actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions = command.add_subparsers(
+        title="actions", dest="action", required=True, metavar="ACTION"
+    )
 
-    listing = _action(actions, "list", "a table of them, and the counts by reason", _LIST)
+    listing = _action(
+        actions,
+        "list",
+        "a table of them, and the counts by reason",
+        _LIST,
+        epilog(
+            (f"{_PROG} list --reason rejected --since 1d", "what AEP refused since yesterday"),
+            (f"{_PROG} list --json | jq -r .eventId", "their ids"),
+        ),
+    )
     _add_filter(listing)
     listing.add_argument(
         "--json", action="store_true", help="JSON Lines: one object a letter, one letter a line"
     )
 
-    show = _action(actions, "show", "all of one letter, personal data included", _SHOW)
+    show = _action(
+        actions,
+        "show",
+        "all of one letter, personal data included",
+        _SHOW,
+        epilog(
+            (f"{_PROG} show ID", "an id as in the list"),
+            (f"{_PROG} show ID --json | jq -r .data | base64 -d", "the exact bytes"),
+        ),
+    )
     show.add_argument("id", metavar="ID", help="event id, as in the list, or message id")
     show.add_argument(
         "--json", action="store_true", help="one JSON object a line; the data in base64"
     )
     show.set_defaults(reason=[], type=[], since=None, until=None)
 
-    replay = _action(actions, "replay", "send them through the pipeline again", _REPLAY)
+    replay = _action(
+        actions,
+        "replay",
+        "send them through the pipeline again",
+        _REPLAY,
+        epilog(
+            (f"{_PROG} replay --dry-run", "what would happen; changes nothing"),
+            (f"{_PROG} replay --reason rejected --type nps.submitted", "only these"),
+            exit_codes=EXIT_CODES.replace("0 success", "0 all that matched went back"),
+        ),
+    )
     _add_filter(replay)
     replay.add_argument(
         "--dry-run", action="store_true", help="only say what would happen; nothing changes"
@@ -67,14 +105,15 @@ def add_dead_letters(commands: argparse._SubParsersAction[argparse.ArgumentParse
     replay.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
 
-def _action(actions: Any, name: str, help_: str, about: str) -> argparse.ArgumentParser:
+def _action(
+    actions: Any, name: str, help_: str, about: str, examples: str
+) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(
         name,
         help=help_,
         description=about,
-        epilog="Exit code: 0 success (of replay: all that matched), 1 not so, 2 wrong usage, "
-        "130 interrupted.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=examples,
+        formatter_class=Formatter,
     )
     parser.set_defaults(prog=parser.prog)
     parser.add_argument(
