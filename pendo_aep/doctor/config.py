@@ -1,0 +1,88 @@
+"""`deploy/config.env`, as far as the doctor needs it: the names of the parts."""
+
+from __future__ import annotations
+
+import shlex
+import string
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pendo_aep.doctor.deployment import Deployment
+
+# The variables of the file, by the parts that they name.
+_NAMES: Final = {
+    "project": "PROJECT",
+    "region": "REGION",
+    "events": "EVENTS_TOPIC",
+    "dead_letters": "DEAD_LETTER_TOPIC",
+    "kept": "DEAD_LETTER_SUBSCRIPTION",
+    "receive": "RECEIVE_FUNCTION",
+    "receive_account": "RECEIVE_ACCOUNT",
+}
+_NAMES_OF_PUSH: Final = {
+    "deliver": "DELIVER_FUNCTION",
+    "deliver_account": "DELIVER_ACCOUNT",
+    "push": "PUSH_SUBSCRIPTION",
+    "push_account": "PUSH_ACCOUNT",
+}
+_NAMES_OF_DRAIN: Final = {
+    "drain": "DRAIN_FUNCTION",
+    "drain_account": "DRAIN_ACCOUNT",
+    "drain_subscription": "DRAIN_SUBSCRIPTION",
+    "drain_job": "DRAIN_JOB",
+    "scheduler_account": "SCHEDULER_ACCOUNT",
+}
+
+
+class ConfigWrong(Exception):
+    """The file does not say what the parts are called."""
+
+
+def read_config(path: Path, project: str | None, region: str | None) -> Deployment:
+    """The deployment that a file describes.
+
+    Args:
+        path: the file, as `deploy/deploy.sh` was given it.
+        project: goes before the file's.
+        region: the same.
+
+    Raises:
+        ConfigWrong: it cannot be read, or something is missing; the text names all of it.
+    """
+    values = _values(path)
+    values |= {k: v for k, v in (("PROJECT", project), ("REGION", region)) if v}
+    wanted = dict(_NAMES)
+    for choice, names in (("DEPLOY_PUSH", _NAMES_OF_PUSH), ("DEPLOY_DRAIN", _NAMES_OF_DRAIN)):
+        if values.get(choice) == "true":
+            wanted |= names
+    if wanted == _NAMES:
+        raise ConfigWrong(f"{path}: neither DEPLOY_PUSH nor DEPLOY_DRAIN is true")
+    if missing := sorted(name for name in wanted.values() if not values.get(name)):
+        raise ConfigWrong(f"{path}: not set: {', '.join(missing)}")
+    unused = dict.fromkeys(_NAMES_OF_PUSH | _NAMES_OF_DRAIN, "")
+    named = {part: values[name] for part, name in wanted.items()}
+    return Deployment(config=str(path), **(unused | named))
+
+
+def _values(path: Path) -> dict[str, str]:
+    """`NAME=value` lines as a shell reads them, with quotes, comments and earlier names."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigWrong(f"{path} cannot be read: {error}") from None
+    values: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise ConfigWrong(f"{path}, line {number}: {error}") from None
+        for word in words:
+            name, equals, text = word.partition("=")
+            if equals:
+                values[name] = _expanded(text, values)
+    return values
+
+
+def _expanded(text: str, values: Mapping[str, str]) -> str:
+    return string.Template(text).safe_substitute(values)

@@ -1,0 +1,31 @@
+"""The topics: there, and keeping what was published, so that a day can be replayed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pendo_aep.doctor import commands
+from pendo_aep.doctor.deployment import Deployment
+from pendo_aep.doctor.finding import Finding, Subject, ok, wrong
+from pendo_aep.doctor.look import Look, Looks, Seen, not_seen
+from pendo_aep.doctor.values import DAY, duration, seconds, within
+
+
+def check_topics(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
+    """Both of them."""
+    for name in (deployment.events, deployment.dead_letters):
+        yield _check(deployment, name, looks[commands.topic(name)])
+
+
+def _check(deployment: Deployment, name: str, look: Look) -> Finding:
+    if not isinstance(look, Seen):
+        return not_seen(Subject.TOPICS, f"topic {name}", look, deployment.deploy)
+    kept = seconds(within(look.value, "messageRetentionDuration"))
+    if kept < DAY:
+        return wrong(
+            Subject.TOPICS,
+            f"topic {name} keeps nothing of the last day: it could not be replayed",
+            f"gcloud pubsub topics update {name} --message-retention-duration=7d "
+            f"--project={deployment.project}",
+        )
+    return ok(Subject.TOPICS, f"topic {name} keeps what was published for {duration(kept)}")

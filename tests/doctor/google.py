@@ -1,0 +1,108 @@
+"""Google's APIs as far as a look goes: they answer the real gcloud with what a table says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+from aiohttp import web
+
+_APIS = (
+    "CLOUDRESOURCEMANAGER",
+    "PUBSUB",
+    "SECRETMANAGER",
+    "CLOUDFUNCTIONS",
+    "RUN",
+    "CLOUDSCHEDULER",
+    "LOGGING",
+)
+_NOT_FOUND = {"error": {"code": 404, "message": "it is not there", "status": "NOT_FOUND"}}
+_FORBIDDEN = {"error": {"code": 403, "message": "you may not", "status": "PERMISSION_DENIED"}}
+
+
+class Google:
+    """`async with Google(answers, folder) as google`: gcloud finds it by `google.environment`.
+
+    Attributes:
+        log: what the functions have written.
+        forbidden: parts of paths that are answered 403.
+        calls: the method and the path of each request that gcloud has made.
+    """
+
+    def __init__(self, answers: dict[str, Any], folder: Path) -> None:
+        """Takes what to say to each command, and a folder for gcloud's own files."""
+        self.log: list[dict[str, Any]] = []
+        self.forbidden: list[str] = []
+        self.calls: list[tuple[str, str]] = []
+        self.environment: dict[str, str] = {}
+        self._answers = {_path(command): value for command, value in answers.items()}
+        self._folder = folder
+
+    async def __aenter__(self) -> Self:
+        application = web.Application()
+        application.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(application)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        host = "{}:{}".format(*self._runner.addresses[0])
+        self.environment = {
+            "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+            "CLOUDSDK_CONFIG": str(self._folder),
+            "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
+            "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
+            "GCE_METADATA_ROOT": host,
+            **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"http://{host}/" for api in _APIS},
+        }
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.Response:
+        path = request.path
+        if path.startswith("/computeMetadata/"):
+            return web.json_response({})
+        self.calls.append((request.method, path))
+        if any(part in path for part in self.forbidden):
+            return web.json_response(_FORBIDDEN, status=403)
+        if path == "/v2/entries:list":
+            return web.json_response({"entries": self._entries(await request.json())})
+        if path not in self._answers:
+            return web.json_response(_NOT_FOUND, status=404)
+        value = self._answers[path]
+        return web.json_response({"versions": value} if isinstance(value, list) else value)
+
+    def _entries(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
+        """The lines about the event that the filter names, newest first."""
+        event_id = asked["filter"].rpartition("jsonPayload.eventId=")[2]
+        found: Iterable[dict[str, Any]] = (
+            {"insertId": str(number), "timestamp": "2026-11-02T12:00:00Z", "jsonPayload": line}
+            for number, line in enumerate(self.log)
+            if json.dumps(line.get("eventId")) == event_id
+        )
+        return list(found)[::-1][: asked["pageSize"]]
+
+
+def _path(command: str) -> str:
+    """Where gcloud asks, for a command."""
+    *words, name = (word for word in command.split() if not word.startswith("--"))
+    place = "projects/demo/locations/europe-west1"
+    paths = {
+        "projects describe": f"/v1/projects/{name}",
+        "projects get-iam-policy": f"/v1/projects/{name}:getIamPolicy",
+        "functions describe": f"/v2/{place}/functions/{name}",
+        "run services get-iam-policy": f"/v1/{place}/services/{name}:getIamPolicy",
+        "scheduler jobs describe": f"/v1/{place}/jobs/{name}",
+        "secrets versions list": f"/v1/projects/demo/secrets/{name}/versions",
+        "secrets versions access": f"/v1/projects/demo/secrets/{name}/versions/latest:access",
+        "secrets get-iam-policy": f"/v1/projects/demo/secrets/{name}:getIamPolicy",
+    }
+    kind = " ".join(words)
+    if kind in paths:
+        return paths[kind]
+    _, collection, action = words
+    ending = ":getIamPolicy" if action == "get-iam-policy" else ""
+    return f"/v1/projects/demo/{collection}/{name}{ending}"
