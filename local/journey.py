@@ -70,7 +70,8 @@ async def travel(
         said: dict[str, str] = orjson.loads(await response.read())
         answer = f"{response.status} {said.get('status', said.get('error', ''))}"
     if sample.event is None:
-        problem = "" if answer == "200 pong" else "a ping is to be answered with 200 pong"
+        expected = f"{sample.name}.event.json says what must become of it, and is not there yet"
+        problem = "" if answer == "200 pong" else expected
         return Journey(sample, "", answer, 0, "-", None, problem)
     event_id, event_type = sample.event["id"], sample.event["type"]
     try:

@@ -96,7 +96,8 @@ def _ports(options: argparse.Namespace) -> Ports:
         webhooks=WEBHOOK_PORT if options.webhook_port is None else options.webhook_port,
         pubsub=options.pubsub_port if is_yours else 0,
         aep=options.aep_port if is_yours else 0,
-        or_any=options.port is None and options.webhook_port is None,
+        any_console=options.port is None,
+        any_webhooks=options.webhook_port is None,
     )
 
 

@@ -30,7 +30,7 @@ async def capture(options: argparse.Namespace, console: Console) -> int:
     Raises:
         CaptureFailed: the name is none or taken, no console answers, or it has no such webhook.
     """
-    path = _free_path(Path(options.folder) if options.folder else FOLDER, options.name)
+    path = _free_path(options.folder or FOLDER, options.name)
     webhook = await _newest(options.console, options.event)
     try:
         body = orjson.loads(b64decode(webhook["body"]))
@@ -42,9 +42,18 @@ async def capture(options: argparse.Namespace, console: Console) -> int:
     redacted = anonymiser.anonymise(body)
     text = orjson.dumps(redacted, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     await asyncio.to_thread(path.write_bytes, text)
+    told = (
+        f"{path}: {webhook['type']}, {anonymiser.replaced} values replaced.\n"
+        "Look it over before you share it: keys, and what follows type, platform, language and "
+        "source, are as they came."
+    )
+    if webhook["type"] != "ping":  # of which nothing becomes
+        told += (
+            f"\nWrite by hand what must become of it, into {path.stem}.event.json and "
+            f"{path.stem}.xdm.json beside it ({FOLDER.name}/README.md)."
+        )
     console.print(
-        f"{path}: {webhook['type']}, {anonymiser.replaced} values replaced. "
-        "Look it over before you share it.",
+        told,
         markup=False,
         highlight=False,
         soft_wrap=True,
@@ -80,6 +89,6 @@ async def _newest(console_url: str, event: str) -> dict[str, Any]:
             f"no console answers at {console_url}: start `python -m local`, or say --console URL"
         ) from None
     if not found:
-        which = f"webhook {event}" if event else "webhook"
-        raise CaptureFailed(f"the console has seen no {which} yet")
+        which = f"webhook of type or id {event}" if event else "webhook"
+        raise CaptureFailed(f"the console has seen no {which} yet: send one, then try again")
     return found[0]

@@ -15,6 +15,12 @@ _SHUTDOWN_SECONDS: Final = 1.0
 class PortTaken(Exception):
     """Somebody else listens there; the text says what to do."""
 
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} of 127.0.0.1 is taken: end what listens there, or choose another "
+            "(python -m local --help has an option for each)"
+        )
+
 
 @asynccontextmanager
 async def listening(app: web.Application, port: int, *, or_any: bool) -> AsyncIterator[int]:
@@ -35,7 +41,7 @@ async def listening(app: web.Application, port: int, *, or_any: bool) -> AsyncIt
             await web.TCPSite(runner, "127.0.0.1", port).start()
         except OSError:
             if not or_any:
-                raise PortTaken(f"port {port} of 127.0.0.1 is taken: choose another") from None
+                raise PortTaken(port) from None
             await web.TCPSite(runner, "127.0.0.1", 0).start()
         yield runner.addresses[0][1]
     finally:

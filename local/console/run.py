@@ -12,6 +12,7 @@ from local.aep.server import CLIENT_ID, CLIENT_SECRET
 from local.console.aep_story import AepStory
 from local.console.hands import Hands, replayer
 from local.console.injections import Injections
+from local.console.listen import PortTaken
 from local.console.pubsub_story import PubSubStory
 from local.console.receive_story import ReceiveStory
 from local.console.senders import WebhookSender
@@ -45,14 +46,19 @@ _HISTORY: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where to listen; 0 is a free port."""
+    """Where to listen; 0 is a free port.
+
+    Attributes:
+        any_console: whether another will do for the console if its port is taken.
+        any_webhooks: the same for the recorder.
+    """
 
     console: int = 0
     webhooks: int = 0
     pubsub: int = 0
     aep: int = 0
-    or_any: bool = False
-    """Whether another port will do for the console and the recorder if theirs is taken."""
+    any_console: bool = False
+    any_webhooks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,8 +122,13 @@ async def run_with_console(
             on_line(target, said)
 
     async with AsyncExitStack() as stack:
-        aep = await stack.enter_async_context(AepServer(observer=AepStory(state), port=ports.aep))
-        pubsub = await stack.enter_async_context(PubSubServer(port=ports.pubsub, history=_HISTORY))
+        aep = AepServer(observer=AepStory(state), port=ports.aep)
+        pubsub = PubSubServer(port=ports.pubsub, history=_HISTORY)
+        for stand_in, port in ((aep, ports.aep), (pubsub, ports.pubsub)):
+            try:
+                await stack.enter_async_context(stand_in)
+            except (OSError, RuntimeError):  # RuntimeError: as gRPC says it
+                raise PortTaken(port) from None
         pubsub.observe(PubSubStory(state, events=_EVENTS, dead=_DEAD, push=_PUSH, kept=_KEPT))
         wanted = _credentials(aep) | dict(deliver_settings or {})
         environments = {
@@ -142,7 +153,7 @@ async def run_with_console(
             receive_url = yours.receive_url
             functions = await _set_up_around(stack, pubsub.host, yours, environments, line)
         webhook_url = await stack.enter_async_context(
-            recording(receive_url, story.webhook, port=ports.webhooks, or_any=ports.or_any)
+            recording(receive_url, story.webhook, port=ports.webhooks, or_any=ports.any_webhooks)
         )
         sender = await stack.enter_async_context(
             WebhookSender(webhook_url, secrets.split()[0], state.changed)
@@ -156,7 +167,9 @@ async def run_with_console(
         )
         facts = {"webhooks": webhook_url, "receive": receive_url, "AEP": aep.endpoint}
         server = ConsoleServer(state, hands, load_samples(), facts)
-        url = await stack.enter_async_context(server.serving(ports.console, or_any=ports.or_any))
+        url = await stack.enter_async_context(
+            server.serving(ports.console, or_any=ports.any_console)
+        )
         yield Running(
             url=url,
             webhook_url=webhook_url,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,9 +12,16 @@ _MAX_SAMPLES: Final = 2000
 
 @dataclass(slots=True)
 class Second:
-    """One second that something happened in; `at` in whole seconds since the epoch."""
+    """One second that something happened in.
+
+    Attributes:
+        at: in whole seconds since the epoch.
+        version: rises with each change of the series; this is that of the last change here.
+        latencies: in seconds, of the first events that were acknowledged then.
+    """
 
     at: int
+    version: int = 0
     received: int = 0
     accepted: int = 0
     batches: int = 0
@@ -24,10 +30,15 @@ class Second:
 
 
 class Series:
-    """The seconds in which something happened, as far back as they are kept."""
+    """The seconds in which something happened, as far back as they are kept.
+
+    Attributes:
+        version: how many changes there have been.
+    """
 
     def __init__(self) -> None:
-        self._seconds: deque[Second] = deque()
+        self.version = 0
+        self._seconds: dict[int, Second] = {}
 
     def received(self, at: float) -> None:
         """A webhook came."""
@@ -49,23 +60,21 @@ class Series:
         if len(second.latencies) < _MAX_SAMPLES:
             second.latencies.append(seconds)
 
-    def since(self, at: int) -> list[Second]:
-        """The seconds from that one on, oldest first."""
-        found = [second for second in self._seconds if second.at >= at]
+    def since(self, version: int) -> list[Second]:
+        """The seconds that have changed since that version, oldest first; since 0: all."""
+        found = [second for second in self._seconds.values() if second.version > version]
         return sorted(found, key=lambda second: second.at)
 
     def _second(self, at: float) -> Second:
         whole = int(at)
-        # What is told late belongs to one of the last few.
-        for second in reversed(self._seconds):
-            if second.at == whole:
-                return second
-            if second.at < whole - 60:
-                break
-        second = Second(whole)
-        self._seconds.append(second)
-        while self._seconds[0].at < whole - KEPT_SECONDS:
-            self._seconds.popleft()
+        self.version += 1
+        second = self._seconds.get(whole)
+        if second is None:
+            second = self._seconds[whole] = Second(whole)
+            newest = max(self._seconds)
+            for old in [at for at in self._seconds if at <= newest - KEPT_SECONDS]:
+                del self._seconds[old]
+        second.version = self.version
         return second
 
 

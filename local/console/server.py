@@ -18,7 +18,7 @@ from local.console.hands import Answer, CannotBeDone, Hands
 from local.console.listen import listening
 from local.console.security import add_headers, guard
 from local.console.state import State
-from local.console.stream import Follower, stream
+from local.console.stream import Follower, Pace, stream
 from local.samples import Sample
 
 Ask = TypeVar("Ask", bound=BaseModel)
@@ -41,6 +41,8 @@ class ConsoleServer:
         hands: Hands,
         samples: Sequence[Sample],
         facts: Mapping[str, str],
+        *,
+        pace: Pace | None = None,
     ) -> None:
         """Takes what it shows.
 
@@ -49,11 +51,13 @@ class ConsoleServer:
             hands: what can be done.
             samples: what can be sent.
             facts: addresses and names, for people to read.
+            pace: how often an open page hears something.
         """
         self._state = state
         self._hands = hands
         self._samples = samples
         self._facts = dict(facts)
+        self._pace = pace or Pace()
         self._streams: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
@@ -107,7 +111,7 @@ class ConsoleServer:
         assert task is not None  # noqa: S101 (this is a coroutine)
         self._streams.add(task)
         task.add_done_callback(self._streams.discard)
-        return await stream(request, Follower(self._state, self._about))
+        return await stream(request, Follower(self._state, self._about), self._pace)
 
     async def _end_streams(self, _app: web.Application) -> None:
         for task in list(self._streams):  # they would go on for as long as the page is open

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any, Final
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import orjson
 from aiohttp import web
@@ -15,8 +15,18 @@ from local.console import views
 from local.console.state import State
 from local.console.table import Row, Table, Watch
 
-_PAUSE_SECONDS: Final = 0.1
-_QUIET_SECONDS: Final = 15.0
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often a page hears something, in seconds.
+
+    Attributes:
+        pause: between two changes, at least.
+        quiet: until a sign of life, where nothing changes; and so until it is known to be gone.
+    """
+
+    pause: float = 0.1
+    quiet: float = 15.0
 
 
 class Follower:
@@ -29,7 +39,7 @@ class Follower:
         self._watches = (state.events.watch(), state.batches.watch(), state.letters.watch())
         self._changed = asyncio.Event()
         self._changed.set()
-        self._last_second = 0
+        self._version = 0
         state.on_change.append(self._changed.set)
 
     def close(self) -> None:
@@ -49,13 +59,11 @@ class Follower:
         self._changed.clear()
         state = self._state
         events, batches, letters = self._watches
-        now = state.now()
-        seconds = state.series.since(self._last_second)
-        # What is told late still changes the last few.
-        self._last_second = int(now) - 3
+        seconds = state.series.since(self._version)
+        self._version = state.series.version
         return orjson.dumps(
             {
-                "now": now * 1000,
+                "now": state.now() * 1000,
                 "counts": asdict(state.counts),
                 "events": _changes(state.events, events, views.event_row),
                 "batches": _changes(state.batches, batches, views.batch_row),
@@ -73,7 +81,7 @@ def _changes(
     return {"changed": [view(row) for row in changed], "gone": gone}
 
 
-async def stream(request: web.Request, follower: Follower) -> web.StreamResponse:
+async def stream(request: web.Request, follower: Follower, pace: Pace) -> web.StreamResponse:
     """Tells one page everything, until it goes."""
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     try:
@@ -81,19 +89,20 @@ async def stream(request: web.Request, follower: Follower) -> web.StreamResponse
         kind = b"snapshot"
         with contextlib.suppress(ConnectionError):  # the page was closed
             while True:
+                # Whoever reads slowly is waited for, and then told all that has changed at once.
                 await response.write(b"event: %s\ndata: %s\n\n" % (kind, follower.take()))
                 kind = b"change"
-                await asyncio.sleep(_PAUSE_SECONDS)
-                while not await _something(follower):
+                await asyncio.sleep(pace.pause)
+                while not await _something(follower, pace.quiet):
                     await response.write(b": still here\n\n")
     finally:
         follower.close()
     return response
 
 
-async def _something(follower: Follower) -> bool:
+async def _something(follower: Follower, within: float) -> bool:
     try:
-        await asyncio.wait_for(follower.wait(), _QUIET_SECONDS)
+        await asyncio.wait_for(follower.wait(), within)
     except TimeoutError:
         return False
     return True

@@ -11,16 +11,20 @@ Row = TypeVar("Row")
 class Watch:
     """What one onlooker has not seen yet; whoever looks takes it away.
 
+    However long nobody looks, it holds no more keys than the table has rows, twice.
+
     Attributes:
         changed: keys of rows that are new or not what they were.
-        gone: keys of rows that are no longer there.
+        gone: keys of rows that were seen, and are no longer there.
+        seen: keys of rows that were taken and not said to be gone.
     """
 
-    __slots__ = ("changed", "gone")
+    __slots__ = ("changed", "gone", "seen")
 
     def __init__(self) -> None:
         self.changed: set[str] = set()
         self.gone: set[str] = set()
+        self.seen: set[str] = set()
 
 
 class Table(Generic[Row]):
@@ -64,7 +68,8 @@ class Table(Generic[Row]):
             return
         for watch in self._watches:
             watch.changed.discard(key)
-            watch.gone.add(key)
+            if key in watch.seen:  # of what came and went meanwhile, nobody need hear
+                watch.gone.add(key)
         self._on_change()
 
     def watch(self) -> Watch:
@@ -82,6 +87,8 @@ class Table(Generic[Row]):
         """The rows that changed, in no order, and the keys of those that are gone."""
         changed = [self._rows[key] for key in watch.changed]
         gone = list(watch.gone)
+        watch.seen |= watch.changed
+        watch.seen -= watch.gone
         watch.changed.clear()
         watch.gone.clear()
         return changed, gone

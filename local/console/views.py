@@ -65,12 +65,17 @@ def event_detail(record: EventRecord) -> Json:
 
 
 def webhooks(records: Iterable[EventRecord], event: str) -> list[Json]:
-    """The last webhooks that were recorded, newest first; of all events, or of one of Pendo's."""
+    """The last webhooks that were recorded, newest first.
+
+    Args:
+        records: of all events.
+        event: only of this type, or of the event whose id begins so; empty for all.
+    """
     found = [
         (webhook, record)
         for record in records
         for webhook in record.webhooks
-        if not event or event in (record.type, record.key)
+        if record.type == event or record.key.startswith(event)
     ]
     found.sort(key=lambda pair: pair[0].started_at, reverse=True)
     return [
