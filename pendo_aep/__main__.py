@@ -9,9 +9,23 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from pendo_aep.commands.aep_options import add_aep
+from pendo_aep.commands.completion_options import add_completion
+from pendo_aep.commands.doctor_options import add_doctor
+from pendo_aep.commands.help import Formatter, epilog
 from pendo_aep.commands.options import add_dead_letters
 
 _INTERRUPTED = 130  # as a shell reports Ctrl-C
+_OPS = ("rich", "shtab")  # of pyproject.toml: the functions do not need them
+_ABOUT = """\
+What people run around the functions that carry Pendo's webhooks into Adobe Experience Platform.
+Each command, and each of its actions, has --help.
+
+Without any account, see the whole pipeline at work on this machine first: python -m local
+"""
+_OUTPUT = """
+
+On a terminal there are colours (unless NO_COLOR is set) and progress; in a pipe it is plain text,
+and with --json one JSON object a line. Results go to stdout, everything else to stderr."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,9 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = import_module(options.module).run(options)
         sys.stdout.flush()
     except ModuleNotFoundError as missing:
-        if (missing.name or "").partition(".")[0] != "rich":
+        package = (missing.name or "").partition(".")[0]
+        if package not in _OPS:
             raise
-        sys.stderr.write(f"{options.prog}: rich is missing: pip install -e '.[ops]'\n")
+        sys.stderr.write(f"{options.prog}: {package} is missing: pip install -e '.[ops]'\n")
         return 1
     except BrokenPipeError:
         # Whoever read has seen enough, as `head` has; at exit Python would try to flush once more.
@@ -39,12 +54,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pendo_aep",
-        description="Tools around the functions that carry Pendo's webhooks into AEP. "
-        "Each command has --help.",
+        description=_ABOUT,
+        epilog=epilog(
+            ("python -m pendo_aep aep plan", "what would be made in AEP; changes nothing"),
+            ("python -m pendo_aep aep apply --test-event", "make it, and send one event"),
+            ("python -m pendo_aep doctor", "is the deployment well, and what mends it"),
+            ("python -m pendo_aep dead-letters list", "what could not go on, and why"),
+        )
+        + _OUTPUT,
+        formatter_class=Formatter,
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        title="commands, in the order in which you need them", required=True, metavar="COMMAND"
+    )
     add_aep(commands)
+    add_doctor(commands)
     add_dead_letters(commands)
+    add_completion(commands, parser)
     return parser
 
 
