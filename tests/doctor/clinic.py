@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -63,7 +64,25 @@ def cases(name: str) -> list[ParameterSet]:
 
 def well() -> dict[Command, Look]:
     """What gcloud says where all is well."""
-    return {tuple(command.split()): Seen(value) for command, value in table("well").items()}
+    return seen(table("well"))
+
+
+def seen(answers: dict[str, Any]) -> dict[Command, Look]:
+    """Answers to commands, as they are looked at."""
+    return {tuple(command.split()): Seen(value) for command, value in answers.items()}
+
+
+def answers(url: str, secret: str, **settings: str) -> dict[str, Any]:
+    """The same as data, with a `receive` that runs at this address."""
+    changed: dict[str, Any] = table("well")
+    held = {"payload": {"data": base64.b64encode(secret.encode()).decode()}}
+    config = {"uri": url, "environmentVariables": settings}
+    for command, patch in (
+        ("functions describe receive --gen2 --region=europe-west1", {"serviceConfig": config}),
+        ("secrets versions access latest --secret=pendo-webhook-secrets", held),
+    ):
+        changed[command] = _merged(changed[command], patch)
+    return changed
 
 
 def ill(case: Case) -> dict[Command, Look]:

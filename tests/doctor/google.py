@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,27 +18,27 @@ _APIS = (
     "CLOUDSCHEDULER",
     "LOGGING",
 )
-_NOT_FOUND = {"error": {"code": 404, "message": "it is not there", "status": "NOT_FOUND"}}
-_FORBIDDEN = {"error": {"code": 403, "message": "you may not", "status": "PERMISSION_DENIED"}}
+_NOT_FOUND = {"code": 404, "message": "it is not there", "status": "NOT_FOUND"}
 
 
 class Google:
     """`async with Google(answers, folder) as google`: gcloud finds it by `google.environment`.
 
     Attributes:
-        log: what the functions have written.
-        forbidden: parts of paths that are answered 403.
+        refusals: errors to answer with, by the end of a path.
         calls: the method and the path of each request that gcloud has made.
     """
 
-    def __init__(self, answers: dict[str, Any], folder: Path) -> None:
-        """Takes what to say to each command, and a folder for gcloud's own files."""
-        self.log: list[dict[str, Any]] = []
-        self.forbidden: list[str] = []
+    def __init__(
+        self, answers: Mapping[str, Any], folder: Path, log: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        """Takes what to say to each command, a folder for gcloud's own files, and the log."""
+        self.refusals: dict[str, dict[str, Any]] = {}
         self.calls: list[tuple[str, str]] = []
         self.environment: dict[str, str] = {}
         self._answers = {_path(command): value for command, value in answers.items()}
         self._folder = folder
+        self._log = log
 
     async def __aenter__(self) -> Self:
         application = web.Application()
@@ -66,12 +66,13 @@ class Google:
         if path.startswith("/computeMetadata/"):
             return web.json_response({})
         self.calls.append((request.method, path))
-        if any(part in path for part in self.forbidden):
-            return web.json_response(_FORBIDDEN, status=403)
+        for end, error in self.refusals.items():
+            if path.endswith(end):
+                return web.json_response({"error": error}, status=error["code"])
         if path == "/v2/entries:list":
             return web.json_response({"entries": self._entries(await request.json())})
         if path not in self._answers:
-            return web.json_response(_NOT_FOUND, status=404)
+            return web.json_response({"error": _NOT_FOUND}, status=404)
         value = self._answers[path]
         return web.json_response({"versions": value} if isinstance(value, list) else value)
 
@@ -80,7 +81,7 @@ class Google:
         event_id = asked["filter"].rpartition("jsonPayload.eventId=")[2]
         found: Iterable[dict[str, Any]] = (
             {"insertId": str(number), "timestamp": "2026-11-02T12:00:00Z", "jsonPayload": line}
-            for number, line in enumerate(self.log)
+            for number, line in enumerate(self._log)
             if json.dumps(line.get("eventId")) == event_id
         )
         return list(found)[::-1][: asked["pageSize"]]
@@ -89,6 +90,7 @@ class Google:
 def _path(command: str) -> str:
     """Where gcloud asks, for a command."""
     *words, name = (word for word in command.split() if not word.startswith("--"))
+    secret = command.rpartition("--secret=")[2]
     place = "projects/demo/locations/europe-west1"
     paths = {
         "projects describe": f"/v1/projects/{name}",
@@ -97,7 +99,7 @@ def _path(command: str) -> str:
         "run services get-iam-policy": f"/v1/{place}/services/{name}:getIamPolicy",
         "scheduler jobs describe": f"/v1/{place}/jobs/{name}",
         "secrets versions list": f"/v1/projects/demo/secrets/{name}/versions",
-        "secrets versions access": f"/v1/projects/demo/secrets/{name}/versions/latest:access",
+        "secrets versions access": f"/v1/projects/demo/secrets/{secret}/versions/{name}:access",
         "secrets get-iam-policy": f"/v1/projects/demo/secrets/{name}:getIamPolicy",
     }
     kind = " ".join(words)

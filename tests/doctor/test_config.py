@@ -1,0 +1,84 @@
+"""The names of a deployment's parts, from the file that deploys it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from local.functions import PROJECT
+from pendo_aep.doctor.config import ConfigWrong, read_config
+from pendo_aep.doctor.deployment import Deployment
+from tests.doctor.clinic import DEPLOYMENT
+from tests.doctor.test_checks import DRAIN_ALONE, PUSH_ALONE
+
+OURS = PROJECT / "deploy" / "config.env"
+
+
+@pytest.mark.parametrize(
+    ("push", "drain", "expected"),
+    [
+        ("true", "true", DEPLOYMENT),
+        ("true", "false", PUSH_ALONE),
+        ("false", "true", DRAIN_ALONE),
+    ],
+)
+def test_our_own_file_names_every_part(
+    push: str, drain: str, expected: Deployment, tmp_path: Path
+) -> None:
+    """`deploy/config.env` has all that is needed but the project, and says what is used."""
+    path = tmp_path / "my.env"
+    choices = f"\nDEPLOY_PUSH={push}\nDEPLOY_DRAIN={drain}\n"
+    path.write_text(OURS.read_text("utf-8") + choices, "utf-8")
+
+    assert read_config(path, "demo", None) == replace(expected, config=str(path))
+
+
+def test_without_a_project_it_says_so() -> None:
+    """The file as it comes has none; the error names it."""
+    with pytest.raises(ConfigWrong, match=r"not set: PROJECT$"):
+        read_config(OURS, None, None)
+
+
+def test_lines_are_read_as_a_shell_reads_them(tmp_path: Path) -> None:
+    """Quotes, comments, `export` and earlier names; the last line of a name counts."""
+    path = tmp_path / "my.env"
+    more = "export PROJECT='demo'  # ours\nREGION=x\nREGION=\"europe-north1\"\n"
+    path.write_text(OURS.read_text("utf-8") + more + "EVENTS_TOPIC=${PROJECT}-events\n", "utf-8")
+
+    deployment = read_config(path, None, None)
+
+    assert (deployment.project, deployment.region) == ("demo", "europe-north1")
+    assert deployment.events == "demo-events"
+
+
+def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
+    """Another project and another region, under the same names."""
+    path = tmp_path / "my.env"
+    path.write_text(OURS.read_text("utf-8") + "PROJECT=demo\n", "utf-8")
+
+    deployment = read_config(path, "other", "us-east1")
+
+    assert (deployment.project, deployment.region) == ("other", "us-east1")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (b"PROJECT=demo", "neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"),
+        (b"DEPLOY_PUSH=true", "not set: DEAD_LETTER_SUBSCRIPTION, DEAD_LETTER_TOPIC, DELIVER_"),
+        (b"A=1\nB='2", "line 2: No closing quotation"),
+        (b"\xff", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_told(text: bytes, told: str, tmp_path: Path) -> None:
+    """It says what is wrong, and where."""
+    path = tmp_path / "my.env"
+    path.write_bytes(text)
+
+    with pytest.raises(ConfigWrong) as error:
+        read_config(path, None, None)
+
+    assert str(error.value).startswith(str(path))
+    assert told in str(error.value)
