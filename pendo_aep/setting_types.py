@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, TypeAlias
 from urllib.parse import urlsplit
 
@@ -11,15 +12,18 @@ from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
 from pendo_aep.redaction import Path, parse_path
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Where readers of addresses might disagree about the host, there is none.
+_HOST = re.compile(r"(\[::1\]|[A-Za-z0-9._-]+)(:[0-9]+)?")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
 def _https(url: str) -> str:
     try:
         parts = urlsplit(url)
-        has_address = bool(parts.hostname) and parts.port != 0
+        has_address = bool(_HOST.fullmatch(parts.netloc)) and parts.port != 0
     except ValueError:  # its text would show the value, and with it a password
         has_address = False
-    if not has_address or parts.username or parts.fragment:
+    if not has_address or parts.fragment or not _PRINTABLE.fullmatch(url):
         raise ValueError("write a URL like https://host/path, without a user or a fragment")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
         raise ValueError("must begin with https:// (http:// only for this machine, 127.0.0.1)")

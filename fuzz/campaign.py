@@ -1,0 +1,70 @@
+"""A run of one target: its seeds laid out, the fuzzer started, and its figures read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fuzz.tables import PROJECT
+from fuzz.targets import TARGETS
+
+# libFuzzer: "#1234 DONE cov: 12 ft: 34 corp: ...". Coverage is in branches of `pendo_aep`.
+_FIGURES: Final = re.compile(r"^#(\d+)\s.*?\bcov: (\d+)", re.MULTILINE)
+_MAX_INPUT_BYTES: Final = 20_000
+_MAX_MEGABYTES: Final = 1024
+# One input that takes longer is a hang, and a finding.
+_SLOWEST_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run was; `finding` is the file with the input that broke a promise."""
+
+    target: str
+    seconds: int
+    inputs: int
+    coverage: int
+    finding: str | None
+    said: str
+
+
+def run(target: str, *, seconds: int, corpora: Path, findings: Path) -> Figures:
+    """Fuzzes one target.
+
+    Args:
+        target: its name.
+        seconds: for how long.
+        corpora: the directory of what was found interesting, a folder for each target; seeds are
+            added, and the run goes on from what is there.
+        findings: the directory for an input that breaks a promise.
+
+    Raises:
+        RuntimeError: the fuzzer ended without having found anything.
+    """
+    corpus = corpora / target
+    for directory in (corpus, findings):
+        directory.mkdir(parents=True, exist_ok=True)
+    for seed in TARGETS[target].seeds():
+        (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+    command = [sys.executable, "-m", "fuzz.once", target, str(corpus.resolve())]
+    command += [
+        f"-max_total_time={seconds}",
+        f"-max_len={_MAX_INPUT_BYTES}",
+        f"-rss_limit_mb={_MAX_MEGABYTES}",
+        f"-timeout={_SLOWEST_SECONDS}",
+        f"-artifact_prefix={findings.resolve()}/{target}-",
+    ]
+    before = set(findings.glob(f"{target}-*"))
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    said = (ended.stdout + ended.stderr).decode("utf-8", "replace")
+    found = sorted(set(findings.glob(f"{target}-*")) - before)
+    if ended.returncode and not found:
+        raise RuntimeError(f"the fuzzer of {target} did not run:\n{said[-2000:]}")
+    figures = [(int(inputs), int(coverage)) for inputs, coverage in _FIGURES.findall(said)]
+    inputs, coverage = figures[-1] if figures else (0, 0)
+    return Figures(target, seconds, inputs, coverage, str(found[0]) if found else None, said)

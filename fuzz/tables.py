@@ -1,0 +1,22 @@
+"""Seeds from what the project has already: the sample events and the tables of its tests."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The rows of a table of the tests, some of which only Python's own reader takes."""
+    path = PROJECT / "tests" / "data" / f"{name}.json"
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def samples(suffix: str) -> list[bytes]:
+    """The sample files that end so: `.json` are webhooks, `.event.json` what is made of them."""
+    found = sorted((PROJECT / "sample_events").glob(f"*{suffix}"))
+    return [path.read_bytes() for path in found if "".join(path.suffixes) == suffix]

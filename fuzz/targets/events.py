@@ -1,0 +1,77 @@
+"""What holds of a message in every format that AEP takes; `body` and `push` both come to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+
+from pendo_aep.dead_letter import Reason, Stage, letter_attributes
+from pendo_aep.dead_letter_topic import DeadLetterTopic
+from pendo_aep.delivery import Delivery
+from pendo_aep.event import Event
+from pendo_aep.mapping import FIELDS
+from pendo_aep.pubsub_messages import Message
+from pendo_aep.topic import Topic
+from pendo_aep.trim import trim
+from pendo_aep.xdm import Format, Raw, Xdm
+
+NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
+# Google: Pub/Sub quotas, the attributes of a message, and each one's value.
+MAX_ATTRIBUTES: Final = 100
+MAX_VALUE_BYTES: Final = 1024
+_FORMATS: Final[tuple[Format, ...]] = (
+    Raw(),
+    Xdm(
+        schema_id="https://ns.adobe.com/acme/schemas/1",
+        dataset_id="d",
+        ims_org_id="o@AdobeOrg",
+        tenant_id="acme",
+        identity_namespace="PendoVisitor",
+    ),
+)
+_ADDED: Final = frozenset(field.added for field in FIELDS)
+
+
+def check_sending(data: bytes, event: Event) -> None:
+    """Each format makes one object of the message, with the event in it; trimmed as well.
+
+    Raises:
+        NotAnEvent: it cannot be written, which is right of an event that is not ours.
+        AssertionError: what would be sent is not this event, or more than one message.
+    """
+    for format_ in _FORMATS:
+        sent = Delivery(format_, DeadLetterTopic(_no_topic, "deliver")).encode(data, {})
+        _assert_holds(sent, event, format_, made_anew=_ADDED)
+        trimmed = trim(event, format_, limit=1)
+        _assert_holds(trimmed, event, format_, made_anew=_ADDED | {"properties"})
+
+
+def _assert_holds(sent: bytes, event: Event, format_: Format, *, made_anew: frozenset[str]) -> None:
+    # Strictly one object: what breaks out of it would be another message of AEP's batch.
+    message = orjson.loads(sent)
+    if isinstance(format_, Raw):
+        assert all(key in made_anew or message[key] == value for key, value in event.items()), (
+            "raw, and not as it came"
+        )
+    else:
+        entity = message["body"]["xdmEntity"]
+        assert (entity["_id"], entity["timestamp"]) == (event["id"], event["occurredAt"])
+
+
+def check_letter(
+    data: bytes, attributes: dict[str, str], *, reason: Reason, detail: str, stage: Stage
+) -> None:
+    """What is set aside can be published as it came, and says why."""
+    letter = letter_attributes(attributes, reason=reason, detail=detail, stage=stage, failed_at=NOW)
+    message = Message(data=data, attributes=letter)
+    assert message.data == data
+    assert message.attributes["reason"] == reason
+    assert len(message.attributes) <= MAX_ATTRIBUTES
+    assert detail.startswith(message.attributes["detail"])
+    assert len(message.attributes["detail"].encode()) <= MAX_VALUE_BYTES
+
+
+def _no_topic() -> Topic:
+    raise AssertionError("to encode a message, nothing is published")
