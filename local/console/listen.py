@@ -9,7 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-_SHUTDOWN_SECONDS: Final = 1.0
+# An open page would be followed for ever.
+_SHUTDOWN_SECONDS: Final = 0.5
 
 
 class PortTaken(Exception):

@@ -80,7 +80,8 @@ class PubSubStory:
         )
         record.status, record.reason = Status.DEAD, letter.reason
         record.type = record.type or letter.event_type
-        state.step(record, f"Dead letter: {letter.reason}", detail=letter.detail, level=Level.BAD)
+        why = letter.reason or "nobody says why"
+        state.step(record, f"Dead letter: {why}", detail=letter.detail, level=Level.BAD)
         state.letters.put(
             message.id,
             LetterRecord(

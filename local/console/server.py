@@ -58,7 +58,6 @@ class ConsoleServer:
         self._samples = samples
         self._facts = dict(facts)
         self._pace = pace or Pace()
-        self._streams: set[asyncio.Task[Any]] = set()
 
     @asynccontextmanager
     async def serving(self, port: int, *, or_any: bool) -> AsyncIterator[str]:
@@ -73,7 +72,6 @@ class ConsoleServer:
         """
         app = web.Application(middlewares=[guard], client_max_size=2 * asks.MAX_TEXT)
         app.on_response_prepare.append(add_headers)
-        app.on_shutdown.append(self._end_streams)
         for path in _PAGE.rglob("*"):
             if path.suffix in _TYPES:
                 app.router.add_get(f"/{path.relative_to(_PAGE).as_posix()}", _file(path))
@@ -107,15 +105,7 @@ class ConsoleServer:
         }
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (this is a coroutine)
-        self._streams.add(task)
-        task.add_done_callback(self._streams.discard)
         return await stream(request, Follower(self._state, self._about), self._pace)
-
-    async def _end_streams(self, _app: web.Application) -> None:
-        for task in list(self._streams):  # they would go on for as long as the page is open
-            task.cancel()
 
     async def _event(self, request: web.Request) -> web.Response:
         record = self._state.events.get(request.query.get("key", ""))

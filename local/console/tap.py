@@ -53,7 +53,9 @@ async def recording(
         PortTaken: it is, and another will not do.
     """
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0),
+        # A connection each: one that is kept is one that `receive` may just be closing (uvicorn
+        # does after five idle seconds), and the webhook on it would be lost.
+        connector=aiohttp.TCPConnector(limit=0, force_close=True),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=_TIMEOUT,
         auto_decompress=False,
