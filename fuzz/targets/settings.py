@@ -151,6 +151,7 @@ def seeds() -> Iterator[bytes]:
         for scheme in ("http", "https", "HTTP"):
             yield _seed("deliver", {"AEP_ENDPOINT": f"{scheme}://{host}/collection/inlet"})
             yield _seed("deliver", {"AEP_IMS_URL": f"{scheme}://{host}"})
+    yield _seed("deliver", {"AEP_FLOW_ID": "flow\rX-Other: 1"})
     yield _seed("receive", {"PENDO_WEBHOOK_SECRETS": "\u2003", "PENDO_ALLOW_UNSIGNED": "true"})
     yield _seed("receive", {"PENDO_WEBHOOK_SECRETS": "a\u2003b\x1c"})
 
