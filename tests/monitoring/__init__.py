@@ -1,0 +1,1 @@
+"""The files of `deploy/monitoring`: what Google takes, and what our own functions write."""

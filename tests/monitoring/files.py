@@ -1,0 +1,87 @@
+"""The monitoring files, and their filters: the part of Google's filter language that they use."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from local.functions import PROJECT
+
+Json: TypeAlias = dict[str, Any]
+
+FOLDER = PROJECT / "deploy" / "monitoring"
+DASHBOARD = FOLDER / "dashboard.json"
+METRICS = sorted(FOLDER.glob("metrics/*.json"))
+ALERTS = sorted(FOLDER.glob("alerts/*.json"))
+
+_TERM = re.compile(r"([\w.]+)(!=|=~|>=|=)(.+)")
+_TEXT = re.compile(r'"([^"]*)"')
+_SEVERITIES = ("INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+class Term(NamedTuple):
+    """`path operator values`: one value, or those of `one_of(...)` and `(... OR ...)`."""
+
+    path: str
+    operator: str
+    values: tuple[str, ...]
+
+
+def read(path: Path) -> Json:
+    """A file, as it is before the names of a deployment are filled in."""
+    document: Json = json.loads(path.read_text("utf-8"))
+    return document
+
+
+def terms(filter_: str) -> list[Term]:
+    """What a filter asks for, all at once."""
+    found = []
+    for text in filter_.split(" AND "):
+        term = _TERM.fullmatch(text)
+        assert term is not None, text
+        path, operator, value = term.groups()
+        found.append(Term(path, operator, tuple(_TEXT.findall(value)) or (value,)))
+    return found
+
+
+def matches(filter_: str, entry: Json) -> bool:
+    """Whether a log entry is one of those that a filter asks for."""
+    return all(_holds(term, _at(entry, term.path)) for term in terms(filter_))
+
+
+def extracted(extractor: str, entry: Json) -> Any:
+    """What `EXTRACT(...)` takes out of a log entry; None if there is nothing."""
+    field = re.fullmatch(r"EXTRACT\(([\w.]+)\)", extractor)
+    assert field is not None, extractor
+    return _at(entry, field[1])
+
+
+def every(value: Any, key: str) -> Iterator[Any]:
+    """What stands under a key, anywhere in a document."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == key:
+                yield inner
+            yield from every(inner, key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from every(inner, key)
+
+
+def _at(entry: Any, path: str) -> Any:
+    for key in path.split("."):
+        entry = entry.get(key) if isinstance(entry, dict) else None
+    return entry
+
+
+def _holds(term: Term, found: Any) -> bool:
+    operators: dict[str, Callable[[], bool]] = {
+        "=": lambda: found in term.values,
+        "!=": lambda: found not in term.values,
+        "=~": lambda: found is not None and re.search(term.values[0], found) is not None,
+        ">=": lambda: _SEVERITIES.index(found) >= _SEVERITIES.index(term.values[0]),
+    }
+    return operators[term.operator]()
