@@ -1,0 +1,1 @@
+"""From an empty Google Cloud project to a running pipeline and back: `deploy.sh`, `destroy.sh`."""

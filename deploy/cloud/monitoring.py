@@ -1,0 +1,135 @@
+"""Metrics, dashboard, alerts: the files of `deploy/monitoring`, and whom the alerts tell."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from deploy.cloud.config import Config
+from deploy.cloud.gcloud import Gcloud, Words
+from deploy.cloud.inventory import GROUPS, Inventory
+from deploy.cloud.part import includes
+from deploy.cloud.together import together
+
+KINDS: Final = ("metrics", "dashboards", "policies", "channels")
+_FOLDER: Final = Path(__file__).resolve().parents[1] / "monitoring"
+_CHANNEL: Final = "pendo-to-aep"
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What one file describes.
+
+    Attributes:
+        kind: one of `KINDS`.
+        name: as the inventory has it.
+        body: what the file says, with the names of the deployment in it.
+    """
+
+    kind: str
+    name: str
+    body: dict[str, Any]
+
+
+def watch(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
+    """Makes all of it, or changes what differs.
+
+    Args:
+        config: the names that stand in the files as `${NAME}`, and whom to tell.
+        inventory: what there is of `KINDS`.
+        gcloud: changes it.
+        folder: for the files as they are sent.
+
+    Raises:
+        GcloudFailed: gcloud could not.
+    """
+
+    def apply(wanted: Watch) -> None:
+        _apply(wanted, inventory, gcloud, folder)
+
+    _tell(config, inventory, gcloud)
+    told = [inventory["channels"][_CHANNEL]["name"]] if config["ALERT_EMAIL"] else []
+    # The others speak of the metrics, which must be there first.
+    together(apply, _metrics(config))
+    policies = (
+        Watch(one.kind, one.name, {**one.body, "notificationChannels": told})
+        for one in _policies(config)
+    )
+    together(apply, [_dashboard(config), *policies])
+
+
+def unwatch(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
+    """Deletes all of it: first what speaks of the rest.
+
+    Raises:
+        GcloudFailed: gcloud could not.
+    """
+    first = [_dashboard(config), *_policies(config)]
+    last = [*_metrics(config), Watch("channels", _CHANNEL, {})]
+    for some in (first, last):
+        there = [one for one in some if one.name in inventory[one.kind]]
+        together(gcloud.delete, [_command(one, "delete", inventory) for one in there])
+
+
+def _apply(wanted: Watch, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
+    seen = inventory[wanted.kind].get(wanted.name)
+    if seen is not None and includes(seen, wanted.body):
+        return
+    body = dict(wanted.body)
+    if seen is not None and "etag" in seen:  # Google: a dashboard is replaced by who has seen it
+        body["etag"] = seen["etag"]
+    file = folder / f"{wanted.kind}-{wanted.name.replace('/', '-')}.json"
+    file.write_text(json.dumps(body), "utf-8")
+    flag = "--policy-from-file" if wanted.kind == "policies" else "--config-from-file"
+    verb = "create" if seen is None else "update"
+    gcloud.change(*_command(wanted, verb, inventory), f"{flag}={file}")
+
+
+def _command(wanted: Watch, verb: str, inventory: Inventory) -> Words:
+    """A metric is named by us; the others by Google, when they are made."""
+    if wanted.kind == "metrics":
+        return (*GROUPS["metrics"], verb, wanted.name)
+    seen = inventory[wanted.kind].get(wanted.name)
+    return (*GROUPS[wanted.kind], verb, *([seen["name"]] if seen else []))
+
+
+def _tell(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
+    """Has the alerts' e-mails go to whom the config names, if it names somebody."""
+    email = config["ALERT_EMAIL"]
+    if not email:
+        return
+    group, seen = GROUPS["channels"], inventory["channels"].get(_CHANNEL)
+    address = f"email_address={email}"
+    if seen is None:
+        make = (f"--display-name={_CHANNEL}", "--type=email", f"--channel-labels={address}")
+        gcloud.change(*group, "create", *make)
+        inventory.look("channels")
+    elif not includes(seen, {"labels": {"email_address": email}}):
+        gcloud.change(*group, "update", seen["name"], f"--update-channel-labels={address}")
+
+
+def _metrics(config: Config) -> Iterator[Watch]:
+    for path in sorted(_FOLDER.glob("metrics/*.json")):
+        yield Watch("metrics", path.stem, _read(config, path))
+
+
+def _policies(config: Config) -> Iterator[Watch]:
+    for path in sorted(_FOLDER.glob("alerts/*.json")):
+        body = _read(config, path)
+        yield Watch("policies", body["displayName"], body)
+
+
+def _dashboard(config: Config) -> Watch:
+    body = _read(config, _FOLDER / "dashboard.json")
+    return Watch("dashboards", body["displayName"], body)
+
+
+def _read(config: Config, path: Path) -> dict[str, Any]:
+    """A file, with the names of the deployment where it has `${NAME}`."""
+    text = string.Template(path.read_text("utf-8")).safe_substitute(config.values)
+    document: dict[str, Any] = json.loads(text)
+    return document

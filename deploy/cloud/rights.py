@@ -1,0 +1,181 @@
+"""Who may do what: the least that each needs, on the very thing that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any, Final
+
+from deploy.cloud.config import Config
+from deploy.cloud.gcloud import Gcloud, Words
+from deploy.cloud.inventory import GROUPS, Inventory
+
+_PUBLISHER: Final = "roles/pubsub.publisher"
+_SUBSCRIBER: Final = "roles/pubsub.subscriber"
+_INVOKER: Final = "roles/run.invoker"
+_ACCESSOR: Final = "roles/secretmanager.secretAccessor"
+# Google: Cloud Run functions "custom service account for Cloud Build": write the build's log, store
+# the image, read the source. On the project: the bucket and the repository are made by the build.
+_BUILDER: Final = (
+    "roles/logging.logWriter",
+    "roles/artifactregistry.writer",
+    "roles/storage.objectViewer",
+)
+# Google: Pub/Sub "authentication for push subscriptions". Its service agent has the first from its
+# making on; in projects older than April 2021 one of the two must be granted.
+# Without it, gcloud asks back where the policy has any conditional binding.
+_ALWAYS: Final = "--condition=None"
+_TOKEN_MAKERS: Final = ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Right:
+    """A role on one thing.
+
+    Attributes:
+        kind: of the thing, as the inventory has it.
+        group: the same as gcloud names it.
+        name: the thing.
+        role: what may be done with it.
+        member: who may.
+        flags: where it is, and what else the command must be told.
+    """
+
+    kind: str
+    group: Words
+    name: str
+    role: str
+    member: str
+    flags: Words = field(default=())
+
+    @property
+    def words(self) -> Words:
+        """What a command about it is told."""
+        return (self.name, *self.flags, f"--member={self.member}", f"--role={self.role}")
+
+
+def on_places(config: Config) -> Iterator[Right]:
+    """To publish, to pull, to read secrets: what must be there before the functions."""
+    receive, deliver = config.member("RECEIVE_ACCOUNT"), config.member("DELIVER_ACCOUNT")
+    events, dead = config["EVENTS_TOPIC"], config["DEAD_LETTER_TOPIC"]
+    yield _publish(events, receive)
+    yield _publish(dead, receive)
+    if config.push:
+        yield _publish(dead, deliver)
+        yield _publish(dead, config.pubsub_agent)
+    if config.drain:
+        drain = config.member("DRAIN_ACCOUNT")
+        yield _publish(dead, drain)
+        yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
+    yield _read(config["PENDO_SECRET"], receive)
+    if config["AEP_CLIENT_ID"] and config.push:
+        yield _read(config["AEP_SECRET"], deliver)
+    if config["AEP_CLIENT_ID"] and config.drain:
+        yield _read(config["AEP_SECRET"], config.member("DRAIN_ACCOUNT"))
+
+
+def on_project(config: Config) -> Iterator[Right]:
+    """What the builder may do in the whole project."""
+    for role in _BUILDER:
+        yield _in_project(config, role, config.member("BUILD_ACCOUNT"))
+
+
+def on_functions(config: Config) -> Iterator[Right]:
+    """To call them, and for Pub/Sub to take off what it makes a dead letter of."""
+    yield _call(config, "RECEIVE_FUNCTION", "allUsers")  # its guard is the signature
+    if config.push:
+        yield _call(config, "DELIVER_FUNCTION", config.member("PUSH_ACCOUNT"))
+        yield _subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
+    if config.drain:
+        yield _call(config, "DRAIN_FUNCTION", config.member("SCHEDULER_ACCOUNT"))
+
+
+def by_thing(rights: Iterator[Right]) -> list[list[Right]]:
+    """Those on one thing together: a policy is read and written as a whole, one after the other."""
+    return [list(found) for _, found in groupby(sorted(rights), lambda r: (r.kind, r.name))]
+
+
+def grant(rights: Sequence[Right], inventory: Inventory, gcloud: Gcloud) -> None:
+    """Grants those that are missing.
+
+    Args:
+        rights: all on one thing.
+        inventory: as it was before; what has been made since has an empty policy.
+        gcloud: looks and grants.
+
+    Raises:
+        GcloudFailed: it may not.
+    """
+    is_new = rights[0].name not in inventory[rights[0].kind]
+    _grant(rights, None if is_new else _policy(rights[0], gcloud), gcloud)
+
+
+def grant_in_project(config: Config, gcloud: Gcloud) -> None:
+    """Lets the builder build, and Pub/Sub's own account come about and make its tokens.
+
+    Raises:
+        GcloudFailed: it may not.
+    """
+    rights = [*on_project(config)]
+    policy = _policy(rights[0], gcloud)
+    agent = config.pubsub_agent
+    if not any(agent in members(policy, role) for role in _TOKEN_MAKERS):
+        gcloud.change("beta", "services", "identity", "create", "--service=pubsub.googleapis.com")
+        rights.append(_in_project(config, _TOKEN_MAKERS[0], agent))
+    _grant(rights, policy, gcloud)
+
+
+def revoke_in_project(config: Config, gcloud: Gcloud) -> None:
+    """Takes back what the builder may: else it would stay, as somebody's who is no more.
+
+    Raises:
+        GcloudFailed: it may not.
+    """
+    rights = [*on_project(config)]
+    policy = _policy(rights[0], gcloud)
+    for right in rights:
+        if right.member in members(policy, right.role):
+            gcloud.change(*right.group, "remove-iam-policy-binding", *right.words)
+
+
+def members(policy: Any, role: str) -> set[str]:
+    """Who has a role, without conditions: a condition may be anything."""
+    return {
+        member
+        for binding in (policy or {}).get("bindings", [])
+        if binding.get("role") == role and not binding.get("condition")
+        for member in binding.get("members", [])
+    }
+
+
+def _policy(right: Right, gcloud: Gcloud) -> Any:
+    place = [flag for flag in right.flags if flag != _ALWAYS]
+    return gcloud.look(*right.group, "get-iam-policy", right.name, *place)
+
+
+def _grant(rights: Sequence[Right], policy: Any, gcloud: Gcloud) -> None:
+    for right in rights:
+        if right.member not in members(policy, right.role):
+            gcloud.change(*right.group, "add-iam-policy-binding", *right.words)
+
+
+def _publish(topic: str, member: str) -> Right:
+    return Right("topics", GROUPS["topics"], topic, _PUBLISHER, member)
+
+
+def _subscribe(subscription: str, member: str) -> Right:
+    return Right("subscriptions", GROUPS["subscriptions"], subscription, _SUBSCRIBER, member)
+
+
+def _read(secret: str, member: str) -> Right:
+    return Right("secrets", GROUPS["secrets"], secret, _ACCESSOR, member)
+
+
+def _call(config: Config, function: str, member: str) -> Right:
+    place = (f"--region={config['REGION']}",)
+    return Right("functions", ("run", "services"), config[function], _INVOKER, member, place)
+
+
+def _in_project(config: Config, role: str, member: str) -> Right:
+    return Right("projects", ("projects",), config["PROJECT"], role, member, (_ALWAYS,))

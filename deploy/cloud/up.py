@@ -1,0 +1,76 @@
+"""From an empty project to a running pipeline, in the order in which one thing needs another."""
+
+from __future__ import annotations
+
+import tempfile
+from functools import partial
+from pathlib import Path
+
+from deploy.cloud import functions, monitoring, parts, rights, secrets
+from deploy.cloud.config import Config, ConfigWrong
+from deploy.cloud.gcloud import Gcloud
+from deploy.cloud.inventory import Inventory
+from deploy.cloud.part import Part, ensure
+from deploy.cloud.together import together
+
+
+def up(config: Config, gcloud: Gcloud) -> str:
+    """Makes what is missing, changes what differs, and answers where `receive` is.
+
+    Raises:
+        ConfigWrong: the project is not there, or a secret was not given.
+        GcloudFailed: gcloud could not.
+        PartWrong: something would have to be made anew.
+    """
+    given = secrets.secrets(config)  # before anything is called: a file may be missing
+    config = in_project(config, gcloud)
+    _enable_services(config, gcloud)
+    kinds = ["accounts", "topics", "subscriptions", "secrets", "functions", *monitoring.KINDS]
+    inventory = Inventory(config, gcloud, [*kinds, "jobs"] if config.drain else kinds)
+    make = partial(ensure, inventory=inventory, gcloud=gcloud)
+    grant = partial(rights.grant, inventory=inventory, gcloud=gcloud)
+
+    together(partial(secrets.keep, inventory=inventory, gcloud=gcloud), given)
+    together(make, [*parts.accounts(config), *parts.topics(config)])
+    together(make, parts.pulled(config))
+    rights.grant_in_project(config, gcloud)
+    together(grant, rights.by_thing(rights.on_places(config)))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = functions.source_hash(gcloud)
+        wanted = functions.functions(config)
+        together(make, [functions.part(config, one, source, folder) for one in wanted])
+        deployed = Inventory(config, gcloud, ["functions"])
+        together(make, _callers(config, deployed))
+        together(grant, rights.by_thing(rights.on_functions(config)))
+        monitoring.watch(config, inventory, gcloud, folder)
+    return functions.address(config, "RECEIVE", deployed)
+
+
+def in_project(config: Config, gcloud: Gcloud) -> Config:
+    """The config, with the number of its project.
+
+    Raises:
+        ConfigWrong: there is no such project.
+        GcloudFailed: gcloud could not look.
+    """
+    seen = gcloud.look("projects", "describe", config["PROJECT"])
+    if seen is None:
+        raise ConfigWrong(f"PROJECT: there is no project {config['PROJECT']}, or not for you")
+    return config.in_project(seen["projectNumber"])
+
+
+def _enable_services(config: Config, gcloud: Gcloud) -> None:
+    enabled = {one["config"]["name"] for one in gcloud.look("services", "list", "--enabled") or []}
+    if missing := [name for name in parts.services(config) if name not in enabled]:
+        gcloud.change("services", "enable", *missing)
+
+
+def _callers(config: Config, deployed: Inventory) -> list[Part]:
+    """What calls the functions, and so must know where they are."""
+    found = []
+    if config.push:
+        found.append(parts.pushed(config, functions.address(config, "DELIVER", deployed)))
+    if config.drain:
+        found.append(parts.job(config, functions.address(config, "DRAIN", deployed)))
+    return found

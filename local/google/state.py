@@ -1,0 +1,77 @@
+"""What exists in the project, in plain dataclasses: the APIs change it, tests look at it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+Json: TypeAlias = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Version:
+    """A version of a secret; its number is its place, from 1 on."""
+
+    data: bytes
+    state: str = "ENABLED"
+
+
+@dataclass(slots=True)
+class Secret:
+    """A secret with all its versions."""
+
+    body: Json
+    versions: list[Version] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Function:
+    """A function: `body` as the API shows it, `source` the zip that it was last deployed from."""
+
+    body: Json
+    source: bytes
+
+
+@dataclass(slots=True, kw_only=True)
+class GoogleState:
+    """Everything but topics and subscriptions, which are the emulator's; by short names.
+
+    Attributes:
+        project: its id.
+        number: its number, as text, as Google shows it.
+        services: the APIs that are enabled.
+        agents: the addresses of Google's own service accounts that have come about.
+        policies: IAM policies by what they are of: `topics/T`, `services/S`, ..., or `project`.
+        jobs: of Cloud Scheduler.
+        backlog: how many messages Cloud Monitoring says wait in a subscription; put some in.
+    """
+
+    project: str
+    number: str = "123456789"
+    services: set[str] = field(default_factory=set)
+    agents: set[str] = field(default_factory=set)
+    policies: dict[str, Json] = field(default_factory=dict)
+    accounts: dict[str, Json] = field(default_factory=dict)
+    secrets: dict[str, Secret] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
+    jobs: dict[str, Json] = field(default_factory=dict)
+    metrics: dict[str, Json] = field(default_factory=dict)
+    dashboards: dict[str, Json] = field(default_factory=dict)
+    alert_policies: dict[str, Json] = field(default_factory=dict)
+    channels: dict[str, Json] = field(default_factory=dict)
+    backlog: dict[str, int] = field(default_factory=dict)
+
+    def members(self, resource: str, role: str) -> set[str]:
+        """Who has a role on something."""
+        bindings = self.policies.get(resource, {}).get("bindings", [])
+        return {m for one in bindings if one["role"] == role for m in one["members"]}
+
+    @property
+    def rights(self) -> set[tuple[str, str, str]]:
+        """Every binding that there is: on what, which role, and who."""
+        return {
+            (resource, binding["role"], member)
+            for resource, policy in self.policies.items()
+            for binding in policy.get("bindings", [])
+            for member in binding["members"]
+        }

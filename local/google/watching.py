@@ -1,0 +1,154 @@
+"""Cloud Logging's metrics, and Cloud Monitoring's dashboards, alerts, channels and time series."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import orjson
+
+from local.google.call import Answer, Call, Route
+from local.google.problems import Refused, exists, invalid, not_found
+from local.google.shape import check
+from local.google.state import GoogleState, Json
+
+_METRICS = "logging/v2/projects/{project}/metrics"
+_USER_METRIC = re.compile(r'metric\.type="logging\.googleapis\.com/user/([\w./-]+)"')
+# What Google's JSON leaves out: zero, empty, and LabelDescriptor's first type.
+_UNSAID: Final[tuple[Any, ...]] = (0, "", [], {}, False, "STRING")
+
+
+class Watching:
+    """All that somebody looks at."""
+
+    def __init__(self, state: GoogleState) -> None:
+        """Takes what there is."""
+        self._state = state
+        self._made = 0
+
+    def routes(self) -> tuple[Route, ...]:
+        """The operations that gcloud uses."""
+        state = self._state
+        return (
+            Route("POST", _METRICS, self._create_metric, changes=True),
+            Route("GET", _METRICS, lambda _: Answer({"metrics": [*state.metrics.values()]})),
+            Route("GET", f"{_METRICS}/{{one}}", lambda c: Answer(_known(state.metrics, c))),
+            Route("PUT", f"{_METRICS}/{{one}}", self._update_metric, changes=True),
+            Route("DELETE", f"{_METRICS}/{{one}}", _deleter(state.metrics), changes=True),
+            *self._of("v1", "dashboards", state.dashboards, self._check_dashboard),
+            *self._of("v3", "alertPolicies", state.alert_policies, self._check_policy),
+            *self._of("v3", "notificationChannels", state.channels, self._check_channel),
+            Route("GET", "monitoring/v3/projects/{project}/timeSeries", self._series),
+        )
+
+    def _of(
+        self, version: str, kind: str, kept: dict[str, Json], check_one: Callable[[Json], None]
+    ) -> tuple[Route, ...]:
+        """Those of Monitoring, whose names Google gives."""
+        template = f"monitoring/{version}/projects/{{project}}/{kind}"
+
+        def create(call: Call) -> Answer:
+            body = call.fields()
+            check_one(body)
+            self._made += 1
+            key = str(self._made)
+            name = f"projects/{self._state.number}/{kind}/{key}"
+            kept[key] = {**_shown(body), "name": name, **_etag(kind, self._made)}
+            return Answer(kept[key])
+
+        def update(call: Call) -> Answer:
+            old, body = _known(kept, call), call.fields()
+            check_one(body)
+            if kind == "dashboards" and body.get("etag") != old["etag"]:
+                raise Refused(409, "The etag is not the one of the dashboard.")
+            self._made += 1
+            new = {**old, **_shown(body)} if "updateMask" in call.query else _shown(body)
+            kept[call.params["one"]] = new | {"name": old["name"], **_etag(kind, self._made)}
+            return Answer(kept[call.params["one"]])
+
+        return (
+            Route("POST", template, create, changes=True),
+            Route("GET", template, lambda _: Answer({kind: [*kept.values()]} if kept else {})),
+            Route("GET", f"{template}/{{one}}", lambda call: Answer(_known(kept, call))),
+            Route("PATCH", f"{template}/{{one}}", update, changes=True),
+            Route("DELETE", f"{template}/{{one}}", _deleter(kept), changes=True),
+        )
+
+    def _create_metric(self, call: Call) -> Answer:
+        body = call.fields()
+        if body["name"] in self._state.metrics:
+            raise exists(body["name"])
+        return self._keep_metric(body["name"], body)
+
+    def _update_metric(self, call: Call) -> Answer:
+        _known(self._state.metrics, call)
+        return self._keep_metric(call.params["one"], call.fields())
+
+    def _keep_metric(self, name: str, body: Json) -> Answer:
+        check(body, "log_metric")
+        if not body.get("filter"):
+            raise invalid("filter: is required")
+        self._state.metrics[name] = {**_shown(body), "name": name}
+        return Answer(self._state.metrics[name])
+
+    def _check_dashboard(self, body: Json) -> None:
+        check(body, "dashboard")
+        self._check_metrics(body)
+
+    def _check_policy(self, body: Json) -> None:
+        check(body, "alert_policy")
+        if not body.get("conditions") or not body.get("combiner"):
+            raise invalid("conditions and combiner are required")
+        self._check_metrics(body)
+        names = {one["name"] for one in self._state.channels.values()}
+        if unknown := set(body.get("notificationChannels", ())) - names:
+            raise not_found(unknown.pop())
+
+    def _check_channel(self, body: Json) -> None:
+        check(body, "notification_channel")
+
+    def _check_metrics(self, body: Json) -> None:
+        """A log-based metric that is spoken of must be there."""
+        text = orjson.dumps(body).decode().replace('\\"', '"')
+        for name in _USER_METRIC.findall(text):
+            if name not in self._state.metrics:
+                raise Refused(404, f"Cannot find metric that matches type = {name}")
+
+    def _series(self, call: Call) -> Answer:
+        kind = 'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages"'
+        if call.query["filter"] != kind:
+            raise invalid(f"no series of {call.query['filter']}")
+        found = [
+            {
+                "resource": {"labels": {"subscription_id": name}},
+                "points": [{"value": {"int64Value": str(count)}}],
+            }
+            for name, count in self._state.backlog.items()
+        ]
+        return Answer({"timeSeries": found} if found else {})
+
+
+def _deleter(kept: dict[str, Json]) -> Callable[[Call], Answer]:
+    def delete(call: Call) -> Answer:
+        _known(kept, call)
+        del kept[call.params["one"]]
+        return Answer()
+
+    return delete
+
+
+def _known(kept: dict[str, Json], call: Call) -> Json:
+    if call.params["one"] not in kept:
+        raise not_found(call.params["one"])
+    return kept[call.params["one"]]
+
+
+def _shown(body: Any) -> Any:
+    if isinstance(body, dict):
+        return {key: _shown(value) for key, value in body.items() if value not in _UNSAID}
+    return [_shown(one) for one in body] if isinstance(body, list) else body
+
+
+def _etag(kind: str, number: int) -> Json:
+    return {"etag": f"{number:032x}"} if kind == "dashboards" else {}
