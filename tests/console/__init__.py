@@ -1,0 +1,1 @@
+"""The console's page in a browser, on the real running pipeline."""
