@@ -12,7 +12,7 @@ const COLUMNS = [
   { name: "type", title: "Type", draw: (cell, row) => say(cell, row.type || "unreadable") },
   { name: "stage", title: "From", draw: (cell, row) => say(cell, row.stage) },
   { name: "time", title: "Died", draw: drawTime },
-  { name: "do", title: "", draw: drawReplay },
+  { name: "do", title: "Way back", draw: drawReplay },
 ];
 
 export function letters({ onOpen }) {

@@ -1,0 +1,118 @@
+"""The page for everybody: axe-core finds nothing, in light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import pytest
+from axe_playwright_python.async_playwright import (  # type: ignore[import-untyped]  # has no types
+    Axe,
+)
+from playwright.async_api import Browser, Page, expect
+
+from local.console.injections import Injection, Kind
+from local.console.run import Running
+from tests.console.browser import Scheme, watched
+from tests.console.desk import ROWS, body_of, burst, row, send, shows
+
+pytestmark = pytest.mark.slow
+
+
+async def nothing_found(page: Page) -> None:
+    """No rule of axe-core is broken, WCAG's and the best practices alike."""
+    results = await Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+
+
+async def list_of_events(page: Page) -> None:
+    """What came, of several statuses."""
+    await row(page, "rejected").first.wait_for()
+
+
+async def opened_event(page: Page) -> None:
+    """One event, with the JSON of it."""
+    await page.get_by_label("Search events").fill("nps.submitted accepted")
+    await page.locator(ROWS).first.click()
+    await page.get_by_role("tab", name="XDM").click()
+    await page.get_by_role("region", name="The XDM that it is in AEP").wait_for()
+
+
+async def batches(page: Page) -> None:
+    """The requests to AEP."""
+    await page.get_by_role("tab", name="Batches").click()
+    await page.locator("#batch-list .body [role=row]").first.wait_for()
+
+
+async def dead_letters(page: Page) -> None:
+    """The dead letters."""
+    await page.get_by_role("tab", name="Dead letters").click()
+    await page.locator("#letter-list .body [role=row]").first.wait_for()
+
+
+async def broken(page: Page) -> None:
+    """The form open, with something going wrong on purpose."""
+    await page.get_by_text("Edit it first").click()
+    await page.get_by_role("switch", name="AEP throttles").click()
+    await page.get_by_role("region", name="What goes wrong on purpose").wait_for()
+
+
+VIEWS = (list_of_events, opened_event, batches, dead_letters, broken)
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def traffic(browser: Browser, running: Running) -> None:
+    """Something of each kind to show."""
+    async with watched(browser, running.url) as seen:
+        page = seen.page
+        await burst(page, 30)
+        await expect(page.locator("#sent")).to_have_text("The burst of 30 is over.")
+        await page.get_by_label("How many").fill("1")
+        await send(page, sample="nps_submitted_comment", signature="wrong")
+        await send(page, sample="nps_submitted_comment")
+        await send(page, body=body_of("guide_displayed", event=""))
+        await shows(page, "letters", 1)
+        await shows(page, "accepted", 31)
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
+@pytest.mark.parametrize("width", [1280, 400])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing(
+    browser: Browser, running: Running, scheme: Scheme, width: int, view: object
+) -> None:
+    """Each view has no violation, and nothing of it lies beyond the page's right edge."""
+    assert callable(view)
+    async with watched(browser, running.url, width=width, scheme=scheme) as seen:
+        await view(seen.page)
+        await nothing_found(seen.page)
+        wide = await seen.page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= width
+    running.hands.injections.clear()
+
+
+async def test_an_event_covers_a_narrow_page(browser: Browser, running: Running) -> None:
+    """At 400 pixels the opened event is all there is, until it is closed."""
+    async with watched(browser, running.url, width=400) as seen:
+        page = seen.page
+        line = page.locator(ROWS).first
+        await line.click()
+        panel = page.locator("#opened")
+        await expect(panel.locator(".timeline li").first).to_be_visible()
+        box = await panel.bounding_box()
+        assert box == {"x": 0, "y": 0, "width": 400, "height": 900}
+        assert await page.locator(".lists").evaluate("lists => lists.inert")
+        await panel.get_by_role("button", name="Close").click()
+        await expect(panel).to_be_hidden()
+        await expect(page.get_by_role("grid", name="Events")).to_be_focused()
+
+
+async def test_what_goes_wrong_stays_in_sight(browser: Browser, running: Running) -> None:
+    """With the page scrolled down, and an event opened, the top still says what is injected."""
+    running.hands.injections.put(Injection(Kind.THROTTLE, 0.5))
+    async with watched(browser, running.url) as seen:
+        page = seen.page
+        await page.locator(ROWS).first.click()
+        top = page.get_by_role("region", name="What goes wrong on purpose")
+        await page.locator(".keys").scroll_into_view_if_needed()
+        await expect(top).to_be_in_viewport(ratio=1)
+        shut = page.locator("#opened").get_by_role("button", name="Close")
+        await shut.click()
+    running.hands.injections.clear()
