@@ -1,0 +1,177 @@
+"""The files have the shapes that Google takes, and speak of nothing that is not there."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from local.functions import PROJECT
+from local.google.shape import check
+from tests.house.test_links import anchors
+from tests.monitoring.files import ALERTS, DASHBOARD, FOLDER, METRICS, Json, every, read, terms
+
+# Google: Cloud Monitoring "Google Cloud metrics", of what the files use: kind, and value.
+_GOOGLES = {
+    "pubsub.googleapis.com/subscription/oldest_unacked_message_age": ("GAUGE", "INT64"),
+    "pubsub.googleapis.com/subscription/num_undelivered_messages": ("GAUGE", "INT64"),
+    "pubsub.googleapis.com/subscription/dead_letter_message_count": ("DELTA", "INT64"),
+    "run.googleapis.com/request_latencies": ("DELTA", "DISTRIBUTION"),
+    "run.googleapis.com/container/instance_count": ("GAUGE", "INT64"),
+}
+_RESOURCES = {
+    "pubsub.googleapis.com": ("pubsub_subscription", "subscription_id"),
+    "run.googleapis.com": ("cloud_run_revision", "service_name"),
+    "logging.googleapis.com": ("cloud_run_revision", "service_name"),
+}
+_OURS = "logging.googleapis.com/user/"
+_SHAPES = [
+    *((path, "log_metric") for path in METRICS),
+    *((path, "alert_policy") for path in ALERTS),
+    (DASHBOARD, "dashboard"),
+]
+
+
+class Series(NamedTuple):
+    """One use of a metric: its filter, and how it is put together."""
+
+    filter: str
+    aggregation: Json
+
+
+def series() -> Iterator[Series]:
+    """Each use in an alert or on the dashboard."""
+    for path in ALERTS:
+        for condition in every(read(path), "conditionThreshold"):
+            [aggregation] = condition["aggregations"]
+            yield Series(condition["filter"], aggregation)
+    for one in every(read(DASHBOARD), "timeSeriesFilter"):
+        yield Series(one["filter"], one["aggregation"])
+
+
+def descriptor(metric: str) -> tuple[str, str, set[str]]:
+    """The kind, the value type and the labels of a metric that is there."""
+    if metric in _GOOGLES:
+        return (*_GOOGLES[metric], set())
+    found = read(FOLDER / "metrics" / f"{metric.removeprefix(_OURS)}.json")["metricDescriptor"]
+    labels = {label["key"] for label in found.get("labels", [])}
+    return found["metricKind"], found["valueType"], labels
+
+
+@pytest.mark.parametrize(("path", "shape"), _SHAPES, ids=lambda value: getattr(value, "stem", ""))
+def test_google_takes_it(path: Path, shape: str) -> None:
+    """No key, type or word that the API does not know: gcloud itself would send it on."""
+    check(read(path), shape)
+
+
+@pytest.mark.parametrize("path", METRICS, ids=lambda path: str(path.stem))
+def test_a_metric_describes_what_it_takes_out(path: Path) -> None:
+    """Each label has its extractor, a distribution its value and buckets, and nothing else has."""
+    metric = read(path)
+    described = metric["metricDescriptor"]
+    is_distribution = described["valueType"] == "DISTRIBUTION"
+
+    labels = {label["key"] for label in described.get("labels", [])}
+    assert labels == set(metric.get("labelExtractors", {}))
+    assert ("valueExtractor" in metric, "bucketOptions" in metric) == (is_distribution,) * 2
+    assert "name" not in metric
+
+
+@pytest.mark.parametrize("one", list(series()), ids=lambda one: str(terms(one.filter)[0].values[0]))
+def test_every_series_is_of_a_metric_that_is_there(one: Series) -> None:
+    """The metric exists, with that resource and these labels, and is put together as it may be."""
+    asked = {term.path: term.values for term in terms(one.filter)}
+    [metric] = asked.pop("metric.type")
+    [resource] = asked.pop("resource.type")
+    kind, value, labels = descriptor(metric)
+    of_resource, name = _RESOURCES[metric.partition("/")[0]]
+    allowed = {f"resource.labels.{name}", *(f"metric.labels.{label}" for label in labels)}
+    grouped = one.aggregation.get("groupByFields", [])
+
+    assert resource == of_resource
+    assert set(asked) <= allowed
+    assert {field.replace("label.", "labels.") for field in grouped} <= allowed
+    # Google: Aligner and Reducer, what each is valid for.
+    aligner, reducer = one.aggregation["perSeriesAligner"], one.aggregation["crossSeriesReducer"]
+    assert aligner in {"DELTA": ("ALIGN_DELTA", "ALIGN_RATE"), "GAUGE": ("ALIGN_MAX",)}[kind]
+    assert ("PERCENTILE" in reducer) == (value == "DISTRIBUTION")
+
+
+def test_every_metric_of_ours_is_shown() -> None:
+    """None is collected that nobody sees."""
+    shown = {term.values[0] for one in series() for term in terms(one.filter)}
+
+    assert {_OURS + path.stem for path in METRICS} <= shown
+
+
+def test_reasons_are_words_of_the_code() -> None:
+    """A reason that an alert asks for is one that the code gives."""
+    words = {
+        node.value
+        for source in (PROJECT / "pendo_aep").glob("*.py")
+        for node in ast.walk(ast.parse(source.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    reasons = {
+        value
+        for one in series()
+        for term in terms(one.filter)
+        if term.path == "metric.labels.reason"
+        for value in term.values
+    }
+
+    assert reasons
+    assert reasons <= words
+
+
+def test_only_names_of_the_deployment_are_filled_in() -> None:
+    """Each `${NAME}` is one of `deploy/config.env`, and there is no other `$`."""
+    config = (PROJECT / "deploy" / "config.env").read_text("utf-8")
+    names = set(re.findall(r"^(\w+)=", config, re.MULTILINE))
+    text = "".join(path.read_text("utf-8") for path, _ in _SHAPES)
+    used = re.findall(r"\$\{(\w+)\}", text)
+
+    assert set(used) <= names
+    assert text.count("$") == len(used)
+
+
+def test_tiles_lie_side_by_side() -> None:
+    """Each within the columns, and none over another."""
+    layout = read(DASHBOARD)["mosaicLayout"]
+    tiles = layout["tiles"]
+
+    assert all(tile["xPos"] + tile["width"] <= layout["columns"] for tile in tiles)
+    for one, other in combinations(tiles, 2):
+        assert (
+            one["xPos"] + one["width"] <= other["xPos"]
+            or other["xPos"] + other["width"] <= one["xPos"]
+            or one["yPos"] + one["height"] <= other["yPos"]
+            or other["yPos"] + other["height"] <= one["yPos"]
+        )
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: str(path.stem))
+def test_an_alert_leads_to_what_to_do(path: Path) -> None:
+    """Its name is known by its beginning, and its text names a heading of the runbook."""
+    alert = read(path)
+    name = alert["displayName"].removeprefix("pendo-to-aep: ")
+    content = alert["documentation"]["content"]
+
+    assert name != alert["displayName"]
+    assert content.endswith(f"docs/operations.md, `{name}`.")
+    assert name.lower().replace(" ", "-") in anchors(PROJECT / "docs" / "operations.md")
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: str(path.stem))
+def test_an_alert_on_a_log_line_stands_alone(path: Path) -> None:
+    """Google: "log-based alerting policies", one condition and a limit of notifications."""
+    alert = read(path)
+    by_line = [*every(alert, "conditionMatchedLog")]
+
+    assert ("notificationRateLimit" in alert["alertStrategy"]) == bool(by_line)
+    assert not by_line or len(alert["conditions"]) == 1
