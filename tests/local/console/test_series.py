@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from local.console import views
 from local.console.series import KEPT_SECONDS, Series, percentile
+from tests.cases import randomly
 
 
 def test_each_second_has_its_own_figures() -> None:
@@ -41,6 +42,7 @@ def test_only_what_has_changed_is_told_again() -> None:
     assert [(second.at, second.received) for second in series.since(told)] == [(10, 2)]
 
 
+@randomly
 @given(st.lists(st.integers(min_value=0, max_value=3 * KEPT_SECONDS), max_size=60))
 def test_the_last_ten_minutes_are_kept(seconds: list[int]) -> None:
     """Whatever the order in which they are told: all of those, and nothing older."""
@@ -56,6 +58,7 @@ def test_the_last_ten_minutes_are_kept(seconds: list[int]) -> None:
         assert kept == {at: n for at, n in Counter(seconds).items() if at > oldest}
 
 
+@randomly
 @given(st.lists(st.floats(min_value=0, max_value=1e6), min_size=1), st.floats(0, 1))
 def test_a_percentile_is_one_of_the_values(values: list[float], share: float) -> None:
     """At least that share of the values is no greater than it, and it is one of them."""

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.console.table import Table
+from tests.cases import randomly
 
 CAPACITY = 5
 KEYS = st.sampled_from([f"key-{number}" for number in range(12)])
@@ -16,6 +17,7 @@ def silent() -> None:
     """Nobody need be told."""
 
 
+@randomly
 @given(ACTIONS)
 def test_an_onlooker_has_what_the_table_has(actions: list[tuple[str, str]]) -> None:
     """Whenever it looks, changes and departures together make its copy the table's own."""
