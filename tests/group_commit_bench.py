@@ -6,6 +6,7 @@ No result depends on how fast a machine is.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -31,7 +32,9 @@ class Call:
     def __init__(self, items: list[str], sizes: dict[str, int]) -> None:
         self.items = items
         self.bytes = sum(sizes[item] for item in items)
-        self.answer: asyncio.Future[Sequence[str]] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.started = loop.time()
+        self.answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
     def end(self, how: End = "well") -> None:
         """Answers each item with a result of its own; or fails, or has too few results."""
@@ -53,9 +56,12 @@ class Bench:
         size: int = 100,
         calls: int = 1,
         linger: float = 0.0,
+        patience: float = math.inf,
     ) -> None:
         self.limits = Limits(items, size, calls, linger)
-        self.group: GroupCommit[str, str] = GroupCommit(self._commit, self.limits)
+        self.group: GroupCommit[str, str] = GroupCommit(
+            self._commit, self.limits, patience_seconds=patience
+        )
         self.calls: list[Call] = []
         self.open: list[Call] = []
         self.most_open = 0

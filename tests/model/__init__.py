@@ -1,0 +1,1 @@
+"""The promises as executable models: whatever happens in whatever order, they are kept."""
