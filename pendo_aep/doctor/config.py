@@ -10,6 +10,8 @@ from typing import Final
 
 from pendo_aep.doctor.deployment import Deployment
 
+# deploy/deploy.sh reads it as well, before the file that it is given.
+_TEMPLATE: Final = Path(__file__).resolve().parents[2] / "deploy" / "config.env"
 # The variables of the file, by the parts that they name.
 _NAMES: Final = {
     "project": "PROJECT",
@@ -40,7 +42,7 @@ class ConfigWrong(Exception):
 
 
 def read_config(path: Path, project: str | None, region: str | None) -> Deployment:
-    """The deployment that a file describes.
+    """The deployment that a file describes; what it does not name is as in `deploy/config.env`.
 
     Args:
         path: the file, as `deploy/deploy.sh` was given it.
@@ -50,7 +52,8 @@ def read_config(path: Path, project: str | None, region: str | None) -> Deployme
     Raises:
         ConfigWrong: it cannot be read, or something is missing; the text names all of it.
     """
-    values = _values(path)
+    values = _values(_TEMPLATE) if _TEMPLATE.is_file() else {}
+    values |= _values(path)
     values |= {k: v for k, v in (("PROJECT", project), ("REGION", region)) if v}
     wanted = dict(_NAMES)
     for choice, names in (("DEPLOY_PUSH", _NAMES_OF_PUSH), ("DEPLOY_DRAIN", _NAMES_OF_DRAIN)):

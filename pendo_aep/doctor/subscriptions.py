@@ -91,8 +91,8 @@ def _is_pulled(deployment: Deployment, name: str, value: Any) -> Finding:
         return wrong(
             Subject.SUBSCRIPTIONS,
             f"subscription {name} pushes; it must wait to be pulled",
-            f"gcloud pubsub subscriptions modify-push-config {name} --push-endpoint= "
-            f"--project={deployment.project}",
+            f"gcloud pubsub subscriptions modify-push-config {name} "
+            f"--project={deployment.project} --push-endpoint=",
         )
     if within(value, "bigqueryConfig") or within(value, "cloudStorageConfig"):
         return wrong(

@@ -23,7 +23,7 @@ from tests.cases import Case
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
-_DATA = Path(__file__).with_name("data")
+DATA = Path(__file__).with_name("data")
 
 # The tables of what gcloud says; the others are of what comes back over HTTP and in the log.
 LOOKS = ("functions", "topics", "subscriptions", "push", "scheduler", "rights", "secrets")
@@ -54,7 +54,7 @@ _UNSEEN = Unseen("you may not look at it", "gcloud auth login")
 
 def table(name: str) -> Any:
     """What `tests/doctor/data/NAME.json` holds."""
-    return json.loads((_DATA / f"{name}.json").read_text("utf-8"))
+    return json.loads((DATA / f"{name}.json").read_text("utf-8"))
 
 
 def cases(name: str) -> list[ParameterSet]:

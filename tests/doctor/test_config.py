@@ -35,6 +35,14 @@ def test_our_own_file_names_every_part(
     assert read_config(path, "demo", None) == replace(expected, config=str(path))
 
 
+def test_what_the_file_does_not_name_is_as_it_is_deployed(tmp_path: Path) -> None:
+    """deploy.sh takes it from `deploy/config.env`, and so does the doctor."""
+    path = tmp_path / "my.env"
+    path.write_text("PROJECT=demo\n", "utf-8")
+
+    assert read_config(path, None, None) == replace(PUSH_ALONE, config=str(path))
+
+
 def test_without_a_project_it_says_so() -> None:
     """The file as it comes has none; the error names it."""
     with pytest.raises(ConfigWrong, match=r"not set: PROJECT$"):
@@ -66,8 +74,8 @@ def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (b"PROJECT=demo", "neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"),
-        (b"DEPLOY_PUSH=true", "not set: DEAD_LETTER_SUBSCRIPTION, DEAD_LETTER_TOPIC, DELIVER_"),
+        (b"PROJECT=demo\nDEPLOY_PUSH=false", "neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"),
+        (b"EVENTS_TOPIC=\nDELIVER_FUNCTION=", "not set: DELIVER_FUNCTION, EVENTS_TOPIC, PROJECT"),
         (b"A=1\nB='2", "line 2: No closing quotation"),
         (b"\xff", "cannot be read"),
     ],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,9 @@ from pendo_aep.doctor import commands, examination
 from pendo_aep.doctor.gcloud import GcloudProgram
 from pendo_aep.doctor.look import Absent, Seen, Unseen
 from tests.commands.doctor_desk import run_doctor
-from tests.doctor.clinic import DEPLOYMENT, answers, table, well
+from tests.doctor.clinic import DATA, DEPLOYMENT, LOOKS, answers, table, well
 from tests.doctor.google import Google
+from tests.monitoring.files import every
 
 pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("gcloud")]
 
@@ -103,6 +107,29 @@ async def test_without_a_login_it_says_so(google: Google, monkeypatch: pytest.Mo
     look = await use(environment, monkeypatch).look(_TOPIC)
 
     assert look == Unseen("gcloud is not logged in", "gcloud auth login")
+
+
+def test_what_mends_is_what_gcloud_understands(gcloud: str, tmp_path: Path) -> None:
+    """Each command of the doctor's, of all tables, is one that gcloud has, with flags it takes."""
+    mends = {
+        command.partition("  #")[0].strip()
+        for path in DATA.glob("*.json")
+        for mend in every(json.loads(path.read_text("utf-8")), "mend")
+        for command in (mend or "").split("&&")
+        if command.strip().startswith("gcloud ")
+    }
+    file = tmp_path / "commands.json"
+    file.write_text(json.dumps([{"command_string": mend} for mend in sorted(mends)]), "utf-8")
+    checked = subprocess.run(
+        (gcloud, "meta", "lint-gcloud-commands", f"--commands-file={file}"),
+        check=True,
+        capture_output=True,
+        env=os.environ | {"CLOUDSDK_CONFIG": str(tmp_path / "gcloud")},
+    )
+    told = json.loads(checked.stdout)
+
+    assert len(told) == len(mends) > len(LOOKS)
+    assert [one["error_message"] for one in told if not one["success"]] == []
 
 
 async def test_a_deployment_that_is_well_from_one_end_to_the_other(tmp_path: Path) -> None:
