@@ -1,0 +1,114 @@
+"""What goes wrong and when: drawn from a seed, so that a run can be repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+KILL_RECEIVE: Final = "kill receive"
+KILL_CARRIER: Final = "kill carrier"
+PUBSUB_GONE: Final = "Pub/Sub restarts"
+_ROUND_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """One thing that goes wrong.
+
+    Attributes:
+        at: when, in seconds from the start.
+        kind: what.
+        seconds: how long it lasts; 0 is a moment.
+        share: of the requests that it befalls, for those faults that strike some of them.
+    """
+
+    at: float
+    kind: str
+    seconds: float
+    share: float
+
+    def __str__(self) -> str:
+        lasts = f" for {self.seconds:.1f} s, {self.share:.0%}" if self.seconds else ""
+        return f"{self.at:6.1f} s  {self.kind}{lasts}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A source of strikes beside others: one after the other, each after a pause.
+
+    Attributes:
+        kinds: what it draws from; each comes once before any comes again.
+        pause: the shortest and the longest time between two, in seconds.
+        lasts: the same of how long one lasts; zeros are moments.
+        until: the share of the run after which it is quiet.
+    """
+
+    kinds: Sequence[str]
+    pause: tuple[float, float]
+    lasts: tuple[float, float] = (0.0, 0.0)
+    until: float = 1.0
+
+
+# A function that is killed every few seconds has no time to grow: it has the end of the run for
+# that. Ten minutes have some seventy kills in them, and room to recover from each.
+_KILLS: Final = Stream((KILL_RECEIVE, KILL_CARRIER), (4.0, 8.0), until=0.7)
+_PUBSUB: Final = Stream((PUBSUB_GONE,), (15.0, 30.0), (0.5, 3.0))
+
+
+def streams(of_aep: Sequence[str], of_clock: Sequence[str]) -> tuple[Stream, ...]:
+    """All that can go wrong, side by side: faults of AEP, kills, Pub/Sub, leaps of AEP's clock."""
+    return (
+        Stream(of_aep, (0.5, 3.0), (1.0, 4.0)),
+        _KILLS,
+        _PUBSUB,
+        Stream(of_clock, (8.0, 16.0), (3.0, 8.0)),
+    )
+
+
+def make_plan(seed: int, seconds: float, sources: Sequence[Stream]) -> list[Strike]:
+    """The strikes of a run of so many seconds, in their order; the same for the same seed.
+
+    All is well again before the end: what is still open then is brought to its end.
+    """
+    strikes: list[Strike] = []
+    for number, source in enumerate(sources):
+        # A source of random for each, so that one more of them changes nothing of the others.
+        strikes += _drawn(Random(f"{seed}/{number}"), source, seconds * source.until)  # noqa: S311
+    return sorted(strikes, key=lambda strike: strike.at)
+
+
+def _drawn(random: Random, source: Stream, until: float) -> Iterator[Strike]:
+    at = 0.0
+    while True:
+        for kind in random.sample(source.kinds, len(source.kinds)):
+            at += random.uniform(*source.pause)
+            lasts = random.uniform(*source.lasts)
+            if at + lasts > until:
+                return
+            yield Strike(round(at, 2), kind, round(lasts, 2), round(random.uniform(0.1, 1.0), 2))
+            at += lasts
+
+
+def count(strikes: Sequence[Strike]) -> Mapping[str, int]:
+    """How often each kind strikes, the most frequent first."""
+    kinds = [strike.kind for strike in strikes]
+    return {kind: kinds.count(kind) for kind in sorted(set(kinds), key=lambda k: -kinds.count(k))}
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When webhooks come: for five seconds steadily, then as many again within one second.
+
+    Attributes:
+        rate: webhooks a second, in the long run.
+    """
+
+    rate: float
+
+    def due(self, number: int) -> float:
+        """When a webhook comes, in seconds from the start; the first is number 0."""
+        rounds, within = divmod(number / self.rate, _ROUND_SECONDS)
+        half = _ROUND_SECONDS / 2
+        return rounds * _ROUND_SECONDS + (within if within < half else half + (within - half) / 5)

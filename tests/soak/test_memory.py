@@ -1,0 +1,38 @@
+"""Whether a function's memory grows."""
+
+from __future__ import annotations
+
+from soak.memory import Footprint, Memory
+
+
+def footprint(*lives: list[float]) -> Footprint:
+    """Of a function whose processes took so much, second by second."""
+    memory = Memory()
+    for process, life in enumerate(lives):
+        for megabytes in life:
+            memory.note("receive", process, megabytes)
+    return memory.footprints()["receive"]
+
+
+def test_a_leak_is_growth() -> None:
+    """What takes a MB more each second has grown."""
+    growth = footprint([50.0 + second for second in range(120)]).growth
+    assert growth is not None
+    assert growth > 1.5
+
+
+def test_starting_is_no_growth() -> None:
+    """What is filled once, at the start of a life, is not counted."""
+    of = footprint([30.0, 40.0, 50.0, *[60.0] * 117])
+    assert of == Footprint(peak=60.0, first=60.0, last=60.0, samples=120, growth=1.0)
+
+
+def test_the_longest_life_counts() -> None:
+    """Of a function that was killed, the process that lived longest is looked at; peaks of all."""
+    of = footprint([90.0] * 5, [60.0] * 70, [80.0] * 10)
+    assert (of.peak, of.last, of.samples) == (90.0, 60.0, 70)
+
+
+def test_a_short_life_says_nothing() -> None:
+    """Under a minute nobody can tell growth from starting."""
+    assert footprint([float(second) for second in range(1, 60)]).growth is None
