@@ -1,0 +1,1 @@
+"""The scripts that deploy, their config, and what they upload."""

@@ -1,0 +1,1 @@
+"""The stand-in of Google's APIs refuses what the real ones do."""
