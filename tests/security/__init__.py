@@ -1,0 +1,1 @@
+"""The defences of `docs/security.md`, each attacked."""
