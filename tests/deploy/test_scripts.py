@@ -45,7 +45,8 @@ def test_every_command_of_the_pages_is_one(request: pytest.FixtureRequest, tmp_p
     """The real gcloud reads each command that README and docs show, up to the network call."""
     if request.config.getoption("--emulator") == "off":
         pytest.skip("gcloud: `make test-emulator` runs it")
-    commands = [command for page in PAGES for command in commands_of(page.read_text("utf-8"))]
+    found = (command for page in PAGES for command in commands_of(page.read_text("utf-8")))
+    commands = [*dict.fromkeys(found)]
     file = tmp_path / "commands.json"
     file.write_text(json.dumps([{"command_string": command} for command in commands]), "utf-8")
 
