@@ -1,6 +1,6 @@
 """How long a refusal takes says nothing: not how much of a signature was right, nor which secret.
 
-A digest is too short to be timed on a busy machine, so here the digests are a megabyte long; what
+A digest is too short to be timed on a busy machine, so here the digests are megabytes long; what
 would tell on them is what would tell, a little, on 64 digits. That the measure would notice is
 tested with a comparison that ends early.
 """
@@ -19,7 +19,7 @@ import pytest
 from pendo_aep import signature
 from pendo_aep.signature import SignatureWrong, verify
 
-RIGHT = b"a" * 1_000_000
+RIGHT = b"a" * 5_000_000
 # Of medians of interleaved samples; what ends early differs by more than a thousand.
 ALIKE, TELLING = 2.0, 5.0
 
@@ -74,7 +74,7 @@ def refusal(header: bytes) -> Callable[[], None]:
 
 @pytest.fixture
 def patched(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """What `verify` has in the place of `hmac`: every right digest is a megabyte long."""
+    """What `verify` has in the place of `hmac`: every right digest is megabytes long."""
     made = SimpleNamespace(hex=lambda: Ready(RIGHT))
     patched = SimpleNamespace(digest=lambda *_: made, compare_digest=hmac.compare_digest)
     monkeypatch.setattr(signature, "hmac", patched)

@@ -1,0 +1,41 @@
+"""`docs/security.md` is held to the tests and the figures that it names."""
+
+from __future__ import annotations
+
+import re
+
+from fuzz.record import read
+from local.functions import PROJECT
+
+PAGE = (PROJECT / "docs" / "security.md").read_text("utf-8")
+NAMED = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    """Each defence has a test where the page says."""
+    assert len(NAMED) > 15
+    assert [name for name in sorted(NAMED) if not (PROJECT / name).is_file()] == []
+
+
+def test_every_attack_is_named() -> None:
+    """Each file of attacks stands in the page."""
+    attacks = {
+        str(path.relative_to(PROJECT))
+        for folder in ("security", "hostile", "standards")
+        for path in (PROJECT / "tests" / folder).glob("test_*.py")
+    }
+    ours = {"tests/security/test_threat_model.py", "tests/hostile/test_fuzz_targets.py"}
+    assert attacks - ours - NAMED == set()
+
+
+def test_the_figures_are_those_recorded() -> None:
+    """What the page says was fuzzed is what was recorded, of half an hour a target at least."""
+    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| (\d+) \| (\S+) \|$", PAGE, re.MULTILINE)
+    shown = {row[0]: (int(row[1].replace(",", "")), int(row[2]), row[3]) for row in rows}
+    recorded = {
+        row["target"]: (row["inputs"], row["coverage"], row["date"])
+        for row in read()
+        if row["seconds"] >= 1800 and row["finding"] is None
+    }
+    assert shown == recorded
+    assert len(recorded) == 5
