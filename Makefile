@@ -9,7 +9,7 @@ ARGS ?=
 PARALLEL := -n 3 --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-emulator lint format bench bench-guard soak lock audit licences sbom release clean
+.PHONY: help run test test-emulator lint format bench bench-guard fuzz soak lock audit licences sbom release clean
 
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ bench-guard: $(VENV)/bench ## Those that must not get worse, half a minute
 lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, with hashes; ARGS=--upgrade
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet $(ARGS) \
 		--custom-compile-command "make lock" --output-file requirements.txt
+
+fuzz: $(VENV)/dev ## What strangers send, by coverage; ARGS="body --seconds 600"
+	$(BIN)/python -m fuzz $(or $(ARGS),all --seconds 60)
 
 soak: $(VENV)/dev ## Load and faults at random, then the account; MINUTES=10
 	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) $(ARGS)
