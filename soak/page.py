@@ -62,7 +62,7 @@ def _account(rows: Sequence[Row]) -> str:
         ],
         "kills": [f"{_kills(row):,}" for row in rows],
         "other faults": [f"{sum(row['strikes'].values()) - _kills(row):,}" for row in rows],
-        "tokens that expired or were revoked": [f"{row['tokens'] - 1:,}" for row in rows],
+        "tokens issued by AEP": [f"{row['tokens']:,}" for row in rows],
         "**told accepted, and lost**": [f"**{len(row['account']['lost']):,}**" for row in rows],
         "**dead letters without a cause**": [
             f"**{len(row['account']['causeless']):,}**" for row in rows
