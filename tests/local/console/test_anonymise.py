@@ -135,9 +135,10 @@ def test_words_stay_as_keys(webhook: dict[str, Any]) -> None:
 
 
 @randomly
-@given(st.dictionaries(personal, st.integers(0, 10), min_size=1))
-def test_a_key_that_is_no_word_is_made_up(answers: dict[str, int]) -> None:
+@given(st.dictionaries(personal, st.lists(st.none(), max_size=10), min_size=1))
+def test_a_key_that_is_no_word_is_made_up(answers: dict[str, list[None]]) -> None:
     """Ids and addresses that are keys go as well, each to a key of its own."""
+    # Lists of nothing: a number would be made up, too, under a key that ends as an id's does.
     saved = Anonymiser().anonymise({"properties": answers})["properties"]
 
     assert list(saved.values()) == list(answers.values())
@@ -237,3 +238,12 @@ def test_a_time_as_text_keeps_its_form() -> None:
 
     assert datetime.fromisoformat(saved).tzinfo is UTC
     assert saved.endswith("-01-02T00:00:00.000Z")
+
+
+def test_a_number_under_an_ids_key_is_an_id() -> None:
+    """However small it is, and whatever stands before: it is made up, as the key is."""
+    saved = Anonymiser().anonymise({"properties": {"AAAA AAID": 0}})["properties"]
+
+    [(key, number)] = saved.items()
+    assert key != "AAAA AAID"
+    assert number != 0
