@@ -2,5 +2,9 @@
 
 import os
 
-# gRPC's core prints lines of its own, in the middle of ours; it is told before it loads.
+# Both are for gRPC's core, which looks at them when it loads: hence here, before all else.
+# It prints lines of its own, in the middle of ours.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+# Its fork handlers start threads in the child, which crashes now and then before it becomes another
+# program (one in eight under load, on uvloop). Ours only ever become other programs.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")

@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -17,8 +18,10 @@ from local.process import end_group, free_port, signal_group
 
 PROJECT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
+_LINES_SAID = 100
 # What is set in the terminal must not reach the functions by accident: they get what they are told.
 _OURS = ("AEP_", "PENDO_", "PUBSUB_", "BATCH_", "DELIVER_", "FUNCTION_", "DEAD_LETTER_", "REDACT")
+_OURS += ("GRPC_ENABLE_FORK_SUPPORT",)  # of this process alone: they do fork
 
 Line = dict[str, Any]
 
@@ -50,6 +53,8 @@ class Function:
         self.target = target
         self.url = ""
         self.output: list[str] = []
+        # What it said since its start, for the error; others may empty `output` meanwhile.
+        self._last: deque[str] = deque(maxlen=_LINES_SAID)
         self.port = port
         self._settings = settings
         self._on_line = on_line
@@ -75,6 +80,7 @@ class Function:
 
     async def _start(self) -> None:
         self.port = self.port or free_port()
+        self._last.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -117,7 +123,9 @@ class Function:
             while True:
                 if self._process.returncode is not None:
                     await self._reader
-                    raise FunctionFailed(f"{self.target} ended at start:\n{self.text}")
+                    code = self._process.returncode
+                    said = "\n".join(self._last)
+                    raise FunctionFailed(f"{self.target} ended at start, with {code}:\n{said}")
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
@@ -136,6 +144,7 @@ class Function:
         async for raw in self._process.stdout:
             text = raw.decode("utf-8", "replace").rstrip("\n")
             self.output.append(text)
+            self._last.append(text)
             self._printed.set()
             if self._on_line:
                 self._on_line(self.target, _read(text) or {"severity": "ERROR", "message": text})
