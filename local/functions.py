@@ -21,7 +21,7 @@ _START_SECONDS = 30.0
 _LINES_SAID = 100
 # What is set in the terminal must not reach the functions by accident: they get what they are told.
 _OURS = ("AEP_", "PENDO_", "PUBSUB_", "BATCH_", "DELIVER_", "FUNCTION_", "DEAD_LETTER_", "REDACT")
-_OURS += ("GRPC_ENABLE_FORK_SUPPORT",)  # of this process alone: they do fork
+_OF_THIS_PROCESS = "GRPC_ENABLE_FORK_SUPPORT"  # off for us alone: a function's server does fork
 
 Line = dict[str, Any]
 
@@ -82,6 +82,7 @@ class Function:
         self.port = self.port or free_port()
         self._last.clear()
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+        inherited.pop(_OF_THIS_PROCESS, None)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",

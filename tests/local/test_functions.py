@@ -48,6 +48,7 @@ def test_children_survive_grpc() -> None:
 
 async def test_one_that_does_not_start_says_why() -> None:
     """The error has the exit code and what it printed, also when somebody has emptied `output`."""
+    function: Function
     function = Function("receive", {}, on_line=lambda *_: function.output.clear())
 
     with pytest.raises(FunctionFailed, match=r"(?s)receive ended at start, with \d.*PENDO_WEBHOOK"):
