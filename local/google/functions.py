@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
+from collections.abc import Mapping
 from typing import Final
 
 from local.google.call import Answer, Call, Route
@@ -19,15 +22,18 @@ _BUILDER: Final = (
     "roles/artifactregistry.writer",
     "roles/storage.objectViewer",
 )
+# Without the first there is no build, without the second no start.
+_NEEDED: Final = ("main.py", "requirements.txt")
 
 
 class Functions:
     """The functions, each with the source that it was made of."""
 
-    def __init__(self, state: GoogleState, url: str) -> None:
-        """Takes what there is, and where uploads go to."""
+    def __init__(self, state: GoogleState, url: str, addresses: Mapping[str, str]) -> None:
+        """Takes what there is, where uploads go to, and where some functions are to answer."""
         self._state = state
         self._url = url
+        self._addresses = addresses
         self._uploads: dict[str, bytes] = {}
 
     def routes(self) -> tuple[Route, ...]:
@@ -114,7 +120,8 @@ class Functions:
         self._check(body, service)
         place = f"projects/{self._state.project}/locations/{region}"
         stored = body["buildConfig"]["source"]["storageSource"]["object"]
-        url = f"https://{name}-x-ew.a.run.app"
+        _check_source(self._uploads[stored])
+        url = self._addresses.get(name, f"https://{name}-x-ew.a.run.app")
         self._state.functions[name] = Function(
             {
                 **body,
@@ -153,6 +160,17 @@ class Functions:
             raise invalid(f"Secret {name} was not found.")
         if f"serviceAccount:{account}" not in self._state.members(f"secrets/{name}", _ACCESSOR):
             raise invalid(f"Permission denied on secret {name} for {account}; grant {_ACCESSOR}")
+
+
+def _check_source(source: bytes) -> None:
+    try:
+        with zipfile.ZipFile(io.BytesIO(source)) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile:
+        raise invalid("Build failed: the source is not a zip") from None
+    for name in _NEEDED:
+        if name not in names:
+            raise invalid(f"Build failed: missing {name}")
 
 
 def _changed(old: Json, sent: Json, keys: list[str]) -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -51,14 +52,28 @@ class GoogleServer:
             None for no end.
     """
 
-    def __init__(self, emulator: str, *, project: str = "acme-demo") -> None:
-        """Takes the host of Google's Pub/Sub emulator, and the project's id."""
+    def __init__(
+        self,
+        emulator: str,
+        *,
+        project: str = "acme-demo",
+        addresses: Mapping[str, str] | None = None,
+    ) -> None:
+        """Set the server up; it listens from `async with` on.
+
+        Args:
+            emulator: the host of Google's Pub/Sub emulator.
+            project: its id.
+            addresses: where a function of that name answers, for somebody runs it there; any other
+                has an address that nobody serves.
+        """
         self.url = ""
         self.state = GoogleState(project=project)
         self.policies = Policies(self.state)
         self.calls: list[CallRecord] = []
         self.fail_after: int | None = None
         self._emulator = emulator
+        self._addresses = addresses or {}
         self._routes: tuple[Route, ...] = ()
 
     async def __aenter__(self) -> Self:
@@ -76,7 +91,7 @@ class GoogleServer:
             *Accounts(self.state).routes(),
             *self.policies.routes(),
             *Secrets(self.state).routes(),
-            *Functions(self.state, self.url).routes(),
+            *Functions(self.state, self.url, self._addresses).routes(),
             *Scheduler(self.state).routes(),
             *Watching(self.state).routes(),
         )

@@ -44,6 +44,7 @@ class GoogleState:
         policies: IAM policies by what they are of: `topics/T`, `services/S`, ..., or `project`.
         jobs: of Cloud Scheduler.
         backlog: how many messages Cloud Monitoring says wait in a subscription; put some in.
+        log: the JSON lines that the functions printed, oldest first; put some in.
     """
 
     project: str
@@ -60,6 +61,7 @@ class GoogleState:
     alert_policies: dict[str, Json] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
     backlog: dict[str, int] = field(default_factory=dict)
+    log: list[Json] = field(default_factory=list)
 
     def members(self, resource: str, role: str) -> set[str]:
         """Who has a role on something."""

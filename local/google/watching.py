@@ -1,4 +1,4 @@
-"""Cloud Logging's metrics, and Cloud Monitoring's dashboards, alerts, channels and time series."""
+"""Cloud Logging's lines and metrics; Cloud Monitoring's dashboards, alerts, channels, series."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from local.google.shape import check
 from local.google.state import GoogleState, Json
 
 _METRICS = "logging/v2/projects/{project}/metrics"
+_LINES_OF = re.compile(r'jsonPayload\.(\w+)="([^"]*)"')
 _USER_METRIC = re.compile(r'metric\.type="logging\.googleapis\.com/user/([\w./-]+)"')
 # What Google's JSON leaves out: zero, empty, and LabelDescriptor's first type.
 _UNSAID: Final[tuple[Any, ...]] = (0, "", [], {}, False, "STRING")
@@ -31,6 +32,7 @@ class Watching:
         """The operations that gcloud uses."""
         state = self._state
         return (
+            Route("POST", "logging/v2/entries:list", self._lines),
             Route("POST", _METRICS, self._create_metric, changes=True),
             Route("GET", _METRICS, lambda _: Answer({"metrics": [*state.metrics.values()]})),
             Route("GET", f"{_METRICS}/{{one}}", lambda c: Answer(_known(state.metrics, c))),
@@ -74,6 +76,19 @@ class Watching:
             Route("PATCH", f"{template}/{{one}}", update, changes=True),
             Route("DELETE", f"{template}/{{one}}", _deleter(kept), changes=True),
         )
+
+    def _lines(self, call: Call) -> Answer:
+        """Newest first, the only order that gcloud asks for."""
+        text = call.fields()["filter"]
+        if (wanted := _LINES_OF.search(text)) is None:
+            raise invalid(f"no lines by {text}")
+        key, value = wanted.groups()
+        found = [
+            {"logName": f"projects/{self._state.project}/logs/run", "jsonPayload": line}
+            for line in reversed(self._state.log)
+            if line.get(key) == value
+        ]
+        return Answer({"entries": found} if found else {})
 
     def _create_metric(self, call: Call) -> Answer:
         body = call.fields()

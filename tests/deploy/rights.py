@@ -40,7 +40,7 @@ def refusal_of_build(state: GoogleState, row: Row) -> str:
     """What a build is refused with in a project without one right."""
     state = copy.deepcopy(state)
     state.policies["project"] = _policy_without(state.policies["project"], row)
-    (update,) = (r for r in Functions(state, "").routes() if r.method == "PATCH")
+    (update,) = (r for r in Functions(state, "", {}).routes() if r.method == "PATCH")
     call = Call(
         method="PATCH",
         path="",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from local.google import GoogleServer
 from tests.cases import Case
 
 CASES = json.loads(Path(__file__).with_name("refusals.json").read_text("utf-8"))
-_ENABLED = ("iam", "logging", "monitoring", "cloudscheduler", "secretmanager")
+_ENABLED = ("iam", "logging", "monitoring", "cloudscheduler", "secretmanager", "cloudfunctions")
+_BUILDER = ("logging.logWriter", "artifactregistry.writer", "storage.objectViewer")
 
 
 @pytest.fixture
@@ -56,3 +59,43 @@ async def test_calls_fail_when_they_are_told_to(
 
     assert statuses == [200, 403]
     assert [one["email"].partition("@")[0] for one in listed] == ["account-1"]
+
+
+@pytest.mark.parametrize("missing", ["main.py", "requirements.txt"])
+async def test_a_source_that_could_not_run_is_refused(
+    missing: str, google: GoogleServer, http: aiohttp.ClientSession
+) -> None:
+    """What gcloud uploads must have the entry point and what to install; no function is made."""
+    account = "any@acme-demo.iam.gserviceaccount.com"
+    google.state.accounts[account] = {"email": account}
+    google.state.policies["project"] = {
+        "bindings": [
+            {"role": f"roles/{role}", "members": [f"serviceAccount:{account}"]} for role in _BUILDER
+        ]
+    }
+    functions = f"{google.url}/cloudfunctions/v2/projects/acme-demo/locations/any/functions"
+
+    async with http.post(f"{functions}:generateUploadUrl") as answer:
+        place = await answer.json()
+    await http.put(place["uploadUrl"], data=_zip({"main.py", "requirements.txt"} - {missing}))
+    body = {
+        "buildConfig": {
+            "runtime": "python312",
+            "serviceAccount": f"projects/acme-demo/serviceAccounts/{account}",
+            "source": {"storageSource": place["storageSource"]},
+        },
+        "serviceConfig": {"serviceAccountEmail": account},
+    }
+    async with http.post(f"{functions}?functionId=receive", json=body) as answer:
+        refused = await answer.json()
+
+    assert refused["error"]["message"] == f"Build failed: missing {missing}"
+    assert google.state.functions == {}
+
+
+def _zip(names: set[str]) -> bytes:
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name in names:
+            archive.writestr(name, "")
+    return written.getvalue()
