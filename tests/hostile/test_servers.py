@@ -34,7 +34,7 @@ async def server(pieces: Sequence[bytes], *, again: bool = False) -> AsyncIterat
         connections.add(writer)
         try:
             await reader.readuntil(b"\r\n\r\n")
-            writer.writelines(pieces)
+            writer.write(b"".join(pieces))
             await writer.drain()
             while again:
                 writer.write(pieces[-1])
