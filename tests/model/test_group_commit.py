@@ -255,9 +255,10 @@ class GroupCommitMachine(RuleBasedStateMachine):
         self.come_to_rest()
         self.all_is_as_promised()
         for _ in self.callers:  # a call carries one of them at least
+            self.pass_time(LINGER)  # the last of them may be waiting for others
             if self.bench.open:
                 self.end_call(0, "well")
-            self.pass_time(LINGER)
+            self.come_to_rest()
             self.all_is_as_promised()
 
 
