@@ -32,7 +32,7 @@ format: $(VENV)/dev ## Mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/bench ## The comparisons that the README quotes, about six minutes
+bench: $(VENV)/bench ## The comparisons that the README quotes, about ten minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
 bench-guard: $(VENV)/bench ## Those that must not get worse, half a minute

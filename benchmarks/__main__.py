@@ -15,6 +15,7 @@ from benchmarks import (
     deliver,
     drain,
     growth,
+    layers,
     markdown,
     memory,
     pipeline,
@@ -47,6 +48,7 @@ COMPARISONS = {
     "memory": Comparison(memory.measure, 100_000, 20_000),
     "steps": Comparison(steps.measure, 20_000, 5_000),
     "growth": Comparison(growth.measure, 4_000, 1_000),
+    "layers": Comparison(layers.measure, 4_000, 1_000),
 }
 # What is derived from others needs those.
 _DERIVED = {"pipeline": ("receive", "deliver")}

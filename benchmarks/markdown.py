@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from benchmarks import tables
 from benchmarks.figures import Figure, Reach
 from benchmarks.growth import BODY_BYTES, CONCURRENCY, at_a_time, of_size
+from benchmarks.layers import OF_DELIVER, OF_RECEIVE
 from benchmarks.processes import NOOP_RECEIVE, RECEIVE
 from benchmarks.report import bound, number, spread, verdict
 
@@ -33,6 +35,8 @@ def fill(
             "figures": _figures(found, reaches, results),
             "concurrency": _growth(found, CONCURRENCY, at_a_time, "webhooks"),
             "size": _growth(found, BODY_BYTES, of_size, "a body"),
+            "layers of receive": _layers(found, OF_RECEIVE),
+            "layers of deliver": _layers(found, OF_DELIVER),
         },
     )
 
@@ -69,3 +73,11 @@ def _growth(
         rows.append(row)
     heads = [f"{what}{of}" for what in ("CPU us", "p50 ms", "p99 ms") for of in ("", ", no-op")]
     return tables.table([title, *heads], rows)
+
+
+def _layers(found: Mapping[str, Figure], names: Iterable[str]) -> str:
+    """Each with what it adds to the one before it."""
+    known = [(name, found[name].value) for name in names if name in found]
+    added = ["", *(f"{then - before:+.2f}" for (_, before), (_, then) in pairwise(known))]
+    rows = [[name, number(value), adds] for (name, value), adds in zip(known, added, strict=False)]
+    return tables.table(["each does one thing more", "CPU / empty", "adds"], rows)

@@ -4,7 +4,7 @@ Halves of the suspects are sent until one message stands alone; what was never u
 together at the end. That is about log2(n) + 2 requests for one culprit among n messages.
 
 A message is refused for what it is (400) as soon as it stands alone. A server error (500) says that
-of a message only if AEP is well before and after it: see `_Search.confirm`.
+of a message only if AEP is well whenever it is asked in between: see `_Search.confirm`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 SERVER_ERROR: Final = 500
 _FAILING: Final = Retry("aep_failing")
 _POISON: Final = Refused(Reason.POISON, "500 for it alone, while others are accepted")
+# An AEP that fails on some of its requests, as with one bad server of three, fails on an innocent
+# message so often in a row, and never on the witness between, once in some thousand searches.
+_TIMES_ALONE: Final = 6
 # This many alone at fault, and nobody accepted: they all are, and halves would only add requests.
 _ALL_SEEM_AT_FAULT: Final = 2
 
@@ -167,7 +170,7 @@ class _Search:
             raise _Interrupted(_FAILING)
 
     async def confirm(self) -> None:
-        """Refuses the accused if AEP is alive, fails on them once more, and is alive after that.
+        """Refuses the accused if AEP goes on failing on them alone, and is alive each time after.
 
         Else it was an outage, and whatever was in the way of it is innocent. To see that AEP is
         alive, a message that it has already is sent again: the same `_id`, so it does no harm.
@@ -177,12 +180,17 @@ class _Search:
         witness = self.witness
         if not self.is_alive:
             await self._passes([witness])
-        if not self.is_alive:
-            return
         for place in list(self.accused):
-            await self._passes([place])
-            if place in self.accused:
-                await self._passes([witness])
-                if not self.is_alive:
-                    return
+            if await self._always_fails(place, witness):
                 self.outcomes[place] = _POISON
+
+    async def _always_fails(self, place: int, witness: int) -> bool:
+        """Does this one fail every time, and does AEP accept the witness every time?"""
+        for _ in range(_TIMES_ALONE - 1):  # it has failed alone before
+            if not self.is_alive:
+                return False
+            await self._passes([place])
+            if place not in self.accused:
+                return False
+            await self._passes([witness])
+        return self.is_alive

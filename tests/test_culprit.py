@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -173,6 +174,18 @@ def test_witness_that_is_not_accepted_again() -> None:
     script = until_request(5, because_of([messages[1]], 500), late)
     outcomes = at_once(send(FakeInlet(script), messages))
     assert "poison" not in tally(outcomes)
+
+
+@pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 0.7])
+def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
+    """A 500 that strikes any request, as one bad server of several does, is held against none."""
+    luck = Random(1)  # noqa: S311 (no secret)
+
+    def script(sent: Messages) -> Said:
+        return Answer(500, b"{}") if luck.random() < share else accept(sent)
+
+    outcomes = [at_once(send(FakeInlet(script), numbered(50))) for _ in range(300)]
+    assert [one for batch in outcomes for one in batch if isinstance(one, Refused)] == []
 
 
 @randomly

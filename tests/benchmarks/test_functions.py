@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks import events
 from benchmarks.cpu import cpu_seconds_of
+from benchmarks.layers import OF_DELIVER, OF_RECEIVE
 from benchmarks.load import LoadFailed
 from benchmarks.processes import (
     DELIVER,
@@ -79,6 +80,29 @@ async def test_a_no_op_answers_what_ours_answers(
             return got.status, len(await got.read())
 
     assert await post(noop) == await post(ours)
+
+
+@pytest.mark.parametrize("source", OF_RECEIVE.values(), ids=lambda one: one.name)
+async def test_each_layer_takes_a_webhook(source: Source) -> None:
+    """What has only the first steps of `receive` answers as it does; what verifies, verifies."""
+    good = events.webhook_request()
+    forged = good.replace(b"Signature: ", b"Signature: 0")
+    async with Servers() as servers, Measured(source, servers) as function:
+        assert (await function.burst([good], 1)).requests == 1
+        if source.name in {"no-op receive", "reads"}:
+            assert (await function.burst([forged], 1)).requests == 1
+        else:
+            with pytest.raises(LoadFailed, match="not answered 2xx"):
+                await function.burst([forged], 1)
+
+
+@pytest.mark.parametrize("source", OF_DELIVER.values(), ids=lambda one: one.name)
+async def test_each_layer_takes_a_push(source: Source) -> None:
+    """What has only the first steps of `deliver` answers as it does, and sends nothing."""
+    async with Servers() as servers, Measured(source, servers) as function:
+        cost = await function.burst([events.push_request() for _ in range(3)], 3)
+
+    assert (cost.aep_requests > 0) is (source is DELIVER)
 
 
 async def test_functions_take_turns() -> None:

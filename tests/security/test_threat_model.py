@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from fuzz.record import read
+from fuzz.targets import TARGETS
 from local.functions import PROJECT
 
 PAGE = (PROJECT / "docs" / "security.md").read_text("utf-8")
@@ -28,14 +29,8 @@ def test_every_attack_is_named() -> None:
     assert attacks - ours - NAMED == set()
 
 
-def test_the_figures_are_those_recorded() -> None:
-    """What the page says was fuzzed is what was recorded, of half an hour a target at least."""
-    rows = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| (\d+) \| (\S+) \|$", PAGE, re.MULTILINE)
-    shown = {row[0]: (int(row[1].replace(",", "")), int(row[2]), row[3]) for row in rows}
-    recorded = {
-        row["target"]: (row["inputs"], row["coverage"], row["date"])
-        for row in read()
-        if row["seconds"] >= 1800 and row["finding"] is None
-    }
-    assert shown == recorded
-    assert len(recorded) == 5
+def test_every_target_was_fuzzed_for_long() -> None:
+    """What the page says holds was tried for half an hour at least, and nothing was found."""
+    told = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    tried = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
+    assert told == tried == {*TARGETS}
