@@ -67,19 +67,24 @@ async def test_a_no_op_answers_what_ours_answers(
     noop: Source, ours: Source, request_: bytes
 ) -> None:
     """Status and length are the same, so that work is compared and not writing."""
+    answers = []
+    for source in (noop, ours):
+        async with Servers() as servers, Measured(source, servers) as function:
+            answers.append(await answer(function, request_))
+
+    assert answers[0] == answers[1]
+
+
+async def answer(function: Measured, request_: bytes) -> tuple[int, int]:
+    """The status and the length of what a function answers."""
     head, _, body = request_.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
-
-    async def post(source: Source) -> tuple[int, int]:
-        async with (
-            Servers() as servers,
-            Measured(source, servers) as function,
-            aiohttp.ClientSession() as session,
-            session.post(f"http://127.0.0.1:{function.port}/", data=body, headers=headers) as got,
-        ):
-            return got.status, len(await got.read())
-
-    assert await post(noop) == await post(ours)
+    url = f"http://127.0.0.1:{function.port}/"
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=body, headers=headers) as got,
+    ):
+        return got.status, len(await got.read())
 
 
 @pytest.mark.parametrize("source", OF_RECEIVE.values(), ids=lambda one: one.name)
@@ -89,11 +94,9 @@ async def test_each_layer_takes_a_webhook(source: Source) -> None:
     forged = good.replace(b"Signature: ", b"Signature: 0")
     async with Servers() as servers, Measured(source, servers) as function:
         assert (await function.burst([good], 1)).requests == 1
-        if source.name in {"no-op receive", "reads"}:
-            assert (await function.burst([forged], 1)).requests == 1
-        else:
-            with pytest.raises(LoadFailed, match="not answered 2xx"):
-                await function.burst([forged], 1)
+        status, _ = await answer(function, forged)
+
+    assert (status == 200) is (source.name in {"no-op receive", "reads"})
 
 
 @pytest.mark.parametrize("source", OF_DELIVER.values(), ids=lambda one: one.name)
