@@ -262,7 +262,5 @@ class GroupCommitMachine(RuleBasedStateMachine):
             self.all_is_as_promised()
 
 
-GroupCommitMachine.TestCase.settings = settings(
-    deadline=None, max_examples=150, stateful_step_count=40
-)
+GroupCommitMachine.TestCase.settings = settings(deadline=None, stateful_step_count=40)
 TestGroupCommit = GroupCommitMachine.TestCase

@@ -291,7 +291,5 @@ class PromisesMachine(RuleBasedStateMachine):
         return await self.functions.deliver(request(body))
 
 
-PromisesMachine.TestCase.settings = settings(
-    deadline=None, max_examples=150, stateful_step_count=60
-)
+PromisesMachine.TestCase.settings = settings(deadline=None, stateful_step_count=60)
 TestPromises = PromisesMachine.TestCase
