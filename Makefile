@@ -35,7 +35,7 @@ format: $(VENV)/dev ## Mend what can be mended by itself
 bench: $(VENV)/bench ## The comparisons that the README quotes, about ten minutes
 	$(BIN)/python -m benchmarks $(ARGS)
 
-bench-guard: $(VENV)/bench ## Those that must not get worse, half a minute
+bench-guard: $(VENV)/bench ## Those that must not get worse, about a minute
 	$(BIN)/python -m benchmarks --guard $(ARGS)
 
 lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, with hashes; ARGS=--upgrade

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +76,9 @@ def _growth(
 
 def _layers(found: Mapping[str, Figure], names: Iterable[str]) -> str:
     """Each with what it adds to the one before it."""
-    known = [(name, found[name].value) for name in names if name in found]
-    added = ["", *(f"{then - before:+.2f}" for (_, before), (_, then) in pairwise(known))]
-    rows = [[name, number(value), adds] for (name, value), adds in zip(known, added, strict=False)]
+    rows, before = [], 0.0
+    for name in names:
+        if figure := found.get(name):
+            rows.append([name, number(figure.value), f"{figure.value - before:+.2f}"])
+            before = figure.value
     return tables.table(["each does one thing more", "CPU / empty", "adds"], rows)

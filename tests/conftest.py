@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -81,10 +82,31 @@ async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
         async with PubSubServer() as server:
             yield PubSub(server.host, server)
         return
-    if request.config.getoption("--emulator") == "off":
-        pytest.skip("Google's emulator: `make test-emulator` runs it")
+    _skip_without_google(request)
     async with Emulator() as emulator:
         yield PubSub(emulator.host, None)
+
+
+@pytest.fixture(scope="module")
+async def emulator(request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    """Where an emulator of Google's listens that is the module's own."""
+    _skip_without_google(request)
+    async with Emulator() as running:
+        yield running.host
+
+
+@pytest.fixture(scope="session")
+def gcloud(request: pytest.FixtureRequest) -> str:
+    """The real gcloud, which comes with the emulator, and is skipped with it."""
+    _skip_without_google(request)
+    program = shutil.which("gcloud")
+    assert program is not None, "gcloud is not on the PATH; see https://cloud.google.com/sdk"
+    return program
+
+
+def _skip_without_google(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--emulator") == "off":
+        pytest.skip("gcloud and Google's emulator: `make test-emulator` runs them")
 
 
 @pytest.fixture(scope="session")

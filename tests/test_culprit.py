@@ -176,9 +176,10 @@ def test_witness_that_is_not_accepted_again() -> None:
     assert "poison" not in tally(outcomes)
 
 
-@pytest.mark.parametrize("share", [0.1, 1 / 3, 0.5, 0.7])
+@pytest.mark.parametrize("share", [1 / 3, 0.5, 0.7])
 def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
     """A 500 that strikes any request, as one bad server of several does, is held against none."""
+    # The same luck in every run: it befell an innocent message with each of these shares.
     luck = Random(1)  # noqa: S311 (no secret)
 
     def script(sent: Messages) -> Said:

@@ -24,16 +24,15 @@ from pendo_aep.event import encode, message_attributes
 from pendo_aep.group_commit import GroupCommit, Limits
 from pendo_aep.http_request import header_values, read_body
 from pendo_aep.normalise import normalise
-from pendo_aep.settings import ReceiveSettings, load
+from pendo_aep.settings import DeliverSettings, ReceiveSettings, load
 from pendo_aep.signature import VerifiedBody, verify
 from pendo_aep.webhook import Webhook, parse
 
 _ACCEPTED = Response(b'{"status":"accepted","id":"5b1f2a0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a"}')
 _NO_CONTENT = Response(status_code=204)
-_LIMIT = 16_000_000
-_LINGER_SECONDS = 0.02
 
 _settings = load(ReceiveSettings, os.environ)
+_of_deliver = load(DeliverSettings, os.environ)
 
 
 async def _read_webhook(request: Request) -> bytes:
@@ -61,15 +60,20 @@ class _Waiting:
     """The group commit, with the time that AEP takes, and nothing sent."""
 
     def __init__(self) -> None:
-        limits = Limits(1000, 950_000, 4, linger_seconds=_LINGER_SECONDS)
+        limits = Limits(
+            _of_deliver.batch_max_messages,
+            _of_deliver.batch_max_bytes,
+            _of_deliver.batch_max_in_flight,
+            linger_seconds=_of_deliver.batch_linger_ms / 1000,
+        )
         self._batches: GroupCommit[bytes, bool] = GroupCommit(self._commit, limits)
 
     async def _commit(self, batch: Sequence[bytes]) -> list[bool]:
-        await asyncio.sleep(AEP_SECONDS)
+        await asyncio.sleep(AEP_SECONDS)  # in place of the request that takes so long
         return [True] * len(batch)
 
     async def submit(self, request: Request) -> None:
-        body = await read_body(request, _LIMIT)
+        body = await read_body(request, _of_deliver.batch_max_bytes)
         await self._batches.submit(body, len(body))
 
 
@@ -107,7 +111,7 @@ async def normalises(request: Request) -> Response:
 @functions_framework.aio.http
 async def takes(request: Request) -> Response:
     """Reads a push."""
-    await read_body(request, _LIMIT)
+    await read_body(request, _of_deliver.batch_max_bytes)
     return _NO_CONTENT
 
 

@@ -6,7 +6,6 @@ import asyncio
 import copy
 import os
 import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,10 +162,3 @@ def filled_in(values: Mapping[str, str]) -> str:
         name = line.partition("=")[0]
         lines.append(f"{name}={shlex.quote(left.pop(name))}" if name in left else line)
     return "\n".join([*lines, *(f"{name}={value}" for name, value in left.items())]) + "\n"
-
-
-def real_gcloud() -> str:
-    """The program of this machine."""
-    program = shutil.which("gcloud")
-    assert program is not None, "gcloud is not on the PATH; see https://cloud.google.com/sdk"
-    return program

@@ -17,7 +17,7 @@ from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.examination import see
 from pendo_aep.doctor.gcloud import GcloudProgram
 from pendo_aep.doctor.look import Looks
-from tests.deploy.site import AEP_SECRET, ID, Chapter, Site, real_gcloud
+from tests.deploy.site import AEP_SECRET, ID, Chapter, Site
 
 _DATA = Path(__file__).with_name("data")
 _SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET}
@@ -60,9 +60,8 @@ def table(name: str) -> Any:
     return json.loads((_DATA / f"{name}.json").read_text("utf-8"))
 
 
-async def tell(emulator: str, folders: pytest.TempPathFactory) -> Story:
+async def tell(emulator: str, gcloud: str, folders: pytest.TempPathFactory) -> Story:
     """Runs all of it, some three minutes."""
-    gcloud = real_gcloud()
     async with GoogleServer(emulator, project=ID) as google:
         site = Site(google, gcloud, folders.mktemp("whole"))
         config = site.config()

@@ -22,9 +22,9 @@ pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-async def story(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
+async def story(emulator: str, gcloud: str, tmp_path_factory: pytest.TempPathFactory) -> Story:
     """Told once for all tests."""
-    return await tell(emulator, tmp_path_factory)
+    return await tell(emulator, gcloud, tmp_path_factory)
 
 
 async def test_it_is_made_and_says_what_to_paste(story: Story) -> None:

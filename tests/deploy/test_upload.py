@@ -22,7 +22,7 @@ from local.journey import travel
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import load_samples
-from tests.deploy.site import ID, Site, real_gcloud
+from tests.deploy.site import ID, Site
 from tests.deploy.story import table
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
@@ -32,13 +32,11 @@ _NOT_FOR_FUNCTIONS = {"commands", "doctor", "platform", "__pycache__", "__main__
 
 
 @pytest.fixture
-async def upload(request: pytest.FixtureRequest, tmp_path: Path) -> bytes:
+async def upload(gcloud: str, tmp_path: Path) -> bytes:
     """The zip of `receive`, as the real gcloud makes it."""
-    if request.config.getoption("--emulator") == "off":
-        pytest.skip("gcloud: `make test-emulator` runs it")
     async with GoogleServer("127.0.0.1:9", project=ID) as google:
         _prepare(google)
-        site = Site(google, real_gcloud(), tmp_path)
+        site = Site(google, gcloud, tmp_path)
         config = read_config(site.config())
         receive = next(iter(functions(config)))
         words = part(config, receive, "any", tmp_path).create

@@ -8,7 +8,6 @@ import re
 import secrets
 import select
 import shlex
-import signal
 import subprocess
 import time
 from collections.abc import Mapping
@@ -46,10 +45,9 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._shell.send_signal(signal.SIGHUP)  # as a window that is closed
-        self._shell.wait()
-        os.close(self._keyboard)
         os.close(self._screen)
+        os.close(self._keyboard)  # hangs up on the shell and on what runs in it, as a window does
+        self._shell.wait()
 
     def export(self, values: Mapping[str, str]) -> None:
         """Sets variables for what is pasted later."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,18 +67,14 @@ _FOUND = [
 
 
 @pytest.fixture
-def gcloud(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The program, without anybody's login; skipped with the emulator, which comes with it."""
-    if request.config.getoption("--emulator") == "off":
-        pytest.skip("gcloud: `make test-emulator` runs it")
+def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody's settings of gcloud."""
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
-    program = shutil.which("gcloud")
-    assert program is not None, "gcloud is not on the PATH; see https://cloud.google.com/sdk"
-    return program
 
 
 @pytest.mark.emulator
+@pytest.mark.usefixtures("no_login")
 @pytest.mark.parametrize("command", _FOUND)
 def test_gcloud_understands_it(command: str, gcloud: str) -> None:
     """Every word and flag of a command is one that gcloud has, with a value that it takes."""
@@ -87,6 +82,7 @@ def test_gcloud_understands_it(command: str, gcloud: str) -> None:
 
 
 @pytest.mark.emulator
+@pytest.mark.usefixtures("no_login")
 @pytest.mark.parametrize(
     "line",
     [

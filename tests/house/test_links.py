@@ -11,17 +11,9 @@ from pathlib import Path
 import pytest
 
 from local.functions import PROJECT
+from tests.house.files import files
 
-DOCUMENTS = [
-    PROJECT / name
-    for name in subprocess.run(
-        ("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"),
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split()
-]
+DOCUMENTS = files("*.md")
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 

@@ -9,18 +9,17 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import subprocess
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
-from local.emulator import Emulator
 from local.functions import PROJECT, Function, Line
 from local.google import GoogleServer
 from local.process import free_port
-from tests.deploy.site import ID
+from tests.deploy.site import ID, filled_in
+from tests.house.files import files
 from tests.house.terminal import Terminal
 from tests.platform.desk import new_desk
 
@@ -31,35 +30,20 @@ PATIENCE_SECONDS = 600.0
 
 
 @pytest.fixture
-async def emulator(request: pytest.FixtureRequest) -> AsyncIterator[Emulator]:
-    """Google's, with which the real gcloud goes."""
-    if request.config.getoption("--emulator") == "off":
-        pytest.skip("gcloud and Google's emulator: `make test-emulator` runs them")
-    async with Emulator() as running:
-        yield running
-
-
-@pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """What git has of the project, as it stands in this folder, and nothing that was built."""
-    names = subprocess.run(
-        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"),
-        cwd=PROJECT,
-        check=True,
-        capture_output=True,
-        text=True,
-    ).stdout.split("\0")
-    for name in filter(None, names):
-        target = tmp_path / "pendo-to-aep" / name
+    """The project as it stands here, freshly cloned."""
+    folder = tmp_path / "pendo-to-aep"
+    for file in files():
+        target = folder / file.relative_to(PROJECT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PROJECT / name, target)
-    return tmp_path / "pendo-to-aep"
+        shutil.copy(file, target)
+    return folder
 
 
 @pytest.mark.emulator
 @pytest.mark.slow
 async def test_its_commands_keep_what_it_promises(
-    clone: Path, tmp_path: Path, emulator: Emulator
+    clone: Path, tmp_path: Path, emulator: str
 ) -> None:
     """A pipeline here, a dataflow in AEP, and a deployment whose test event comes to AEP."""
     home = tmp_path / "home"
@@ -69,7 +53,7 @@ async def test_its_commands_keep_what_it_promises(
     async with AsyncExitStack() as stack:
         adobe = await stack.enter_async_context(new_desk())
         google = await stack.enter_async_context(
-            GoogleServer(emulator.host, project=ID, addresses=addresses)
+            GoogleServer(emulator, project=ID, addresses=addresses)
         )
         terminal = stack.enter_context(Terminal(clone, home))
 
@@ -82,14 +66,15 @@ async def test_its_commands_keep_what_it_promises(
 
         environ = adobe.environ
         terminal.export({name: environ[name] for name in ("AEP_PLATFORM_URL", "AEP_IMS_URL")})
-        shown = await paste(filled_in(AEP, environ))
+        shown = await paste(without_dots(AEP, environ))
         found = dict(re.findall(r"^(AEP_\w+)=(\S+)$", shown, re.MULTILINE))
 
         terminal.export(google.environment(tmp_path))
         copy, deploy, doctor = DEPLOY.splitlines()
         await paste(copy)
         config = clone / "my.env"
-        config.write_text(with_values(config.read_text("utf-8"), {"PROJECT": ID, **found}), "utf-8")
+        assert config.is_file()
+        config.write_text(filled_in({"PROJECT": ID, **found}), "utf-8")
         assert addresses["receive"] in await paste(deploy)
         await run_what_was_deployed(stack, google, emulator, ports)
         said = await paste(doctor)
@@ -102,7 +87,7 @@ def test_its_tests_are_those_of_ci() -> None:
     assert f"\n{TEST.strip()} " in (PROJECT / ".ci" / "run").read_text("utf-8")
 
 
-def filled_in(block: str, values: Mapping[str, str]) -> str:
+def without_dots(block: str, values: Mapping[str, str]) -> str:
     """The block with what its reader puts for `...`, and without the wait for a slow Adobe."""
     for name, value in values.items():
         block = re.sub(rf"\b{name}=\.\.\.\S*", f"{name}={value}", block)
@@ -112,16 +97,8 @@ def filled_in(block: str, values: Mapping[str, str]) -> str:
     return block.replace(waits, f"{waits}--no-wait ")
 
 
-def with_values(config: str, values: Mapping[str, str]) -> str:
-    """The config with its empty lines filled in."""
-    for name, value in values.items():
-        config, count = re.subn(rf"^{name}=$", f"{name}={value}", config, flags=re.MULTILINE)
-        assert count == 1, name
-    return config
-
-
 async def run_what_was_deployed(
-    stack: AsyncExitStack, google: GoogleServer, emulator: Emulator, ports: Mapping[str, int]
+    stack: AsyncExitStack, google: GoogleServer, emulator: str, ports: Mapping[str, int]
 ) -> None:
     """As Google does: each function with its settings and secrets, its lines into the log."""
 
@@ -138,5 +115,5 @@ async def run_what_was_deployed(
             secret = google.state.secrets[volume["secret"]].versions[-1].data.decode()
             settings[setting.removesuffix("_FILE")] = secret
             del settings[setting]
-        settings["PUBSUB_EMULATOR_HOST"] = emulator.host
+        settings["PUBSUB_EMULATOR_HOST"] = emulator
         await stack.enter_async_context(Function(name, settings, port=port, on_line=log))

@@ -1,0 +1,20 @@
+"""The files of the project, as somebody has them who clones it now."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from local.functions import PROJECT
+
+
+def files(pattern: str = "*") -> list[Path]:
+    """What git has, or would have by now, and nothing that was built."""
+    listed = subprocess.run(
+        ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", pattern),
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [PROJECT / name for name in listed.stdout.split("\0") if name]
