@@ -19,7 +19,7 @@ from benchmarks.cost import Cost
 from benchmarks.cpu import cpu_seconds_of
 from benchmarks.load import send
 from benchmarks.servers import PULL, Servers
-from local.functions import PROJECT
+from local.functions import PROJECT, google_environment
 from local.process import end_group, free_port
 
 _BASELINES = Path(__file__).with_name("baselines")
@@ -119,6 +119,7 @@ class Measured:
     def _environment(self) -> Mapping[str, str]:
         return {
             **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+            **google_environment(self.source.target),
             "GOOGLE_CLOUD_PROJECT": "local",
             "PUBSUB_EMULATOR_HOST": self._servers.pubsub,
             "PENDO_WEBHOOK_SECRETS": events.SECRET,

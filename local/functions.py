@@ -26,6 +26,23 @@ _OF_THIS_PROCESS = "GRPC_ENABLE_FORK_SUPPORT"  # off for us alone: a function's 
 Line = dict[str, Any]
 
 
+def google_environment(target: str) -> dict[str, str]:
+    """The variables that Google sets on a function made with `gcloud functions deploy`.
+
+    Google: "Cloud Run functions environment variables"; `LOG_EXECUTION_ID` as public outputs of
+    `gcloud functions describe` show it, `CLOUD_RUN_TIMEOUT_SECONDS` with the default timeout.
+    """
+    return {
+        "CLOUD_RUN_TIMEOUT_SECONDS": "60",
+        "FUNCTION_SIGNATURE_TYPE": "http",
+        "FUNCTION_TARGET": target,
+        "K_CONFIGURATION": target,
+        "K_REVISION": f"{target}-00001-abc",
+        "K_SERVICE": target,
+        "LOG_EXECUTION_ID": "true",
+    }
+
+
 class FunctionFailed(Exception):
     """The function ended before it listened; the text is what it printed."""
 
@@ -91,7 +108,12 @@ class Function:
             "--host=127.0.0.1",
             f"--port={self.port}",
             cwd=PROJECT,
-            env={**inherited, "GOOGLE_CLOUD_PROJECT": "local", **self._settings},
+            env={
+                **inherited,
+                **google_environment(self.target),
+                "GOOGLE_CLOUD_PROJECT": "local",
+                **self._settings,
+            },
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,

@@ -51,7 +51,10 @@ def _traces() -> str:
 
 
 def _write(line: Mapping[str, object]) -> None:
-    output = sys.stdout.buffer
+    # The process's own stdout: with `LOG_EXECUTION_ID=true`, which `gcloud functions deploy` sets,
+    # functions-framework replaces `sys.stdout` during each request, and its `buffer` takes no bytes.
+    assert sys.__stdout__ is not None  # noqa: S101 (only a program without a console has none)
+    output = sys.__stdout__.buffer
     output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
     try:
         # At the end of this turn of the loop: the lines of a whole batch are one system call.
@@ -77,6 +80,14 @@ class JsonHandler(logging.Handler):
 
 
 def install() -> None:
-    """Makes the root logger write JSON lines, warnings and worse; comes before gRPC loads."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are no JSON
+    """Writes warnings and worse of every library as JSON lines.
+
+    Call it before gRPC loads, and again once the framework has imported the function: with
+    `LOG_EXECUTION_ID=true` it then installs a root handler of its own, and disables every logger
+    that exists (`logging.config.dictConfig`).
+    """
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # its own lines are not JSON
     logging.basicConfig(handlers=[JsonHandler()], level=logging.WARNING, force=True)
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.disabled = False

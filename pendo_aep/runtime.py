@@ -57,6 +57,7 @@ class Runtime:
     def handle(self, request: Request) -> Awaitable[Response]:
         """The function's answer to a request."""
         if self._handler is None:
+            logs.install()  # again: the framework has replaced the root handler since the import
             self._handler = self._make()
             collector.spare_what_is_there()
         return self._handler(request)

@@ -32,9 +32,9 @@ class Output:
 
 
 @pytest.fixture
-def output(capsysbinary: pytest.CaptureFixture[bytes]) -> Output:
+def output(capfdbinary: pytest.CaptureFixture[bytes]) -> Output:
     """What was written to stdout."""
-    return Output(capsysbinary)
+    return Output(capfdbinary)
 
 
 @pytest.fixture

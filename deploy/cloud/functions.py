@@ -66,6 +66,9 @@ def functions(config: Config) -> Iterator[Function]:
     common = {
         "GOOGLE_CLOUD_PROJECT": config["PROJECT"],
         "DEAD_LETTER_TOPIC": config["DEAD_LETTER_TOPIC"],
+        # Google sets it to true: functions-framework then redirects stdout during each request, to
+        # label lines with an execution ID. Our lines have the request's trace.
+        "LOG_EXECUTION_ID": "false",
     }
     pendo = {"PUBSUB_TOPIC": config["EVENTS_TOPIC"], "PENDO_WEBHOOK_SECRETS_FILE": _PENDO_FILE}
     yield Function(

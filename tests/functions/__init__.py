@@ -1,0 +1,1 @@
+"""The functions over HTTP, as they are deployed."""
