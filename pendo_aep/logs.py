@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
+import time
 from collections.abc import Mapping
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import orjson
 
@@ -20,6 +22,8 @@ from pendo_aep.trace import trace_id
 
 Severity: TypeAlias = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 Field: TypeAlias = str | int | float | None
+
+_SECONDS_BETWEEN_ALARMS: Final = 60.0
 
 
 def log(
@@ -52,7 +56,7 @@ def _traces() -> str:
 
 def _write(line: Mapping[str, object]) -> None:
     # The process's own stdout: with `LOG_EXECUTION_ID=true`, which `gcloud functions deploy` sets,
-    # functions-framework replaces `sys.stdout` during each request, and its `buffer` takes no bytes.
+    # functions-framework replaces `sys.stdout` during each request by one that takes no bytes.
     assert sys.__stdout__ is not None  # noqa: S101 (only a program without a console has none)
     output = sys.__stdout__.buffer
     output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
@@ -61,6 +65,27 @@ def _write(line: Mapping[str, object]) -> None:
         asyncio.get_running_loop().call_soon(output.flush)
     except RuntimeError:  # there is no loop
         output.flush()
+
+
+class Alarm:
+    """Writes a CRITICAL line, and then none for a minute: every message may come by here."""
+
+    def __init__(self) -> None:
+        """Is ready to write the first line."""
+        self._silent_until = -math.inf
+
+    @property
+    def is_due(self) -> bool:
+        """Would a line be written now?"""
+        return time.monotonic() >= self._silent_until
+
+    def ring(
+        self, message: str, *, status: int, said: str | None = None, count: int | None = None
+    ) -> None:
+        """Writes the line, if it is due: AEP's status, its words, and of how many messages."""
+        if self.is_due:
+            self._silent_until = time.monotonic() + _SECONDS_BETWEEN_ALARMS
+            log("CRITICAL", message, status=status, said=said, count=count)
 
 
 class JsonHandler(logging.Handler):
