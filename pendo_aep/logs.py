@@ -13,7 +13,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Final, Literal, TypeAlias
 
 import orjson
@@ -24,6 +26,7 @@ Severity: TypeAlias = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 Field: TypeAlias = str | int | float | None
 
 _SECONDS_BETWEEN_ALARMS: Final = 60.0
+_is_silent: Final = ContextVar("is_silent", default=False)
 
 
 def log(
@@ -55,6 +58,8 @@ def _traces() -> str:
 
 
 def _write(line: Mapping[str, object]) -> None:
+    if _is_silent.get():
+        return
     # The process's own stdout: with `LOG_EXECUTION_ID=true`, which `gcloud functions deploy` sets,
     # functions-framework replaces `sys.stdout` during each request by one that takes no bytes.
     assert sys.__stdout__ is not None  # noqa: S101 (only a program without a console has none)
@@ -65,6 +70,16 @@ def _write(line: Mapping[str, object]) -> None:
         asyncio.get_running_loop().call_soon(output.flush)
     except RuntimeError:  # there is no loop
         output.flush()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Writes no lines until the end of the block, where a command tells a person the same."""
+    token = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(token)
 
 
 class Alarm:

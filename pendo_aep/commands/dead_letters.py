@@ -8,14 +8,13 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 import grpc.aio
 from google.api_core.exceptions import GoogleAPIError
 
+from pendo_aep import logs
 from pendo_aep.commands import output
 from pendo_aep.commands.connection import find_subscription, open_channel, subscriber
 from pendo_aep.commands.errors import CommandFailed, explain
@@ -161,12 +160,7 @@ def _with_box(options: argparse.Namespace, settings: LetterSettings, work: Work)
             ) as box:
                 await work(channel, box, say)
 
-    # The functions' log lines go to stdout, for Cloud Logging; here a summary says the same.
-    with (
-        output.progress(sys.stderr) as say,
-        Path(os.devnull).open("w") as nowhere,
-        redirect_stdout(nowhere),
-    ):
+    with output.progress(sys.stderr) as say, logs.silence():
         try:
             asyncio.run(session(say))
         except asyncio.CancelledError:  # SIGTERM
