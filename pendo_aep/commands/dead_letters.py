@@ -14,12 +14,12 @@ from typing import TypeAlias
 import grpc.aio
 from google.api_core.exceptions import GoogleAPIError
 
-from pendo_aep import logs
+from pendo_aep import clock, logs
 from pendo_aep.commands import output
 from pendo_aep.commands.connection import find_subscription, open_channel, subscriber
 from pendo_aep.commands.errors import CommandFailed, explain
 from pendo_aep.commands.letter_box import LetterBox, read_all
-from pendo_aep.commands.letters import Filter, Letter
+from pendo_aep.commands.letters import Filter, Letter, shared_detail
 from pendo_aep.commands.replay import Replay, Summary
 from pendo_aep.commands.settings import LetterSettings, read_settings
 from pendo_aep.publisher import Publisher
@@ -55,6 +55,8 @@ def _list(options: argparse.Namespace, settings: LetterSettings) -> int:
         sys.stdout.writelines(map(output.as_json, output.newest_first(letters)))
     else:
         output.list_letters(letters, sys.stdout)
+    if shared := shared_detail(letters, clock.now()):
+        sys.stderr.write(output.shared_detail_as_text(shared) + "\n")
     if not is_complete:
         _tell_bound(options)
     return 0
