@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pendo_aep.runtime import Runtime
+from pendo_aep.server import prepare_server
 
+prepare_server()
 _runtime = Runtime(os.environ.get("FUNCTION_TARGET", ""), os.environ)
 
 

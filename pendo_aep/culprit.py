@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from pendo_aep.dead_letter import Reason
-from pendo_aep.inlet_answer import is_permanent
+from pendo_aep.inlet_answer import BATCH_REJECTED, is_permanent
 from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
 
 SERVER_ERROR: Final = 500
@@ -34,6 +34,12 @@ class Tried:
     status: int
     outcomes: Sequence[Outcome]
     retry_after: float = 0.0
+
+
+def blames_messages(tried: Tried) -> bool:
+    """Did AEP refuse the request as a whole because of messages in it?"""
+    first = tried.outcomes[0] if tried.outcomes else None
+    return is_permanent(tried.status) and (isinstance(first, Refused) or first == BATCH_REJECTED)
 
 
 class Try(Protocol):
@@ -140,7 +146,7 @@ class _Search:
             self._settle(places, tried.outcomes)
             return True
         is_error = self.may_be_outage and tried.status == SERVER_ERROR
-        if not is_error and not is_permanent(tried.status):
+        if not is_error and not blames_messages(tried):
             raise _Interrupted(tried.outcomes[0])
         if is_error:
             self._bear_an_error()

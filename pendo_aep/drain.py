@@ -120,7 +120,8 @@ class _Run:
 
     async def _pull(self, seconds: float, tasks: asyncio.TaskGroup) -> list[Pulled]:
         """The next messages; what has gathered does not wait long for them."""
-        pull = tasks.create_task(self._puller.pull(MAX_PULL, seconds))
+        limit = 1 if self._sender.only_probes else MAX_PULL
+        pull = tasks.create_task(self._puller.pull(limit, seconds))
         if self._batch.outgoing:
             await asyncio.wait({pull}, timeout=min(_GATHER_SECONDS, seconds / 4))
             if not pull.done():

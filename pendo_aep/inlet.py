@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,7 @@ import aiohttp
 from pendo_aep import clock
 from pendo_aep.http_response import read_body
 from pendo_aep.ims import TokenSource
-from pendo_aep.inlet_answer import is_configuration, is_unauthorised
+from pendo_aep.inlet_answer import is_unauthorised
 from pendo_aep.logs import Severity, log
 from pendo_aep.retry_after import retry_after_seconds
 
@@ -31,12 +30,6 @@ _MAX_ANSWER_BYTES: Final = 4_000_000
 _ATTEMPT_SECONDS: Final = 10.0
 # Cut off sooner, by the deadline of its messages, a request says nothing of AEP.
 _FAIR_SECONDS: Final = 2.0
-_SECONDS_BETWEEN_ALARMS: Final = 60.0
-_CHECK: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
-_ADVICE: Final = {
-    401: "check AEP_CLIENT_ID, AEP_CLIENT_SECRET and AEP_SCOPES; is the inlet authenticated?",
-    403: "check the credential's rights in AEP, and its list of allowed addresses",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +81,6 @@ class Inlet:
             self._headers["x-adobe-flow-id"] = flow_id
         if sandbox:
             self._headers["x-sandbox-name"] = sandbox
-        self._silent_until = 0.0
 
     async def post(self, messages: Sequence[bytes], until: float) -> Answer:
         """Posts one batch, once; with another token and once more if AEP will not take the first.
@@ -112,20 +104,10 @@ class Inlet:
                 self._tokens.reject(token)
                 token = await self._tokens.token()
                 answer = await self._request(body, len(messages), self._with(token), until)
-        if is_configuration(answer.status):
-            self._alarm(answer.status)
         return answer
 
     def _with(self, token: str) -> dict[str, str]:
         return {**self._headers, "Authorization": f"Bearer {token}"}
-
-    def _alarm(self, status: int) -> None:
-        """Says loudly that a setting is wrong, and once a minute: every message comes by here."""
-        if time.monotonic() >= self._silent_until:
-            self._silent_until = time.monotonic() + _SECONDS_BETWEEN_ALARMS
-            log(
-                "CRITICAL", f"AEP configuration error: {_ADVICE.get(status, _CHECK)}", status=status
-            )
 
     async def _request(
         self, body: bytes, count: int, headers: dict[str, str], until: float

@@ -13,17 +13,19 @@ from typing import Any, Final
 
 import orjson
 
+from pendo_aep.configuration_errors import is_configuration_error
 from pendo_aep.dead_letter import Reason
-from pendo_aep.outcome import DELIVERED, Outcome, Refused, Retry
+from pendo_aep.outcome import CONFIGURATION, DELIVERED, Outcome, Refused, Retry
 
 # Adobe: "Streaming ingestion", status codes. Of these no later try can do better.
 _PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
 UNKNOWN_OUTCOME: Final = Retry("unknown_outcome")
+"""AEP answered 2xx and did not name the message."""
 # The entries do not fit the messages. AEP's own example of a partial failure has one too few; in a
 # smaller batch it is clearer who is meant.
 UNCLEAR_ENTRIES: Final = Retry("unclear_entries")
-# The batch was refused as a whole: perhaps for this message's sake, perhaps for another's.
-_PERHAPS_ANOTHER: Final = Retry("batch_rejected")
+BATCH_REJECTED: Final = Retry("batch_rejected")
+"""The batch was refused as a whole: perhaps because of this message, perhaps of another."""
 _STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's place in the batch.
@@ -40,18 +42,12 @@ def is_unauthorised(status: int) -> bool:
     return status in {401, 403}
 
 
-def is_configuration(status: int) -> bool:
-    """Is a setting wrong: the credentials, the address, the dataflow?"""
-    return _why(status) in {"credentials", "configuration"} and status not in _PERMANENT
-
-
 def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
     """The outcome of each of the `count` messages of a batch, in their order."""
     if 200 <= status < 300:
         return _each(body, count)
-    if is_permanent(status) and count > 1:
-        return [_PERHAPS_ANOTHER] * count
-    return [_outcome(status, _detail(body))] * count
+    outcome = _outcome(status, _detail(body))
+    return [BATCH_REJECTED if isinstance(outcome, Refused) and count > 1 else outcome] * count
 
 
 def _each(body: bytes, count: int) -> list[Outcome]:
@@ -59,10 +55,11 @@ def _each(body: bytes, count: int) -> list[Outcome]:
         responses = orjson.loads(body)["responses"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return [UNKNOWN_OUTCOME] * count
-    if not isinstance(responses, list):
+    if not isinstance(responses, list) or not responses:
         return [UNKNOWN_OUTCOME] * count
     if len(responses) != count:
-        return [UNCLEAR_ENTRIES] * count
+        # A smaller batch is clearer, but there is none smaller than one message.
+        return [UNCLEAR_ENTRIES if count > 1 else UNKNOWN_OUTCOME] * count
     outcomes = [_entry(response) for response in responses]
     places = [_place(response) for response in responses]
     if sorted(places) == list(range(count)):
@@ -107,20 +104,21 @@ def _outcome(status: int, detail: str) -> Outcome:
     if 200 <= status < 300:
         return DELIVERED
     if reason := _PERMANENT.get(status):
-        return Refused(reason, f"{status} {detail}".strip())
-    return Retry(_why(status))
+        said = f"{status} {detail}".strip()
+        if is_configuration_error(detail):
+            return Retry(CONFIGURATION.why, said)
+        return Refused(reason, said)
+    return Retry(_why(status), detail)
 
 
 def _why(status: int) -> str:
-    if 200 <= status < 300:
-        return ""
     if is_unauthorised(status):
         return "credentials"
     if status == 429:
         return "throttled"
     if status == 408 or status >= 500:
         return "aep_failing"
-    return "configuration"  # 404: no such inlet; 3xx: not the address that AEP shows
+    return CONFIGURATION.why  # 404: no such inlet; 3xx: not the address that AEP shows
 
 
 def _detail(body: bytes) -> str:

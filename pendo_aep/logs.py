@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import sys
-from collections.abc import Mapping
-from typing import Literal, TypeAlias
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final, Literal, TypeAlias
 
 import orjson
 
@@ -20,6 +24,9 @@ from pendo_aep.trace import trace_id
 
 Severity: TypeAlias = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 Field: TypeAlias = str | int | float | None
+
+_SECONDS_BETWEEN_ALARMS: Final = 60.0
+_is_silent: Final = ContextVar("is_silent", default=False)
 
 
 def log(
@@ -51,8 +58,10 @@ def _traces() -> str:
 
 
 def _write(line: Mapping[str, object]) -> None:
+    if _is_silent.get():
+        return
     # The process's own stdout: with `LOG_EXECUTION_ID=true`, which `gcloud functions deploy` sets,
-    # functions-framework replaces `sys.stdout` during each request, and its `buffer` takes no bytes.
+    # functions-framework replaces `sys.stdout` during each request by one that takes no bytes.
     assert sys.__stdout__ is not None  # noqa: S101 (only a program without a console has none)
     output = sys.__stdout__.buffer
     output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
@@ -61,6 +70,37 @@ def _write(line: Mapping[str, object]) -> None:
         asyncio.get_running_loop().call_soon(output.flush)
     except RuntimeError:  # there is no loop
         output.flush()
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Writes no lines until the end of the block, where a command tells a person the same."""
+    token = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(token)
+
+
+class Alarm:
+    """Writes a CRITICAL line, and then none for a minute: every message may come by here."""
+
+    def __init__(self) -> None:
+        """Is ready to write the first line."""
+        self._silent_until = -math.inf
+
+    @property
+    def is_due(self) -> bool:
+        """Would a line be written now?"""
+        return time.monotonic() >= self._silent_until
+
+    def ring(
+        self, message: str, *, status: int, said: str | None = None, count: int | None = None
+    ) -> None:
+        """Writes the line, if it is due: AEP's status, its words, and of how many messages."""
+        if self.is_due:
+            self._silent_until = time.monotonic() + _SECONDS_BETWEEN_ALARMS
+            log("CRITICAL", message, status=status, said=said, count=count)
 
 
 class JsonHandler(logging.Handler):

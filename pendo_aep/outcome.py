@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pendo_aep.dead_letter import Reason
@@ -18,9 +18,11 @@ class Retry:
     """Not accepted, or nobody knows: a later try may do better, and harms nothing.
 
     `why` is a stable word for the log: it says what stands in the way, never whose data it was.
+    `detail` is what AEP said of the message, which may hold personal data.
     """
 
     why: str
+    detail: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +36,5 @@ class Refused:
 Outcome: TypeAlias = Delivered | Retry | Refused
 
 DELIVERED = Delivered()
+CONFIGURATION = Retry("configuration")
+"""A setting is wrong, not the message: someone has to correct it."""

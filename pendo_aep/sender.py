@@ -10,39 +10,34 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeGuard
 
 from pendo_aep.brake import Brake, Braked
-from pendo_aep.culprit import SERVER_ERROR, Tried, find_culprits
+from pendo_aep.configuration_errors import advice, without_values
+from pendo_aep.configuration_guard import ConfigurationGuard
+from pendo_aep.culprit import SERVER_ERROR, Tried, blames_messages, find_culprits
 from pendo_aep.ims import TokenUnavailable
 from pendo_aep.inlet import Answer, NoAnswer
-from pendo_aep.inlet_answer import (
-    UNCLEAR_ENTRIES,
-    UNKNOWN_OUTCOME,
-    is_permanent,
-    read_answer,
-)
-from pendo_aep.outcome import Outcome, Retry
+from pendo_aep.inlet_answer import UNCLEAR_ENTRIES, UNKNOWN_OUTCOME, is_permanent, read_answer
+from pendo_aep.logs import Alarm
+from pendo_aep.outcome import CONFIGURATION, DELIVERED, Outcome, Refused, Retry
 
 # Full jitter (AWS, "Exponential Backoff And Jitter"): anything from 0 to the ceiling, in seconds.
 _FIRST_CEILING: Final = 0.4
 _LAST_CEILING: Final = 8.0
 _TOO_LATE: Final = Retry("deadline")
-# What a moment may mend; a wrong setting it will not.
+# What a moment may mend. A wrong setting it will not, and after a success that does not name the
+# message each further request would be a copy of the event in the data lake.
 _SOON: Final = frozenset(
-    {
-        "throttled",
-        "aep_failing",
-        "timeout",
-        "out_of_reach",
-        "unknown_outcome",
-        "unclear_entries",
-        "token_endpoint",
-    }
+    {"throttled", "aep_failing", "timeout", "out_of_reach", "unclear_entries", "token_endpoint"}
 )
-# What says nothing of AEP's health.
-_NEUTRAL: Final = (UNKNOWN_OUTCOME, UNCLEAR_ENTRIES, _TOO_LATE)
+# What says nothing of AEP's health; for a wrong setting there is the guard.
+_NEUTRAL: Final = (UNKNOWN_OUTCOME, UNCLEAR_ENTRIES, CONFIGURATION, _TOO_LATE)
+_WRONG_SETTING: Final = frozenset({"configuration", "credentials"})
+# AEP's own words in a log line.
+_MAX_SAID: Final = 300
 
 
 class Outgoing(NamedTuple):
@@ -67,14 +62,24 @@ class Sender:
         """Takes the inlet and its brake."""
         self._inlet = inlet
         self._brake = brake
+        self._guard = ConfigurationGuard()
+        self._wrong_setting = Alarm()
+        self._unnamed_messages = Alarm()
 
     @property
     def holds_back(self) -> bool:
-        """Would a batch be handed back at once, because AEP keeps failing?"""
-        return self._brake.holds_back
+        """Would a batch be handed back at once, because AEP keeps failing or refuses everything?"""
+        return self._brake.holds_back or self._guard.rejects_now
+
+    @property
+    def only_probes(self) -> bool:
+        """Is one message all that is worth bringing, because AEP refuses everything?"""
+        return self._guard.is_closed
 
     async def send(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """The outcome of each message, in their order, by the earliest of their deadlines."""
+        if self._guard.is_closed and len(batch) > 1:
+            return await self._probe(batch)
         loop = asyncio.get_running_loop()
         until = min(outgoing.deadline for outgoing in batch)
         outcomes: list[Outcome] = [_TOO_LATE] * len(batch)
@@ -89,7 +94,7 @@ class Sender:
             else:
                 tried = await again(messages, expects_error=failed_before)
             found = tried.outcomes
-            if len(left) > 1 and (is_permanent(tried.status) or failed_before):
+            if len(left) > 1 and (blames_messages(tried) or failed_before):
                 found = await find_culprits(messages, tried.status, again)
             elif len(left) > 1 and unclear_before and UNCLEAR_ENTRIES in found:
                 found = await self._send_halves([batch[place] for place in left])
@@ -105,12 +110,26 @@ class Sender:
             unclear_before = UNCLEAR_ENTRIES in found
         return outcomes
 
+    async def _probe(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        """Sends one message, and the others only if AEP accepts it."""
+        if self._guard.rejects_now:
+            return [CONFIGURATION] * len(batch)
+        # Any of them: one that is refused for what it is must not be the probe for ever.
+        place = random.randrange(len(batch))  # noqa: S311 (no secret)
+        others = [*batch[:place], *batch[place + 1 :]]
+        [outcome] = await self.send([batch[place]])
+        is_open = outcome == DELIVERED
+        outcomes = await self.send(others) if is_open else [CONFIGURATION] * len(others)
+        return [*outcomes[:place], outcome, *outcomes[place:]]
+
     async def _send_halves(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         middle = len(batch) // 2
         return [*await self.send(batch[:middle]), *await self.send(batch[middle:])]
 
     async def _try(self, messages: Sequence[bytes], *, until: float, expects_error: bool) -> Tried:
-        """One request, if there is time for it and the brake lets it."""
+        """One request, if there is time for it, and the guard and the brake let it."""
+        if not self._guard.admits(len(messages)):
+            return Tried(0, [CONFIGURATION] * len(messages))
         try:
             permit = await self._brake.permit(until)
         except Braked:
@@ -127,7 +146,30 @@ class Sender:
                 self._brake.failed(permit, tried.retry_after)
             else:
                 self._brake.succeeded(permit, tried.retry_after)
+        tried = replace(tried, outcomes=self._guard.judge(tried.outcomes))
+        self._tell(tried, messages)
         return tried
+
+    def _tell(self, tried: Tried, messages: Sequence[bytes]) -> None:
+        """Says loudly what only a person can mend."""
+        for message, outcome in zip(messages, tried.outcomes, strict=True):
+            if outcome == UNKNOWN_OUTCOME:
+                self._unnamed_messages.ring(
+                    "AEP answers that it succeeded, and does not name the messages it accepted",
+                    status=tried.status,
+                    count=len(messages),
+                )
+            elif self._is_wrong_setting(outcome) and tried.status and self._wrong_setting.is_due:
+                self._wrong_setting.ring(
+                    f"AEP configuration error: {advice(tried.status, outcome.detail)}",
+                    status=tried.status,
+                    said=without_values(outcome.detail, message)[:_MAX_SAID] or None,
+                )
+
+    def _is_wrong_setting(self, outcome: Outcome) -> TypeGuard[Refused | Retry]:
+        if isinstance(outcome, Refused):
+            return self._guard.is_closed
+        return isinstance(outcome, Retry) and outcome.why in _WRONG_SETTING
 
     async def _post(self, messages: Sequence[bytes], until: float) -> Tried:
         try:

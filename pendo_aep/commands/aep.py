@@ -9,11 +9,10 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO, TypeAlias
 
+from pendo_aep import logs
 from pendo_aep.commands import aep_output, output
 from pendo_aep.ims import TokenUnavailable
 from pendo_aep.platform.apply import carry_out
@@ -172,8 +171,7 @@ def _with_platform(
         async with connect(settings, Patience()) as platform:
             return await work(_Task(options, choices, platform, out))
 
-    # Log lines of what is shared with the functions go to stdout; here, errors say the same.
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+    with logs.silence():
         try:
             return asyncio.run(session())
         except asyncio.CancelledError:  # SIGTERM

@@ -8,19 +8,18 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 import grpc.aio
 from google.api_core.exceptions import GoogleAPIError
 
+from pendo_aep import clock, logs
 from pendo_aep.commands import output
 from pendo_aep.commands.connection import find_subscription, open_channel, subscriber
 from pendo_aep.commands.errors import CommandFailed, explain
 from pendo_aep.commands.letter_box import LetterBox, read_all
-from pendo_aep.commands.letters import Filter, Letter
+from pendo_aep.commands.letters import Filter, Letter, shared_detail
 from pendo_aep.commands.replay import Replay, Summary
 from pendo_aep.commands.settings import LetterSettings, read_settings
 from pendo_aep.publisher import Publisher
@@ -56,6 +55,8 @@ def _list(options: argparse.Namespace, settings: LetterSettings) -> int:
         sys.stdout.writelines(map(output.as_json, output.newest_first(letters)))
     else:
         output.list_letters(letters, sys.stdout)
+    if shared := shared_detail(letters, clock.now()):
+        sys.stderr.write(output.shared_detail_as_text(shared) + "\n")
     if not is_complete:
         _tell_bound(options)
     return 0
@@ -161,12 +162,7 @@ def _with_box(options: argparse.Namespace, settings: LetterSettings, work: Work)
             ) as box:
                 await work(channel, box, say)
 
-    # The functions' log lines go to stdout, for Cloud Logging; here a summary says the same.
-    with (
-        output.progress(sys.stderr) as say,
-        Path(os.devnull).open("w") as nowhere,
-        redirect_stdout(nowhere),
-    ):
+    with output.progress(sys.stderr) as say, logs.silence():
         try:
             asyncio.run(session(say))
         except asyncio.CancelledError:  # SIGTERM

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +16,8 @@ _WHY: Final = frozenset({"reason", "detail", "stage", "failedAt"})
 # Google: Pub/Sub "dead-letter topics", the attributes that a forwarded message gets.
 _BY_PUBSUB: Final = "CloudPubSubDeadLetterSource"
 
+# With one detail, within an hour: `deliver` gives up on 20 before it takes this for a setting.
+_MANY: Final = 10
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -104,6 +107,28 @@ class Filter:
             and (self.since is None or letter.failed_at >= self.since)
             and (self.until is None or letter.failed_at < self.until)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SharedDetail:
+    """What many letters of the last hour have in common: rather a wrong setting than bad events."""
+
+    reason: str
+    detail: str
+    count: int
+
+
+def shared_detail(letters: Iterable[Letter], now: datetime) -> SharedDetail | None:
+    """The detail that most letters of the last hour share, if ten or more do."""
+    recent = Counter(
+        (letter.reason, letter.detail)
+        for letter in letters
+        if letter.detail and letter.failed_at >= now - timedelta(hours=1)
+    )
+    for (reason, detail), count in recent.most_common(1):
+        if count >= _MANY:
+            return SharedDetail(reason, detail, count)
+    return None
 
 
 def parse_time(text: str, now: datetime) -> datetime:

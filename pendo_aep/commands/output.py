@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pendo_aep.clock import rfc3339
-from pendo_aep.commands.letters import Letter
+from pendo_aep.commands.letters import Letter, SharedDetail
 from pendo_aep.commands.replay import Summary
 
 _HEADINGS = ("event id", "reason", "stage", "type", "failed at", "bytes", "detail")
@@ -61,6 +61,15 @@ def list_letters(letters: Sequence[Letter], file: TextIO) -> None:
     by_reason = ", ".join(f"{count:,} {reason}" for reason, count in most_first)
     total = "1 letter" if len(letters) == 1 else f"{len(letters):,} letters"
     file.write(f"{total}: {by_reason}\n" if counts else f"{total}\n")
+
+
+def shared_detail_as_text(shared: SharedDetail) -> str:
+    """Says that a setting may be wrong, and how to go on."""
+    return (
+        f"{shared.count:,} letters of the last hour have the same detail: "
+        f"{printable(shared.detail)}\nA setting may be wrong, not the events. Correct it, then "
+        f"replay them: python -m pendo_aep dead-letters replay --reason {shared.reason} --since 1h"
+    )
 
 
 def _row(letter: Letter) -> tuple[str, ...]:

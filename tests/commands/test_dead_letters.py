@@ -6,6 +6,8 @@ import asyncio
 
 import orjson
 
+from pendo_aep import clock
+from pendo_aep.clock import rfc3339
 from tests.commands.desk import Desk, exhausted, ids, readable, refused, unread
 from tests.webhooks import COMMENT, VISITOR, unique_id
 
@@ -40,6 +42,21 @@ async def test_list_tells_all_but_what_the_events_hold(desk: Desk) -> None:
     assert counts == "3 letters: 1 exhausted, 1 not_an_event, 1 rejected"
     assert VISITOR not in listed.out
     assert COMMENT not in listed.out
+
+
+async def test_many_letters_with_one_detail_are_a_setting(desk: Desk) -> None:
+    """When ten letters of the last hour say the same, the list says what to do."""
+    now = rfc3339(clock.now())
+    old = [refused(number) for number in range(20)]
+    await desk.put(*old, *(refused(n, failedAt=now, detail="400 no") for n in range(20, 29)))
+    assert (await desk.run("list")).err == ""
+
+    await desk.put(refused(29, failedAt=now, detail="400 no"))
+    listed = await desk.run("list")
+    assert listed.code == 0
+    assert listed.err.startswith("10 letters of the last hour have the same detail: 400 no\n")
+    command = listed.err.strip().partition("python -m pendo_aep dead-letters ")[2]
+    assert (await desk.run(*command.split(), "--json")).lines[0]["replayed"] == 10
 
 
 async def test_list_gives_everything_back(desk: Desk) -> None:

@@ -1,0 +1,110 @@
+"""What AEP says when a setting is wrong, and which settings to check.
+
+Adobe publishes no list of the streaming endpoint's messages, so each text names its source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+
+_EVERYTHING: Final = (
+    "AEP refuses every event; check AEP_FORMAT, AEP_FLOW_ID, and that the schema requires no field "
+    "that events do not have"
+)
+_ADDRESS: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
+_WORD: Final = re.compile(r"\w[\w@.+%/-]+\w")
+_BY_STATUS: Final = {
+    401: "check AEP_CLIENT_ID, AEP_CLIENT_SECRET and AEP_SCOPES; is the inlet authenticated?",
+    403: "check the credential's rights in AEP, and its list of allowed addresses",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationError:
+    """A text of AEP's that speaks of a setting, whichever message it is about.
+
+    Attributes:
+        text: matches it, in any case.
+        advice: the settings to check.
+        source: where the text was seen, or "assumed".
+    """
+
+    text: re.Pattern[str]
+    advice: str
+    source: str
+
+
+def _unknown(thing: str) -> re.Pattern[str]:
+    """`Schema https://... not found`, `the flow is disabled`, `unknown inlet`, and the like.
+
+    Nothing but a name or an ID may stand between the two words: "not valid against schema X:
+    required key [Y] not found" is about an event.
+    """
+    state = r"not found|could not be found|does ?n[o']t exist|unknown|disabled|inactive|deleted"
+    name = r"(?: id| ref| with id)?(?: \S*[^\s:])?"
+    return re.compile(
+        rf"\b{thing}{name}(?: is| was| has been)? (?:{state})\b"
+        rf"|\b(?:unknown|disabled|inactive|no such) {thing}\b",
+        re.IGNORECASE,
+    )
+
+
+CONFIGURATION_ERRORS: Final = (
+    ConfigurationError(
+        re.compile(r"'header' field is mandatory", re.IGNORECASE),
+        "this inlet does not take events without a header; check AEP_FORMAT",
+        "a log of 2024 from the batch endpoint, raw events sent to an inlet for XDM",
+    ),
+    ConfigurationError(
+        re.compile(r"'header\.[\w.]+' field is mandatory", re.IGNORECASE),
+        "check AEP_SCHEMA_ID, AEP_DATASET_ID, AEP_IMS_ORG_ID and AEP_FLOW_ID",
+        "assumed, from the text above and the fields that the OpenAPI file requires",
+    ),
+    ConfigurationError(_unknown("schema(?:ref)?"), "check AEP_SCHEMA_ID", "assumed"),
+    ConfigurationError(_unknown("data ?set(?:id)?"), "check AEP_DATASET_ID", "assumed"),
+    ConfigurationError(_unknown("(?:data)?flow(?:id)?"), "check AEP_FLOW_ID", "assumed"),
+    ConfigurationError(_unknown("inlet(?:id)?"), "check AEP_ENDPOINT", "assumed"),
+    ConfigurationError(_unknown("sandbox"), "check AEP_SANDBOX", "assumed"),
+)
+
+
+def is_configuration_error(said: str) -> bool:
+    """Does AEP speak of a setting, so that the event itself may be in order?"""
+    return any(error.text.search(said) for error in CONFIGURATION_ERRORS)
+
+
+def advice(status: int, said: str) -> str:
+    """What to check, by the status of a request and what AEP said of it or of a message in it."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    for error in CONFIGURATION_ERRORS:
+        if error.text.search(said):
+            return error.advice
+    return _EVERYTHING if status in {400, 413, 422} or 200 <= status < 300 else _ADDRESS
+
+
+def without_values(said: str, message: bytes) -> str:
+    """What AEP said of a message, without the words that stand in a value of the message.
+
+    AEP may quote the event, and a log line holds no personal data.
+    """
+    values = "\n".join(_values(orjson.loads(message)))
+    return _WORD.sub(lambda word: "..." if word[0] in values else word[0], said)
+
+
+def _values(value: Any) -> Iterator[str]:
+    """Every text and number in the event; an XDM message's header holds only our settings."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting += [inner for key, inner in value.items() if key not in {"header", "xdmMeta"}]
+        elif isinstance(value, list):
+            waiting += value
+        elif isinstance(value, str | int | float):
+            yield str(value)
