@@ -24,9 +24,10 @@ from pendo_aep.pubsub_messages import PublishResponse, PullResponse
 # How a call to Pub/Sub ends. After the last, gRPC cannot know whether the server has done it: it
 # has.
 CallEnd: TypeAlias = Literal["done", "unavailable", "denied", "answer lost"]
-# How a request to AEP ends; in the second line, it has taken what it takes.
+# How a request to AEP ends; in the last line, it has taken what it takes.
 Posting: TypeAlias = Literal[
-    "throttled", "down", "failing", "unauthorised", "no such inlet", "cut before", "garbled before",
+    "throttled", "down", "failing", "unauthorised", "no such inlet", "wrong setting", "cut before",
+    "garbled before",
     "honest", "cut after", "garbled after", "one entry short",
 ]  # fmt: skip
 _FAILURES: dict[Posting, Answer] = {
@@ -35,6 +36,7 @@ _FAILURES: dict[Posting, Answer] = {
     "failing": Answer(500, b""),
     "unauthorised": Answer(401, b""),
     "no such inlet": Answer(404, b""),
+    "wrong setting": Answer(400, b'{"message": "The \'header\' field is mandatory"}'),
     "garbled before": Answer(207, b"<html>"),
 }
 CALL_ENDS: tuple[CallEnd, ...] = get_args(CallEnd)
