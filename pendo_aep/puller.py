@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-import grpc.aio
+import grpc
 from google.protobuf.empty_pb2 import Empty
 
-from pendo_aep.channel import Connect, NoCredentials, connect
+from pendo_aep.channel import NoCredentials, PubSubConnection, pubsub_connection
 from pendo_aep.pubsub_call import TRANSIENT, CallFailed, PubSubCall
 from pendo_aep.pubsub_messages import (
     AcknowledgeRequest,
@@ -40,13 +40,12 @@ class Pulled(NamedTuple):
 
 
 class Puller:
-    """Pulls from one subscription. The channel is opened with the first call."""
+    """Pulls from one subscription."""
 
-    def __init__(self, subscription: str, connect: Connect = connect) -> None:
-        """Takes `projects/P/subscriptions/S`, and what opens the channel."""
+    def __init__(self, subscription: str, connection: PubSubConnection | None = None) -> None:
+        """Takes `projects/P/subscriptions/S`, and the connection if others use it too."""
         self._subscription = subscription
-        self._connect = connect
-        self._channel: grpc.aio.Channel | None = None
+        self._connection = connection or pubsub_connection()
         self._calls: dict[str, PubSubCall] = {}
 
     async def pull(self, limit: int, wait_seconds: float) -> list[Pulled]:
@@ -112,10 +111,8 @@ class Puller:
             raise PullFailed(f"{rpc}: {error}") from None
 
     def _open(self, rpc: str, request: Any, response: Any) -> PubSubCall:
-        if self._channel is None:
-            self._channel = self._connect()
         call = self._calls[rpc] = PubSubCall(
-            self._channel,
+            self._connection,
             f"Subscriber/{rpc}",
             (request, response),
             route=("subscription", self._subscription),
