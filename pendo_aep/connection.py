@@ -33,6 +33,7 @@ Result = TypeVar("Result")
 # by default (Google: "Cloud NAT, timeouts"). A new connection costs some milliseconds.
 _QUIET_SECONDS: Final = 60.0
 _SLOW_PEER_SECONDS: Final = 10.0
+_SHORTEST_SECONDS: Final = 0.001  # to aiohttp, 0 is for ever
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +130,7 @@ class Connection(Generic[T]):
         started = loop.time()
         link.users += 1
         try:
-            result = await attempt(link.transport, seconds)
+            result = await attempt(link.transport, max(seconds, _SHORTEST_SECONDS))
             link.answered_at = loop.time()
             if link.answered_at - started < self._silent_seconds:
                 link.was_prompt = True
