@@ -10,6 +10,7 @@ from starlette.requests import Request
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.samples import sign
 from pendo_aep.brake import Brake
+from pendo_aep.channel import PubSubConnection, pubsub_connection
 from pendo_aep.dead_letter import Stage
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.deliver import Deliverer
@@ -22,7 +23,7 @@ from pendo_aep.receive import Receiver
 from pendo_aep.sender import Sender
 from pendo_aep.settings import ReceiveSettings, load
 from pendo_aep.xdm import Raw
-from tests.model.stores import AepModel, ChannelModel, PubSubModel
+from tests.model.stores import AepModel, ChannelsModel, PubSubModel
 
 TOPIC, DEAD_TOPIC = f"projects/p/topics/{EVENTS}", f"projects/p/topics/{DEAD}"
 DEADLINE_SECONDS = 5.0
@@ -39,36 +40,42 @@ class Functions:
     receive: Receiver
     deliver: Deliverer
     drain: Drain
-    channel: ChannelModel
+    channels: ChannelsModel
 
     @classmethod
     def start(cls, pubsub: PubSubModel, aep: AepModel) -> Functions:
         """New instances."""
-        channel = ChannelModel(pubsub)
+        channels = ChannelsModel(pubsub)
 
-        def delivery() -> Delivery:
-            return Delivery(Raw(), dead_letters("deliver"))
+        def connection() -> PubSubConnection:
+            return pubsub_connection(channels.open)
 
         def dead_letters(stage: Stage) -> DeadLetterTopic:
-            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, channel.connect), stage)
+            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connection()), stage)
 
         environ = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": SECRET}
         batches = GroupCommit(Sender(aep, Brake()).send, LIMITS, patience_seconds=DEADLINE_SECONDS)
         return cls(
             Receiver(
                 load(ReceiveSettings, environ),
-                Publisher(TOPIC, channel.connect),
+                Publisher(TOPIC, connection()),
                 dead_letters("receive"),
             ),
-            Deliverer(PushDelivery(delivery(), batches, deadline_seconds=DEADLINE_SECONDS)),
+            Deliverer(
+                PushDelivery(
+                    Delivery(Raw(), dead_letters("deliver")),
+                    batches,
+                    deadline_seconds=DEADLINE_SECONDS,
+                )
+            ),
             Drain(
-                Puller("projects/p/subscriptions/drained", channel.connect),
-                delivery(),
+                Puller("projects/p/subscriptions/drained", connection()),
+                Delivery(Raw(), dead_letters("deliver")),
                 Sender(aep, Brake()),
                 LIMITS,
                 seconds=DRAIN_SECONDS,
             ),
-            channel,
+            channels,
         )
 
 

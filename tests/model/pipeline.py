@@ -161,9 +161,14 @@ class PipelineMachine(RuleBasedStateMachine):
         self.go_on(then)
 
     @rule()
+    def channels_go_silent(self) -> None:
+        """A NAT forgets all connections to Pub/Sub."""
+        self.functions.channels.go_silent()
+
+    @rule()
     def instances_die(self) -> None:
         """The functions stop on the spot, with all that they hold, and others start."""
-        self.functions.channel.is_dead = True
+        self.functions.channels.are_dead = True
         for task in asyncio.all_tasks(self.loop):
             task.cancel()
         self.go_on(0.0)

@@ -257,27 +257,46 @@ class PubSubModel:
 
 
 class ChannelModel:
-    """A channel of one instance; nothing reaches the server once the instance is dead."""
+    """A channel to the server; on a silent one nothing arrives, and nobody is told."""
 
-    def __init__(self, server: PubSubModel) -> None:
-        self._server = server
-        self.is_dead = False
-
-    def connect(self) -> grpc.aio.Channel:
-        """`channel.Connect`."""
-        return cast("grpc.aio.Channel", self)
+    def __init__(self, channels: ChannelsModel) -> None:
+        self._channels = channels
+        self.is_silent = False
 
     def unary_unary(self, method: str, **_: object) -> Callable[..., Any]:
         """What a channel makes of a method's name: the method."""
         rpc = method.rpartition("/")[2]
 
         async def call(request: Any, *, metadata: object, timeout: float) -> Any:  # noqa: ARG001, ASYNC109 (gRPC's)
-            if self.is_dead:
+            if self._channels.are_dead:
                 raise asyncio.CancelledError
+            if self.is_silent:
+                await asyncio.sleep(timeout)
+                raise _error(grpc.StatusCode.DEADLINE_EXCEEDED)
             place = request.topic if rpc == "Publish" else rpc
-            return await self._server.call(place, request, timeout)
+            return await self._channels.server.call(place, request, timeout)
 
         return call
+
+
+class ChannelsModel:
+    """The channels of one instance; nothing passes through them once the instance is dead."""
+
+    def __init__(self, server: PubSubModel) -> None:
+        self.server = server
+        self.are_dead = False
+        self._opened: list[ChannelModel] = []
+
+    def open(self) -> grpc.aio.Channel:
+        """`channel.OpenChannel`."""
+        channel = ChannelModel(self)
+        self._opened.append(channel)
+        return cast("grpc.aio.Channel", channel)
+
+    def go_silent(self) -> None:
+        """What is open is forgotten on the way; new channels work."""
+        for channel in self._opened:
+            channel.is_silent = True
 
 
 class AepModel:
