@@ -38,7 +38,12 @@ KINDS: tuple[Kind, ...] = (
     "fine", "fine", "fine", "rejected", "breaking", "poison", "unpublishable", "unreadable",
 )  # fmt: skip
 # What an event of each kind may be buried for after it left the topic; the others never are.
-CAUSES = {"rejected": "rejected", "breaking": "rejected", "poison": "poison"}
+CAUSES = {
+    "rejected": "rejected",
+    "breaking": "rejected",
+    "poison": "poison",
+    "foreign": "foreign",
+}
 # Bytes of `properties`; most events of Pendo's are small. As `raw`, an event has them twice, and
 # the largest is more than AEP takes.
 SIZES = (0, 0, 0, 0, 5_000, 50_000, TOO_LARGE := 500_000)
@@ -70,6 +75,11 @@ class Webhook(Waiting):
     """One request of Pendo's."""
 
     body: bytes
+
+
+def is_foreign(message: Message) -> bool:
+    """Is it no event, but something that lies on the topic by mistake?"""
+    return message.data.startswith(b"foreign")
 
 
 class PipelineMachine(RuleBasedStateMachine):
@@ -111,6 +121,13 @@ class PipelineMachine(RuleBasedStateMachine):
     def webhook_comes_again(self, which: int, then: Then) -> None:
         """Pendo sends an event that it has sent already."""
         self.send_webhook(self.webhooks[which % len(self.webhooks)].body)
+        self.go_on(then)
+
+    @rule(then=THEN)
+    def foreign_message_comes(self, then: Then) -> None:
+        """Something else publishes to the topic what is no event."""
+        number = len(self.events)
+        self.events.append(Message(b"foreign %d" % number, {"eventId": f"foreign-{number}"}))
         self.go_on(then)
 
     @precondition(lambda self: self.pubsub.open)
@@ -200,9 +217,10 @@ class PipelineMachine(RuleBasedStateMachine):
     def what_is_stored_is_whole(self) -> None:
         """Each event on the topic holds all that Pendo sent of it, and nothing else."""
         for message in self.events[self.checked :]:
-            event = orjson.loads(message.data)
-            del event["receivedAt"]
-            assert event == self.expected[message.attributes["eventId"]]
+            if not is_foreign(message):
+                event = orjson.loads(message.data)
+                del event["receivedAt"]
+                assert event == self.expected[message.attributes["eventId"]]
         self.checked = len(self.events)
 
     @invariant()
@@ -293,9 +311,12 @@ class PipelineMachine(RuleBasedStateMachine):
 
     def is_safe(self, message: Message) -> bool:
         """Has AEP accepted this very message, or is it a dead letter?"""
-        if any(letter.data == message.data for letter in self.letters):
-            return True
-        return self.aep.has_accepted(orjson.loads(message.data))
+        is_buried = any(letter.data == message.data for letter in self.letters)
+        return is_buried or self.is_accepted(message)
+
+    def is_accepted(self, message: Message) -> bool:
+        """Has AEP accepted this very message?"""
+        return not is_foreign(message) and self.aep.has_accepted(orjson.loads(message.data))
 
     def failed_for_it_alone(self, letter: Message) -> bool:
         """Did AEP fail twice when it was sent this alone, and take another after each time?
