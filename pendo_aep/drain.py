@@ -51,12 +51,12 @@ class Drain:
         """Answers `{"pulled", "delivered", "refused", "returned"}`, or 503 if it cannot pull."""
         until = asyncio.get_running_loop().time() + self._seconds
         run = _Run(self._puller, self._delivery, self._sender, self._limits, until)
-        try:
-            await run.drain()
-        except PullFailed as error:
-            log("ERROR", "cannot drain", error=str(error))
-            told = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {error}"}
-            return Answer(503, told)
+        await run.drain()
+        if run.failure is not None:
+            log("ERROR", "cannot drain", error=str(run.failure))
+            if not run.counts.pulled:
+                told = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {run.failure}"}
+                return Answer(503, told)
         counts = asdict(run.counts)
         log("INFO", "drained", **counts)
         return Answer(200, counts)
@@ -88,6 +88,7 @@ class _Run:
         self, puller: Puller, delivery: Delivery, sender: Sender, limits: Limits, until: float
     ) -> None:
         self.counts = Counts()
+        self.failure: PullFailed | None = None  # why it stopped pulling, if a pull failed
         self._puller = puller
         self._delivery = delivery
         self._sender = sender
@@ -109,24 +110,26 @@ class _Run:
                         break
                     await self._take_in(pulled, tasks)
                 await self._send_batch(tasks)
-        except ExceptionGroup as group:
-            failed, others = group.split(PullFailed)
-            if failed is None or others is not None:
-                raise
-            raise PullFailed(str(failed.exceptions[0])) from None
         finally:
             self.counts.returned = len(self._held)
             await self._puller.lease(list(self._held), 0)
 
     async def _pull(self, seconds: float, tasks: asyncio.TaskGroup) -> list[Pulled]:
         """The next messages; what has gathered does not wait long for them."""
-        limit = 1 if self._sender.only_probes else MAX_PULL
-        pull = tasks.create_task(self._puller.pull(limit, seconds))
+        pull = tasks.create_task(self._try_to_pull(seconds))
         if self._batch.outgoing:
             await asyncio.wait({pull}, timeout=min(_GATHER_SECONDS, seconds / 4))
             if not pull.done():
                 await self._send_batch(tasks)
         return await pull
+
+    async def _try_to_pull(self, seconds: float) -> list[Pulled]:
+        """Pulls; a failure ends the pulling, and nothing else that is under way."""
+        try:
+            return await self._puller.pull(1 if self._sender.only_probes else MAX_PULL, seconds)
+        except PullFailed as error:
+            self.failure = error
+            return []
 
     async def _take_in(self, pulled: Sequence[Pulled], tasks: asyncio.TaskGroup) -> None:
         self.counts.pulled += len(pulled)
@@ -169,14 +172,13 @@ class _Run:
 
     async def _end(self, pulled: Sequence[Pulled], outcomes: Sequence[Outcome]) -> None:
         """Brings messages to their ends, and acknowledges those that must not come again."""
-        done: list[str] = []
+        delivered: list[str] = []
         to_bury: list[tuple[Pulled, Refused]] = []
         for one, outcome in zip(pulled, outcomes, strict=True):
             if isinstance(outcome, Refused):
                 to_bury.append((one, outcome))
             elif self._delivery.end(one.data, one.attributes, outcome) is End.DONE:
-                done.append(one.ack_id)
-        self.counts.delivered += len(done)
+                delivered.append(one.ack_id)
         # Each waits for Pub/Sub: all at once.
         ends = await asyncio.gather(
             *(self._delivery.bury(one.data, one.attributes, refused) for one, refused in to_bury)
@@ -184,7 +186,8 @@ class _Run:
         buried = [
             one.ack_id for (one, _), end in zip(to_bury, ends, strict=True) if end is End.DONE
         ]
-        self.counts.refused += len(buried)
-        done += buried
-        await self._puller.acknowledge(done)
-        self._held.difference_update(done)
+        # What Pub/Sub does not know to be done comes again: it is not counted as done either.
+        acknowledged = set(await self._puller.acknowledge(delivered + buried))
+        self.counts.delivered += len(acknowledged.intersection(delivered))
+        self.counts.refused += len(acknowledged.intersection(buried))
+        self._held -= acknowledged

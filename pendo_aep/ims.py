@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import aiohttp
 import orjson
 
+from pendo_aep.http_connection import HttpConnection
 from pendo_aep.http_response import read_body
 from pendo_aep.logs import log
 from pendo_aep.secret import Secret
@@ -64,9 +65,9 @@ def read_token(body: bytes) -> tuple[str, float]:
 class TokenSource:
     """Hands out one valid token. Whoever comes first fetches it; the others wait for the same."""
 
-    def __init__(self, session: aiohttp.ClientSession, credentials: Credentials) -> None:
-        """Takes the session that it shares with the inlet, and the credentials."""
-        self._session = session
+    def __init__(self, connection: HttpConnection, credentials: Credentials) -> None:
+        """Takes the connection to IMS, and the credentials."""
+        self._connection = connection
         self._credentials = credentials
         self._lock = asyncio.Lock()
         self._token = ""
@@ -97,15 +98,21 @@ class TokenSource:
             "client_secret": self._credentials.client_secret.read(fresh=True),
             "scope": self._credentials.scopes,
         }
-        try:
-            async with self._session.post(
+
+        async def attempt(session: aiohttp.ClientSession, seconds: float) -> tuple[int, bytes]:
+            async with session.post(
                 f"{self._credentials.ims_url}/ims/token/v3",
                 data=form,
-                timeout=aiohttp.ClientTimeout(total=_FETCH_SECONDS),
+                timeout=aiohttp.ClientTimeout(total=seconds),
                 allow_redirects=False,
             ) as response:
-                status = response.status
-                body = await read_body(response, _MAX_ANSWER_BYTES)
+                return response.status, await read_body(response, _MAX_ANSWER_BYTES)
+
+        until = asyncio.get_running_loop().time() + _FETCH_SECONDS
+        try:
+            status, body = await self._connection.call(
+                attempt, until=until, attempt_seconds=_FETCH_SECONDS
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log("ERROR", "token endpoint out of reach", error=type(error).__name__)
             raise TokenUnavailable("token_endpoint") from None

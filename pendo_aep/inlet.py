@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 
 from pendo_aep import clock
+from pendo_aep.http_connection import HttpConnection
 from pendo_aep.http_response import read_body
 from pendo_aep.ims import TokenSource
 from pendo_aep.inlet_answer import is_unauthorised
@@ -65,7 +66,7 @@ class Inlet:
 
     def __init__(
         self,
-        session: aiohttp.ClientSession,
+        connection: HttpConnection,
         *,
         endpoint: str,
         flow_id: str = "",
@@ -73,7 +74,7 @@ class Inlet:
         tokens: TokenSource | None = None,
     ) -> None:
         """Takes the endpoint as AEP shows it; without `tokens` the inlet is an open one."""
-        self._session = session
+        self._connection = connection
         self._url = batch_url(endpoint)
         self._tokens = tokens
         self._headers = {"Content-Type": "application/json"}
@@ -84,6 +85,8 @@ class Inlet:
 
     async def post(self, messages: Sequence[bytes], until: float) -> Answer:
         """Posts one batch, once; with another token and once more if AEP will not take the first.
+
+        A batch that got no answer over a kept connection is posted once more over a new one.
 
         Args:
             messages: JSON objects, one or more; with commas and `ENVELOPE_BYTES` at most 1 MB.
@@ -113,19 +116,23 @@ class Inlet:
         self, body: bytes, count: int, headers: dict[str, str], until: float
     ) -> Answer:
         started = asyncio.get_running_loop().time()
-        patience = max(min(until - started, _ATTEMPT_SECONDS), 0.001)  # 0 would be for ever
-        try:
-            async with self._session.post(
+        patience = until - started
+
+        async def attempt(session: aiohttp.ClientSession, seconds: float) -> Answer:
+            async with session.post(
                 self._url,
                 data=body,
                 headers=headers,
-                timeout=aiohttp.ClientTimeout(total=patience),
+                timeout=aiohttp.ClientTimeout(total=seconds),
                 allow_redirects=False,  # a token goes nowhere but where the settings say
             ) as response:
                 pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
-                answer = Answer(
-                    response.status, await read_body(response, _MAX_ANSWER_BYTES), pause
-                )
+                return Answer(response.status, await read_body(response, _MAX_ANSWER_BYTES), pause)
+
+        try:
+            answer = await self._connection.call(
+                attempt, until=until, attempt_seconds=_ATTEMPT_SECONDS
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             _log_request("ERROR", "no answer from AEP", type(error).__name__, count, body, started)
             if not isinstance(error, TimeoutError):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import grpc.aio
+import grpc
 
-from pendo_aep.channel import Connect, NoCredentials, connect
+from pendo_aep.channel import NoCredentials, PubSubConnection, pubsub_connection
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
 from pendo_aep.logs import log
 from pendo_aep.pubsub_call import CallFailed, PubSubCall
@@ -28,13 +28,12 @@ ATTEMPT_SECONDS: Final = 4.0
 
 
 class Publisher:
-    """Publishes to one topic. The channel is opened with the first message."""
+    """Publishes to one topic."""
 
-    def __init__(self, topic: str, connect: Connect = connect) -> None:
-        """Takes `projects/P/topics/T`, and what opens the channel."""
-        self._topic = topic
-        self._connect = connect
-        self._commit: GroupCommit[Any, str | PublishRefused] | None = None
+    def __init__(self, topic: str, connection: PubSubConnection | None = None) -> None:
+        """Takes `projects/P/topics/T`, and the connection if others use it too."""
+        call = _PublishCall(connection or pubsub_connection(), topic)
+        self._commit = GroupCommit(call, LIMITS, patience_seconds=WAIT_SECONDS)
 
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
         """The message id, once Pub/Sub has stored the message.
@@ -43,8 +42,6 @@ class Publisher:
             PublishFailed: not stored within 8 seconds, or nobody knows.
             PublishRefused: Pub/Sub will never take this message; others are not affected.
         """
-        if self._commit is None:
-            self._commit = GroupCommit(self._open(), LIMITS, patience_seconds=WAIT_SECONDS)
         message = Message(data=data, attributes=attributes)
         try:
             answer = await self._commit.submit(message, message.ByteSize())
@@ -56,20 +53,14 @@ class Publisher:
             raise answer
         return answer
 
-    def _open(self) -> _PublishCall:
-        try:
-            return _PublishCall(self._connect(), self._topic)
-        except NoCredentials:
-            raise PublishFailed("credentials") from None
-
 
 class _PublishCall:
     """One Publish call, which finds the one message that makes Pub/Sub refuse them all."""
 
-    def __init__(self, channel: grpc.aio.Channel, topic: str) -> None:
+    def __init__(self, connection: PubSubConnection, topic: str) -> None:
         self._topic = topic
         self._publish = PubSubCall(
-            channel,
+            connection,
             "Publisher/Publish",
             (PublishRequest, PublishResponse),
             route=("topic", topic),
@@ -81,6 +72,8 @@ class _PublishCall:
             answer = await self._publish(
                 request, attempt_seconds=ATTEMPT_SECONDS, seconds=WAIT_SECONDS
             )
+        except NoCredentials:
+            raise PublishFailed("credentials") from None
         except CallFailed as error:
             if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
                 why = error.code.name

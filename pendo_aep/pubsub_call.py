@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote
 
 import grpc.aio
+
+from pendo_aep.connection import Connection
 
 # gRPC's status codes that may be gone a moment later (Google: "Pub/Sub error codes"). What the
 # functions call is safe to repeat: an event's id is its own, and acknowledgements add up to one.
@@ -48,31 +51,30 @@ class PubSubCall:
 
     def __init__(
         self,
-        channel: grpc.aio.Channel,
+        connection: Connection[grpc.aio.Channel],
         method: str,
         messages: tuple[Any, Any],
         *,
         route: tuple[str, str],
         transient: frozenset[grpc.StatusCode] = TRANSIENT,
     ) -> None:
-        """Takes the channel and what to call on it.
+        """Takes the connection and what to call on it.
 
         Args:
-            channel: to Pub/Sub.
+            connection: to Pub/Sub.
             method: as `Publisher/Publish`.
             messages: the protobuf classes of the request and the response.
             route: the field that says which resource it is about, and its value.
             transient: the status codes after which another attempt may do better.
         """
-        request, response = messages
-        self._rpc = channel.unary_unary(
-            f"/google.pubsub.v1.{method}",
-            request_serializer=request.SerializeToString,
-            response_deserializer=response.FromString,
-        )
+        self._connection = connection
+        self._method = f"/google.pubsub.v1.{method}"
+        self._messages = messages
         # Google: AIP-4222, routing headers.
         self._metadata = (("x-goog-request-params", f"{route[0]}={quote(route[1])}"),)
         self._transient = transient
+        self._channel: grpc.aio.Channel | None = None
+        self._rpc: Any = None
 
     async def __call__(self, request: Any, *, attempt_seconds: float, seconds: float) -> Any:
         """The response, within `seconds`, of which one attempt may take `attempt_seconds`.
@@ -83,12 +85,14 @@ class PubSubCall:
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         ceiling = _FIRST_PAUSE_SECONDS
+        attempt = partial(self._attempt, request)
         while True:
-            left = until - loop.time()
             try:
-                return await self._rpc(
-                    request, metadata=self._metadata, timeout=min(attempt_seconds, left)
+                return await self._connection.call(
+                    attempt, until=until, attempt_seconds=attempt_seconds
                 )
+            except TimeoutError:
+                code, said = grpc.StatusCode.DEADLINE_EXCEEDED, "no answer in time"
             except grpc.aio.AioRpcError as error:
                 code, said = error.code(), error.details() or ""
             pause = random.uniform(0, ceiling)  # noqa: S311 (no secret)
@@ -96,3 +100,19 @@ class PubSubCall:
                 raise CallFailed(code, said)
             await asyncio.sleep(pause)
             ceiling = min(ceiling * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _attempt(self, request: Any, channel: grpc.aio.Channel, seconds: float) -> Any:
+        if channel is not self._channel:
+            request_class, response_class = self._messages
+            self._channel = channel
+            self._rpc = channel.unary_unary(
+                self._method,
+                request_serializer=request_class.SerializeToString,
+                response_deserializer=response_class.FromString,
+            )
+        try:
+            return await self._rpc(request, metadata=self._metadata, timeout=seconds)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise TimeoutError from None
+            raise

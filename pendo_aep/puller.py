@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
-import grpc.aio
+import grpc
 from google.protobuf.empty_pb2 import Empty
 
-from pendo_aep.channel import Connect, NoCredentials, connect
+from pendo_aep.channel import NoCredentials, PubSubConnection, pubsub_connection
+from pendo_aep.logs import log
 from pendo_aep.pubsub_call import TRANSIENT, CallFailed, PubSubCall
 from pendo_aep.pubsub_messages import (
     AcknowledgeRequest,
@@ -40,13 +42,12 @@ class Pulled(NamedTuple):
 
 
 class Puller:
-    """Pulls from one subscription. The channel is opened with the first call."""
+    """Pulls from one subscription."""
 
-    def __init__(self, subscription: str, connect: Connect = connect) -> None:
-        """Takes `projects/P/subscriptions/S`, and what opens the channel."""
+    def __init__(self, subscription: str, connection: PubSubConnection | None = None) -> None:
+        """Takes `projects/P/subscriptions/S`, and the connection if others use it too."""
         self._subscription = subscription
-        self._connect = connect
-        self._channel: grpc.aio.Channel | None = None
+        self._connection = connection or pubsub_connection()
         self._calls: dict[str, PubSubCall] = {}
 
     async def pull(self, limit: int, wait_seconds: float) -> list[Pulled]:
@@ -69,35 +70,48 @@ class Puller:
             for received in answer.received_messages
         ]
 
-    async def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        """These messages have come to their end.
+    async def acknowledge(self, ack_ids: Sequence[str]) -> list[str]:
+        """Acknowledges these messages and returns those that Pub/Sub has taken.
 
-        Raises:
-            PullFailed: Pub/Sub did not take it: they may come again.
+        The others may come again; a log line says why.
         """
-        for some in _chunks(ack_ids):
-            request = AcknowledgeRequest(subscription=self._subscription, ack_ids=some)
-            await self._call_or_fail("Acknowledge", request)
+
+        def request(some: Sequence[str]) -> Any:
+            return AcknowledgeRequest(subscription=self._subscription, ack_ids=some)
+
+        return await self._tell("Acknowledge", request, ack_ids)
 
     async def lease(self, ack_ids: Sequence[str], seconds: int) -> None:
         """Holds these messages for so long from now on; 0 gives them back at once.
 
-        Raises:
-            PullFailed: Pub/Sub did not take it: they come again when their time is up.
+        If Pub/Sub does not take it they come again when their time is up; a log line says why.
         """
-        for some in _chunks(ack_ids):
-            request = ModifyAckDeadlineRequest(
+
+        def request(some: Sequence[str]) -> Any:
+            return ModifyAckDeadlineRequest(
                 subscription=self._subscription,
                 ack_ids=some,
                 ack_deadline_seconds=min(seconds, MAX_LEASE_SECONDS),
             )
-            await self._call_or_fail("ModifyAckDeadline", request)
 
-    async def _call_or_fail(self, rpc: str, request: Any) -> None:
-        try:
-            await self._call(rpc, request, Empty, _CALL_SECONDS)
-        except CallFailed:
-            raise PullFailed(f"{rpc}: no answer within {_CALL_SECONDS:.0f} s") from None
+        await self._tell("ModifyAckDeadline", request, ack_ids)
+
+    async def _tell(
+        self, rpc: str, request: Callable[[Sequence[str]], Any], ack_ids: Sequence[str]
+    ) -> list[str]:
+        """Makes one call for each chunk of messages and returns those that Pub/Sub has taken."""
+
+        async def tell(some: Sequence[str]) -> Sequence[str]:
+            try:
+                await self._call(rpc, request(some), Empty, _CALL_SECONDS)
+            except (CallFailed, PullFailed) as error:
+                why = str(error)
+                log("WARNING", "messages may come again", call=rpc, error=why, count=len(some))
+                return ()
+            return some
+
+        taken = await asyncio.gather(*(tell(some) for some in _chunks(ack_ids)))
+        return [ack_id for some in taken for ack_id in some]
 
     async def _call(self, rpc: str, request: Any, response: Any, seconds: float) -> Any:
         """Raises PullFailed; but CallFailed when there was no answer in time."""
@@ -112,10 +126,8 @@ class Puller:
             raise PullFailed(f"{rpc}: {error}") from None
 
     def _open(self, rpc: str, request: Any, response: Any) -> PubSubCall:
-        if self._channel is None:
-            self._channel = self._connect()
         call = self._calls[rpc] = PubSubCall(
-            self._channel,
+            self._connection,
             f"Subscriber/{rpc}",
             (request, response),
             route=("subscription", self._subscription),

@@ -8,7 +8,6 @@ do not survive the server's fork (grpc/grpc#41768).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
 from typing import TypeAlias
 
 from starlette.requests import Request
@@ -65,14 +64,14 @@ class Runtime:
 
 def _prepare_receive(environ: Mapping[str, str]) -> Callable[[], Handler]:
     settings = load(ReceiveSettings, environ)
-    from pendo_aep.channel import connect
+    from pendo_aep.channel import pubsub_connection
     from pendo_aep.publisher import Publisher
     from pendo_aep.receive import Receiver
 
     def make() -> Handler:
-        one_channel = cache(connect)
-        events = Publisher(settings.topic_path(settings.pubsub_topic), one_channel)
-        dead = Publisher(settings.topic_path(settings.dead_letter_topic), one_channel)
+        connection = pubsub_connection()
+        events = Publisher(settings.topic_path(settings.pubsub_topic), connection)
+        dead = Publisher(settings.topic_path(settings.dead_letter_topic), connection)
         return Receiver(settings, events, DeadLetterTopic(lambda: dead, "receive"))
 
     return make
@@ -96,14 +95,13 @@ def _prepare_deliver(environ: Mapping[str, str]) -> Callable[[], Handler]:
 
 def _prepare_drain(environ: Mapping[str, str]) -> Callable[[], Handler]:
     settings = load(DrainSettings, environ)
-    from pendo_aep.channel import connect
     from pendo_aep.drain import Drain
     from pendo_aep.puller import Puller
     from pendo_aep.way_to_aep import WayToAep
 
     def make() -> Handler:
         way = WayToAep.of(settings)
-        puller = Puller(settings.subscription_path, cache(connect))
+        puller = Puller(settings.subscription_path)
         return Drain(puller, way.delivery, way.sender, way.limits, seconds=settings.drain_seconds)
 
     return make

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
-
-import aiohttp
 
 from pendo_aep.brake import Brake
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.delivery import Delivery
 from pendo_aep.group_commit import Limits
+from pendo_aep.http_connection import http_connection, open_session
 from pendo_aep.ims import Credentials, TokenSource
 from pendo_aep.inlet import ENVELOPE_BYTES, Inlet
 from pendo_aep.sender import Sender
@@ -52,11 +52,6 @@ class WayToAep:
 
 
 def _inlet(settings: DeliverSettings) -> Inlet:
-    session = aiohttp.ClientSession(
-        # One more than there are batches: a token may be fetched meanwhile.
-        connector=aiohttp.TCPConnector(limit=settings.batch_max_in_flight + 1),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
     tokens = None
     if settings.aep_client_id:
         credentials = Credentials(
@@ -65,9 +60,9 @@ def _inlet(settings: DeliverSettings) -> Inlet:
             settings.aep_client_secret,
             settings.aep_scopes,
         )
-        tokens = TokenSource(session, credentials)
+        tokens = TokenSource(http_connection("IMS", partial(open_session, 1)), credentials)
     return Inlet(
-        session,
+        http_connection("AEP", partial(open_session, settings.batch_max_in_flight)),
         endpoint=settings.aep_endpoint,
         flow_id=settings.aep_flow_id,
         sandbox=settings.aep_sandbox,

@@ -7,6 +7,7 @@ from typing import Final
 
 import grpc.aio
 
+from pendo_aep.channel import pubsub_connection
 from pendo_aep.commands.connection import subscriber
 from pendo_aep.commands.letter_box import LetterBox, read_all
 from pendo_aep.commands.letters import Filter, Letter
@@ -45,7 +46,7 @@ async def replay(host: str, topic: str, kept: str, ids: frozenset[str] | None) -
     summary = Summary()
     wanted = Filter() if ids is None else _Chosen(ids=ids)
     async with grpc.aio.insecure_channel(host) as channel:
-        events = Publisher(topic, lambda: channel)
+        events = Publisher(topic, pubsub_connection(lambda: channel))
         async with LetterBox(subscriber(channel), kept, wait=_WAIT_SECONDS, hold=_HOLD) as box:
             await read_all(box, Replay(box, events, wanted, _REDACT, summary))
             summary.is_complete = not (box.is_full or box.is_stopped)

@@ -15,6 +15,7 @@ import grpc.aio
 from google.api_core.exceptions import GoogleAPIError
 
 from pendo_aep import clock, logs
+from pendo_aep.channel import pubsub_connection
 from pendo_aep.commands import output
 from pendo_aep.commands.connection import find_subscription, open_channel, subscriber
 from pendo_aep.commands.errors import CommandFailed, explain
@@ -87,7 +88,7 @@ def _replay(options: argparse.Namespace, settings: LetterSettings) -> int:
     async def work(channel: grpc.aio.Channel, box: LetterBox, say: Say) -> None:
         nonlocal summary
         summary = counts = Summary()
-        events = None if options.dry_run else Publisher(topic, lambda: channel)
+        events = None if options.dry_run else Publisher(topic, pubsub_connection(lambda: channel))
         replay = Replay(box, events, _filter(options), settings.redact, counts)
 
         async def handle(letters: Sequence[Letter]) -> None:

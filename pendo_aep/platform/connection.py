@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
+from pendo_aep.http_connection import http_connection
 from pendo_aep.ims import Credentials, TokenSource
 from pendo_aep.platform import registry
 from pendo_aep.platform.client import Client
@@ -42,7 +43,7 @@ async def connect(settings: PlatformSettings, patience: Patience) -> AsyncIterat
         settings.aep_scopes,
     )
     async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-        tokens = TokenSource(session, credentials)
+        tokens = TokenSource(http_connection("IMS", lambda: session), credentials)
         client = Client(
             session,
             tokens,

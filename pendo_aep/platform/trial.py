@@ -10,6 +10,7 @@ import aiohttp
 
 from pendo_aep import clock
 from pendo_aep.event import SCHEMA_VERSION, Event, encode
+from pendo_aep.http_connection import http_connection
 from pendo_aep.ims import TokenSource
 from pendo_aep.inlet import Inlet, NoAnswer
 from pendo_aep.inlet_answer import read_answer
@@ -55,7 +56,7 @@ async def send_trial(
     """
     event = _event()
     inlet = Inlet(
-        session,
+        http_connection("AEP", lambda: session),
         endpoint=environment["AEP_ENDPOINT"],
         flow_id=environment["AEP_FLOW_ID"],
         sandbox=environment["AEP_SANDBOX"],

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from pendo_aep.brake import Brake
+from pendo_aep.http_connection import http_connection
 from pendo_aep.ims import Credentials, TokenSource
 from pendo_aep.inlet import Inlet
 from pendo_aep.outcome import Outcome, Retry
@@ -60,8 +61,12 @@ async def outcome(aep: str, ims: str = "") -> Outcome:
     """What becomes of one message, with these addresses."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
         credentials = Credentials(ims, "client", Secret("secret"), "scope")
-        tokens = TokenSource(session, credentials) if ims else None
-        inlet = Inlet(session, endpoint=f"{aep}/collection/inlet", tokens=tokens)
+        tokens = TokenSource(http_connection("IMS", lambda: session), credentials) if ims else None
+        inlet = Inlet(
+            http_connection("AEP", lambda: session),
+            endpoint=f"{aep}/collection/inlet",
+            tokens=tokens,
+        )
         deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
         (only,) = await Sender(inlet, Brake()).send([Outgoing(b'{"id":"a"}', deadline)])
         return only

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.samples import sign
 from pendo_aep.brake import Brake
+from pendo_aep.channel import pubsub_connection
 from pendo_aep.dead_letter import Stage
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.deliver import Deliverer
@@ -37,12 +38,10 @@ class Functions:
     @classmethod
     def start(cls, pubsub: PubSubModel, aep: AepModel) -> Functions:
         """New instances."""
-
-        def connect() -> grpc.aio.Channel:
-            return cast("grpc.aio.Channel", pubsub)
+        connection = pubsub_connection(lambda: cast("grpc.aio.Channel", pubsub))
 
         def dead_letters(stage: Stage) -> DeadLetterTopic:
-            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connect), stage)
+            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connection), stage)
 
         environ = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": SECRET}
         settings = load(ReceiveSettings, environ)
@@ -53,7 +52,7 @@ class Functions:
         )
         delivery = Delivery(Raw(), dead_letters("deliver"))
         return cls(
-            Receiver(settings, Publisher(TOPIC, connect), dead_letters("receive")),
+            Receiver(settings, Publisher(TOPIC, connection), dead_letters("receive")),
             Deliverer(PushDelivery(delivery, batches, deadline_seconds=DEADLINE_SECONDS)),
         )
 

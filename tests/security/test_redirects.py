@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from pendo_aep.brake import Brake
+from pendo_aep.http_connection import http_connection
 from pendo_aep.ims import Credentials, TokenSource
 from pendo_aep.inlet import Inlet
 from pendo_aep.outcome import Outcome, Retry
@@ -46,8 +47,15 @@ async def server(answer: web.Response | None, asked: list[str]) -> AsyncIterator
 async def outcome(aep: str, ims: str) -> Outcome:
     """What becomes of one message, with these addresses."""
     async with aiohttp.ClientSession() as session:
-        tokens = TokenSource(session, Credentials(ims, "client", Secret("secret"), "scope"))
-        inlet = Inlet(session, endpoint=f"{aep}/collection/inlet", tokens=tokens)
+        tokens = TokenSource(
+            http_connection("IMS", lambda: session),
+            Credentials(ims, "client", Secret("secret"), "scope"),
+        )
+        inlet = Inlet(
+            http_connection("AEP", lambda: session),
+            endpoint=f"{aep}/collection/inlet",
+            tokens=tokens,
+        )
         deadline = asyncio.get_running_loop().time() + 1
         (only,) = await Sender(inlet, Brake()).send([Outgoing(b'{"id":"a"}', deadline)])
         return only

@@ -1,0 +1,155 @@
+"""A connection that is opened anew when it goes silent. One rule for Pub/Sub, AEP and IMS.
+
+A NAT or a load balancer may forget a connection, and a frozen CPU may outlive one. Nothing tells
+the client: what it sends is never answered, while a new connection would work at once. So:
+
+* a connection that nobody has answered on for a minute is opened anew before it is used;
+* a call that gets no answer in a few seconds is repeated on a fresh connection, which replaces the
+  silent one for all calls to come.
+
+A peer that is merely slow looks the same at first. A connection therefore counts as silent only if
+it has answered promptly before, or is ten seconds old. A slow peer gets one repeated call and one
+new connection every ten seconds, not with every call. Repeating is harmless: an event's id is its
+own.
+
+Only the clock can tell. `TCP_USER_TIMEOUT` and keep-alive pings need a kernel or a server that
+allows seconds (a gRPC server closes connections that are pinged too often), and they say nothing
+of a proxy that still acknowledges what it no longer forwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from pendo_aep.logs import log
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+
+# Far below what is known to forget connections: Google's Cloud NAT after 20 minutes of idle time
+# by default (Google: "Cloud NAT, timeouts"). A new connection costs some milliseconds.
+_QUIET_SECONDS: Final = 60.0
+_SLOW_PEER_SECONDS: Final = 10.0
+_SHORTEST_SECONDS: Final = 0.001  # to aiohttp, 0 is for ever
+
+
+@dataclass(slots=True, eq=False)
+class _Link(Generic[T]):
+    """One opened connection: what has been heard on it, and how many calls use it."""
+
+    transport: T
+    opened_at: float
+    answered_at: float
+    was_prompt: bool = False
+    is_replaced: bool = False
+    users: int = 0
+
+
+class Connection(Generic[T]):
+    """Opens a transport (a gRPC channel, an HTTP session) and replaces it when it goes silent."""
+
+    def __init__(
+        self,
+        to: str,
+        open_transport: Callable[[], T],
+        close: Callable[[T], Awaitable[None]],
+        *,
+        silent_seconds: float,
+        is_multiplexed: bool = False,
+    ) -> None:
+        """Takes the transport and when it counts as silent. Nothing is opened yet.
+
+        Args:
+            to: the peer's name, for the log.
+            open_transport: opens one. If it hands out the same one again, somebody else owns it,
+                and it is not closed.
+            close: closes one that no call uses any more.
+            silent_seconds: how long an answer may take before the call is repeated.
+            is_multiplexed: all calls share one TCP connection, so that an answer to any of them
+                proves that it works. Not so for a pool of connections.
+        """
+        self._to = to
+        self._open = open_transport
+        self._close = close
+        self._silent_seconds = silent_seconds
+        self._is_multiplexed = is_multiplexed
+        self._link: _Link[T] | None = None
+        self._closing: set[asyncio.Future[None]] = set()
+
+    async def call(
+        self,
+        attempt: Callable[[T, float], Awaitable[Result]],
+        *,
+        until: float,
+        attempt_seconds: float,
+    ) -> Result:
+        """The result of `attempt(transport, seconds)`, which is made once more if that is silent.
+
+        Args:
+            attempt: makes the call; raises TimeoutError if there is no answer within `seconds`.
+            until: when to give up, in the event loop's time.
+            attempt_seconds: what one attempt may take. The first takes no more than
+                `silent_seconds`, and no more than half of the time that is left.
+
+        Raises:
+            TimeoutError: there was no answer in time.
+            Exception: what `attempt` or opening the transport raised.
+        """
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        link = self._current(now)
+        left = until - now
+        if not link.was_prompt and now - link.opened_at < _SLOW_PEER_SECONDS:
+            return await self._attempt(attempt, link, min(attempt_seconds, left))
+        seconds = min(attempt_seconds, self._silent_seconds, left / 2)
+        try:
+            return await self._attempt(attempt, link, seconds)
+        except TimeoutError:
+            is_alive = self._is_multiplexed and link.answered_at > now
+            if not (link.is_replaced or is_alive):
+                log("WARNING", "connection silent, trying a new one", to=self._to)
+                self._replace(link)
+        now = loop.time()
+        return await self._attempt(attempt, self._current(now), min(attempt_seconds, until - now))
+
+    def _current(self, now: float) -> _Link[T]:
+        link = self._link
+        if link is None:
+            link = self._link = _Link(self._open(), now, now)
+        elif now - link.answered_at >= _QUIET_SECONDS:
+            link = self._replace(link)
+        return link
+
+    async def _attempt(
+        self, attempt: Callable[[T, float], Awaitable[Result]], link: _Link[T], seconds: float
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        link.users += 1
+        try:
+            result = await attempt(link.transport, max(seconds, _SHORTEST_SECONDS))
+            link.answered_at = loop.time()
+            if link.answered_at - started < self._silent_seconds:
+                link.was_prompt = True
+            return result
+        finally:
+            link.users -= 1
+            self._close_if_unused(link)
+
+    def _replace(self, link: _Link[T]) -> _Link[T]:
+        """Opens another for the calls to come; those that are under way on this one go on."""
+        now = asyncio.get_running_loop().time()
+        fresh = self._link = _Link(self._open(), now, now)
+        if fresh.transport is not link.transport:
+            link.is_replaced = True
+            self._close_if_unused(link)
+        return fresh
+
+    def _close_if_unused(self, link: _Link[T]) -> None:
+        if link.is_replaced and not link.users:
+            closing = asyncio.ensure_future(self._close(link.transport))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
