@@ -83,21 +83,26 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
         event["app"] = cast("App", app)
     if subscription := _without_empty(webhook.get("subscription")):
         event["subscription"] = cast("Subscription", subscription)
-    if guide := _guide(properties):
-        event["guide"] = guide
-    if nps := _nps(properties.get("nps")):
-        event["nps"] = nps
-    if name == "trackEventReceived" and (track := _track(properties)):
-        event["track"] = track
-    if name == "visitorCreated" and (browser := _browser(properties)):
-        event["browser"] = browser
-    if answers := list(answers_in(properties)):
-        event["answers"] = answers
+    _add_details(event, properties)
     if user_agent := webhook.get("userAgent"):
         event["userAgent"] = user_agent
     if properties:
         event["properties"] = properties
     return event
+
+
+def _add_details(event: Event, properties: dict[str, Any]) -> None:
+    """Adds what can be read from the properties; which there are depends on the kind of event."""
+    if guide := _guide(properties):
+        event["guide"] = guide
+    if nps := _nps(properties.get("nps")):
+        event["nps"] = nps
+    if event["pendoEvent"] == "trackEventReceived" and (track := _track(properties)):
+        event["track"] = track
+    if event["pendoEvent"] == "visitorCreated" and (browser := _browser(properties)):
+        event["browser"] = browser
+    if answers := list(answers_in(properties)):
+        event["answers"] = answers
 
 
 def _occurred_at(timestamp: object, received_at: float) -> str:

@@ -81,8 +81,8 @@ DELETE_IN_USE_STATUS: Final = 400
 FLOW_SERVICE_PAGE: Final = 20
 # Adobe: which parts go together is clear from the tutorials; the answer to others is not printed.
 MISMATCH_STATUS: Final = 400
-# Adobe asks to wait "approximately 5 minutes" after a flow is made; what becomes of data that
-# comes earlier, or for a flow that is unknown or disabled, is not said: here it is lost.
+# Adobe asks to wait "approximately 5 minutes" after a flow is made or updated; what becomes of data
+# that comes earlier, or for a flow that is unknown or disabled, is not said: here it is lost.
 TOO_EARLY: Final = "the flow is not ready yet"
 UNKNOWN_FLOW: Final = "no flow of that id takes data from this inlet"
 DISABLED_FLOW: Final = "the flow is disabled"
