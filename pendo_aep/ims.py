@@ -95,7 +95,7 @@ class TokenSource:
         form = {
             "grant_type": "client_credentials",
             "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret.read(fresh=True),
+            "client_secret": await self._credentials.client_secret.refreshed(),
             "scope": self._credentials.scopes,
         }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Final
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -13,7 +14,14 @@ from pendo_aep.dead_letter import Reason
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.event import encode, event_type, message_attributes
 from pendo_aep.http_answer import Answer
-from pendo_aep.http_request import BodyTooLarge, header_values, headers_of, read_body
+from pendo_aep.http_request import (
+    BodyMemory,
+    BodyMemoryFull,
+    BodyTooLarge,
+    header_values,
+    headers_of,
+    read_body,
+)
 from pendo_aep.logs import log
 from pendo_aep.normalise import normalise
 from pendo_aep.settings import ReceiveSettings
@@ -24,6 +32,11 @@ from pendo_aep.unreadable import Unreadable
 from pendo_aep.webhook import Webhook, is_ping, is_unsigned_ping, parse
 
 _RETRY_AFTER = (b"retry-after", b"5")  # in seconds
+
+# What bodies may hold before their signature has been checked: a quarter of RECEIVE_MEMORY, 512 MiB
+# (deploy/config.env). The process itself takes 70 MB, and 250 requests (RECEIVE_CONCURRENCY) 16 MB
+# for the first 64 KB of each body, which are not counted. The rest is for what is verified.
+_UNVERIFIED_BYTES: Final = 128_000_000
 
 
 class Receiver:
@@ -36,28 +49,37 @@ class Receiver:
         self._settings = settings
         self._events = events
         self._dead_letters = dead_letters
+        self._memory = BodyMemory(_UNVERIFIED_BYTES)
 
     async def __call__(self, request: Request) -> Response:
         """The answer to one request."""
         if request.method != "POST":
             return Answer(405, {"error": "Pendo sends POST; so must you"}, (b"allow", b"POST"))
         trace = traceparent(headers_of(request))
-        try:
-            raw = await read_body(request, self._settings.max_body_bytes)
-        except BodyTooLarge:
-            log("WARNING", "webhook rejected", trace=trace, reason="too_large")
-            limit = self._settings.max_body_bytes
-            return Answer(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
-        except ClientDisconnect:
-            return Answer(400)  # nobody is there to read it
-        try:
-            body = self._verified(raw, header_values(request, b"x-pendo-signature"))
-        except SignatureMissing:
-            if is_unsigned_ping(raw):
-                return _pong(trace)
-            return _unauthorised("signature_missing", trace)
-        except SignatureWrong:
-            return _unauthorised("signature_wrong", trace)
+        with self._memory.share() as share:
+            try:
+                raw = await read_body(request, self._settings.max_body_bytes, share)
+            except BodyTooLarge:
+                log("WARNING", "webhook rejected", trace=trace, reason="too_large")
+                limit = self._settings.max_body_bytes
+                return Answer(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
+            except BodyMemoryFull:
+                log("WARNING", "webhook rejected", trace=trace, reason="overloaded")
+                told = {"error": "too many large bodies at once, please send it again"}
+                return Answer(503, told, _RETRY_AFTER)
+            except ClientDisconnect:
+                return Answer(400)  # nobody is there to read it
+            try:
+                body = await self._verified(raw, header_values(request, b"x-pendo-signature"))
+            except SignatureMissing:
+                if is_unsigned_ping(raw):
+                    return _pong(trace)
+                return _unauthorised("signature_missing", trace)
+            except SignatureWrong:
+                return _unauthorised("signature_wrong", trace)
+        return await self._take(body, trace)
+
+    async def _take(self, body: VerifiedBody, trace: str | None) -> Response:
         try:
             webhook = parse(body, self._settings.redact)
             if is_ping(webhook):
@@ -69,18 +91,20 @@ class Receiver:
         except Unreadable as error:
             return await self._quarantine(body, error.reason, error.detail, trace)
 
-    def _verified(self, raw: bytes, signatures: Sequence[str]) -> VerifiedBody:
-        settings = self._settings
-        if not signatures and settings.pendo_allow_unsigned:
+    async def _verified(self, raw: bytes, signatures: Sequence[str]) -> VerifiedBody:
+        if not signatures and self._settings.pendo_allow_unsigned:
             return VerifiedBody(raw)
+        secrets = self._settings.pendo_webhook_secrets
+        secrets.poll()
+        known = secrets.read()
         try:
-            return verify(raw, signatures, self._secrets())
+            return verify(raw, signatures, known.encode().split())
         except SignatureWrong:
-            # Perhaps the secret was rotated within the last second.
-            return verify(raw, signatures, self._secrets(fresh=True))
-
-    def _secrets(self, *, fresh: bool = False) -> list[bytes]:
-        return self._settings.pendo_webhook_secrets.read(fresh=fresh).encode().split()
+            # The secret may have been rotated since the last read.
+            rotated = await secrets.refreshed()
+            if rotated == known:
+                raise
+            return verify(raw, signatures, rotated.encode().split())
 
     def _is_wanted(self, webhook: Webhook) -> bool:
         wanted = self._settings.pendo_events

