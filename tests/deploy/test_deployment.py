@@ -89,6 +89,13 @@ async def test_what_watches_is_there(story: Story) -> None:
     written = json.dumps([*state.metrics.values(), *state.alert_policies.values()])
     assert "pendo-events-deliver" in written
     assert "${" not in written + json.dumps([*state.dashboards.values()])
+    conditions = {
+        policy["displayName"]: policy["conditions"][0] for policy in state.alert_policies.values()
+    }
+    expire = conditions["pendo-to-aep: dead letters expire"]["conditionThreshold"]
+    silence = conditions["pendo-to-aep: no webhook comes"]["conditionAbsent"]
+    assert expire["thresholdValue"] == 0.75 * 31 * 86_400
+    assert silence["duration"] == "43200s"  # ALERT_NO_WEBHOOK_HOURS=12
 
 
 async def test_rights_are_those_of_the_table_and_no_others(story: Story) -> None:
