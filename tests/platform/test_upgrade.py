@@ -12,6 +12,7 @@ import pytest
 from local.platform import Drop, PlatformState, assumed
 from local.samples import load_samples
 from pendo_aep.event import read_event
+from pendo_aep.http_connection import http_connection
 from pendo_aep.inlet import Inlet
 from pendo_aep.mapping import FIELDS
 from pendo_aep.platform import field_group, mapping_set
@@ -60,7 +61,7 @@ async def send_samples(desk: Desk) -> list[dict[str, Any]]:
     environment = await desk.show()
     async with desk.connected() as platform, aiohttp.ClientSession() as session:
         inlet = Inlet(
-            session,
+            http_connection("AEP", lambda: session),
             endpoint=environment["AEP_ENDPOINT"],
             flow_id=environment["AEP_FLOW_ID"],
             sandbox=environment["AEP_SANDBOX"],
