@@ -35,6 +35,7 @@ LOOKS = (
     "scheduler",
     "rights",
     "secrets",
+    "dead_letters",
 )
 
 # As deploy/config.env has them.
@@ -133,7 +134,7 @@ class Told:
 
     async def look(self, command: Command) -> Look:
         """What was told for it; of lines in the log, those about the event."""
-        if command[0] != "logging":
+        if command in self._looks:
             return self._looks[command]
         event_id = command[2].removeprefix("jsonPayload.eventId=").strip('"')
         lines = [line for line in self._log if line.get("eventId") == event_id]
