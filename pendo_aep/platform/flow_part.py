@@ -89,7 +89,7 @@ class FlowPart:
             return False
         there = existing.body.get("transformations") or [{}]
         params: Any = there[0].get("params", {})
-        # As text: Adobe's "Update dataflows" sends the version as a number and reads it as text.
+        # Adobe's "Update dataflows": a flow takes the version as a number and shows it as text.
         differs = any(str(params.get(key)) != str(one) for key, one in wanted[0]["params"].items())
         return differs or not known[Kind.MAPPING_SET].is_final
 
