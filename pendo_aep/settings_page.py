@@ -31,6 +31,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "Header": "text",
     "Inlet": "URL",
     "NamespaceCode": "letters, digits",
+    "Project": "project id",
     "RedactedPaths": "list",
     "Subscription": "name",
     "Tenant": "letters, digits",
