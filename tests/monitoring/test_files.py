@@ -183,6 +183,18 @@ def test_the_runbook_explains_each_reason_and_no_other() -> None:
     )
 
 
+def test_the_page_on_cost_counts_the_conditions() -> None:
+    """Google charges for each of them that looks at a metric."""
+    counts = {
+        path.stem: sum("conditionMatchedLog" not in one for one in read(path)["conditions"])
+        for path in ALERTS
+    }
+    on_request = counts.pop("no-webhook")
+
+    told = f"There are {sum(counts.values())} of them, and {on_request} more with"
+    assert told in (PROJECT / "docs" / "cost.md").read_text("utf-8")
+
+
 def test_what_does_not_reach_receive_is_counted_from_the_request_log() -> None:
     """Google: request_count "excludes requests that are not reaching your container", 403 and 429.
 
