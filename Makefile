@@ -49,7 +49,7 @@ soak: $(VENV)/dev ## Load and faults at random, then the account; MINUTES=10
 	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) $(ARGS)
 
 audit: $(VENV)/release ## Known vulnerabilities of what the functions install (needs a network)
-	$(BIN)/pip-audit --requirement requirements.txt --require-hashes
+	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict
 
 licences: $(VENV)/release ## docs/licences.md: the terms of what the functions install
 	$(BIN)/pip-licenses --format=markdown --with-urls --output-file=docs/licences.md --partial-match \

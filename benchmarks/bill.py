@@ -16,6 +16,7 @@ import orjson
 
 from benchmarks import events
 from benchmarks.tables import table
+from pendo_aep.secret import LEAST_SECONDS, POLL_SECONDS
 
 _RESULTS: Final = Path(__file__).with_name("results.json")
 _PRICES: Final = Path(__file__).with_name("prices.json")
@@ -53,6 +54,12 @@ class Prices:
     pubsub_tib: float
     pubsub_least_bytes: int
     scheduler_job_month: float
+    secret_10000_accesses: float
+
+    @property
+    def secret_access(self) -> float:
+        """One read of a secret."""
+        return self.secret_10000_accesses / 10_000
 
     @property
     def instance_second(self) -> float:
@@ -87,12 +94,14 @@ class Bill:
     to_aep: float
     pubsub: float
     requests: float
+    secrets: float
     scheduler: float = 0.0
 
     @property
     def total(self) -> float:
         """All of it."""
-        return self.receive + self.to_aep + self.pubsub + self.requests + self.scheduler
+        parts = (self.receive, self.to_aep, self.pubsub, self.requests, self.secrets)
+        return sum(parts) + self.scheduler
 
 
 def active_instances(rate: float, cpu_us: float, seconds: float, billed: float) -> float:
@@ -117,6 +126,7 @@ def push(rate: float, cpu: Cpu, prices: Prices) -> Bill:
         ),
         pubsub=_pubsub(prices),
         requests=2 * prices.million_requests,
+        secrets=_secrets(rate, cpu, prices),
     )
 
 
@@ -129,6 +139,7 @@ def drain(rate: float, cpu: Cpu, prices: Prices) -> Bill:
         to_aep=_million_of(rate, min(seconds * calls, 1.0), prices),
         pubsub=_pubsub(prices),
         requests=prices.million_requests * (1 + calls / rate),
+        secrets=_secrets(rate, cpu, prices),
         scheduler=prices.scheduler_job_month / (rate * _MONTH_SECONDS) * _MILLION,
     )
 
@@ -162,6 +173,25 @@ def _pubsub(prices: Prices) -> float:
     return 2 * max(size, prices.pubsub_least_bytes) * _MILLION / 2**40 * prices.pubsub_tib
 
 
+def secret_reads(rate: float, cpu: Cpu) -> float:
+    """How often a second the webhook secret is read, with `rate` webhooks a second.
+
+    Each instance of `receive` reads it with the first webhook that comes when the last read is
+    POLL_SECONDS old; for webhooks that come at random that takes 1 / rate more on average.
+    """
+    instances = math.ceil(rate * cpu.receive / 1e6 / _BUSY)
+    return instances / (POLL_SECONDS + instances / rate)
+
+
+def _secrets(rate: float, cpu: Cpu, prices: Prices) -> float:
+    return secret_reads(rate, cpu) / rate * _MILLION * prices.secret_access
+
+
+def _secret_row(name: str, reads: float, prices: Prices) -> list[str]:
+    month = reads * _MONTH_SECONDS
+    return [name, f"{month:,.0f}", f"{month * prices.secret_access:.2f}"]
+
+
 def load_prices() -> Prices:
     """Those of `prices.json`."""
     read: dict[str, Any] = orjson.loads(_PRICES.read_bytes())
@@ -184,13 +214,27 @@ def tables(cpu: Cpu, prices: Prices) -> Mapping[str, str]:
             ("push", push(rate, cpu, prices)),
             ("drain", drain(rate, cpu, prices)),
         ):
-            parts = (bill.receive, bill.to_aep, bill.requests, bill.pubsub, bill.scheduler)
+            parts = (
+                bill.receive,
+                bill.to_aep,
+                bill.requests,
+                bill.pubsub,
+                bill.secrets,
+                bill.scheduler,
+            )
             month = bill.total * rate * _MONTH_SECONDS / _MILLION
             costs = [f"{part:.2f}" for part in parts]
             rows.append([f"{rate:g}", name, *costs, f"**{bill.total:.2f}**", f"{month:,.2f}"])
-    head = ["events/s", "", "`receive`", "to AEP", "requests", "Pub/Sub", "Scheduler"]
+    head = ["events/s", "", "`receive`", "to AEP", "requests", "Pub/Sub", "secret", "Scheduler"]
     slower = cpu.times(2)
     return {
+        "secret": table(
+            ["webhooks/s", "reads a month", "USD a month"],
+            [
+                *(_secret_row(f"{rate:g}", secret_reads(rate, cpu), prices) for rate in RATES),
+                _secret_row("forged, all the time", 1 / LEAST_SECONDS, prices),
+            ],
+        ),
         "bill": table([*head, "**USD a million**", "USD a month"], rows),
         "cheaper": f"**{cheaper_from(cpu, prices):.2g} events/s**",
         "slower": table(

@@ -18,6 +18,7 @@ _EVERYTHING: Final = (
 )
 _ADDRESS: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
 _WORD: Final = re.compile(r"\w[\w@.+%/-]+\w")
+_MAX_CHARACTERS: Final = 300
 _BY_STATUS: Final = {
     401: "check AEP_CLIENT_ID, AEP_CLIENT_SECRET and AEP_SCOPES; is the inlet authenticated?",
     403: "check the credential's rights in AEP, and its list of allowed addresses",
@@ -91,10 +92,11 @@ def advice(status: int, said: str) -> str:
 def without_values(said: str, message: bytes) -> str:
     """What AEP said of a message, without the words that stand in a value of the message.
 
-    AEP may quote the event, and a log line holds no personal data.
+    AEP may quote the event, and a log line holds no personal data. At most 300 characters.
     """
-    values = "\n".join(_values(orjson.loads(message)))
-    return _WORD.sub(lambda word: "..." if word[0] in values else word[0], said)
+    values = "\n".join(_values(orjson.loads(message))).casefold()
+    masked = _WORD.sub(lambda word: "..." if word[0].casefold() in values else word[0], said)
+    return masked[:_MAX_CHARACTERS]
 
 
 def _values(value: Any) -> Iterator[str]:

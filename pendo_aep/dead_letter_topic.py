@@ -20,7 +20,13 @@ class DeadLetterTopic:
         self._stage = stage
 
     async def put(
-        self, data: bytes, attributes: Mapping[str, str], *, reason: Reason, detail: str
+        self,
+        data: bytes,
+        attributes: Mapping[str, str],
+        *,
+        reason: Reason,
+        detail: str,
+        said: str | None = None,
     ) -> bool:
         """Whether the letter lies there now; if not, its message must not be acknowledged.
 
@@ -29,6 +35,7 @@ class DeadLetterTopic:
             attributes: those that the message had.
             reason: the stable code.
             detail: what was said of it. It goes into the letter, and never into a log.
+            said: the same for the log line, without any value of the event.
         """
         letter = letter_attributes(
             attributes, reason=reason, detail=detail, stage=self._stage, failed_at=clock.now()
@@ -55,6 +62,7 @@ class DeadLetterTopic:
             event_id=event_id,
             trace=trace,
             reason=reason,
+            said=said,
             bytes=len(data),
         )
         return True

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from enum import Enum
 
+from pendo_aep.configuration_errors import without_values
 from pendo_aep.dead_letter import Reason
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.event import NotAnEvent, read_event
@@ -84,8 +85,13 @@ class Delivery:
 
     async def bury(self, data: bytes, attributes: Mapping[str, str], refused: Refused) -> End:
         """What to tell Pub/Sub of a message that AEP will never take: done, once it is buried."""
+        is_aep = refused.reason is not Reason.FOREIGN  # else the data may not even be JSON
         lies_there = await self._dead_letters.put(
-            data, attributes, reason=refused.reason, detail=refused.detail
+            data,
+            attributes,
+            reason=refused.reason,
+            detail=refused.detail,
+            said=without_values(refused.detail, data) if is_aep else None,
         )
         return End.DONE if lies_there else End.AGAIN
 

@@ -125,9 +125,8 @@ class _Run:
 
     async def _try_to_pull(self, seconds: float) -> list[Pulled]:
         """Pulls; a failure ends the pulling, and nothing else that is under way."""
-        limit = 1 if self._sender.only_probes else MAX_PULL
         try:
-            return await self._puller.pull(limit, seconds)
+            return await self._puller.pull(1 if self._sender.only_probes else MAX_PULL, seconds)
         except PullFailed as error:
             self.failure = error
             return []

@@ -46,6 +46,20 @@ class Nps(TypedDict, total=False):
     source: str
 
 
+class Track(TypedDict, total=False):
+    """A track event of the customer's own: its name, and what it was sent from."""
+
+    name: str
+    source: str
+
+
+class Browser(TypedDict, total=False):
+    """The browser in which Pendo first saw a visitor."""
+
+    name: str
+    version: str
+
+
 class App(TypedDict, total=False):
     """The application that the event comes from."""
 
@@ -75,6 +89,8 @@ class Event(TypedDict):
     subscription: NotRequired[Subscription]
     guide: NotRequired[Guide]
     nps: NotRequired[Nps]
+    track: NotRequired[Track]
+    browser: NotRequired[Browser]
     answers: NotRequired[list[Answer]]
     userAgent: NotRequired[str]
     properties: NotRequired[dict[str, Any]]

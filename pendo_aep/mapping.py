@@ -71,6 +71,8 @@ FIELDS: tuple[Field, ...] = (
     Field("nps.rating", "{tenant}.pendo.nps.rating", "number", "NPS rating"),
     Field("nps.reason", "{tenant}.pendo.nps.reason", "string", "NPS comment"),
     Field("nps.source", "{tenant}.pendo.nps.source", "string", "NPS source"),
+    Field("track.name", "{tenant}.pendo.track.name", "string", "Track event name"),
+    Field("track.source", "{tenant}.pendo.track.source", "string", "Track event source"),
     Field("answers[].pollId", "{tenant}.pendo.answers[].pollId", "string", "Poll ID"),
     Field("answers[].value", "{tenant}.pendo.answers[].value", "string", "Poll answer"),
     Field(
@@ -81,7 +83,8 @@ FIELDS: tuple[Field, ...] = (
         added="propertiesJson",  # Adobe: Data Prep reads JSON text, and has no function to write it
     ),
     Field("schemaVersion", "{tenant}.pendo.schemaVersion", "integer", "Version of this shape"),
-    # Adobe's own field groups: Survey Response, Application and Environment Details.
+    # Adobe's own field groups: Survey Response, Application and Environment Details. The fields of
+    # `browserDetails` are those of Adobe's "Browser Details" data type.
     Field("guide.id", "surveyResponse.surveyID", "string", "Survey ID", only=_SURVEYS),
     Field(
         "answers[].pollId",
@@ -99,6 +102,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("app.id", "application.id", "string", "Application ID"),
     Field("app.name", "application.name", "string", "Application name"),
+    Field("browser.name", "environment.browserDetails.name", "string", "Browser"),
+    Field("browser.version", "environment.browserDetails.version", "string", "Browser version"),
     Field("userAgent", "environment.browserDetails.userAgent", "string", "User agent"),
     Field("guide.language", "environment.browserDetails.acceptLanguage", "string", "Language"),
 )

@@ -12,10 +12,12 @@ from pendo_aep.event import (
     PLAIN_ID,
     SCHEMA_VERSION,
     App,
+    Browser,
     Event,
     Guide,
     Nps,
     Subscription,
+    Track,
     event_type,
 )
 from pendo_aep.poll_answers import answers_in
@@ -27,17 +29,31 @@ from pendo_aep.webhook import Webhook
 _MILLISECONDS_FROM: Final = 1e11
 
 
-def event_id(unique_id: str | None, raw: bytes) -> str:
-    """The identity of an event: the same webhook always has the same.
+# RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
+# one, or a number with a fraction or an exponent, may be the rounded form of several.
+_MAX_EXACT_INTEGER: Final = 2**53 - 1
 
-    It is Pendo's `uniqueId` where that is plain (letters, digits, `-`, `_`; 64 at most), else its
-    SHA-256 in hex, else the SHA-256 of the raw body.
+
+def event_id(unique_id: str | float | None, raw: bytes) -> str:
+    """Returns the id of an event, which is the same whenever the same webhook comes again.
+
+    It is Pendo's `uniqueId` where that is plain: up to 64 letters, digits, `-` and `_`, or an
+    integer that JSON carries exactly. Any other text is replaced by its SHA-256. Without a
+    `uniqueId`, or with one that other events may share (blank, or a number that may be rounded),
+    the id is the SHA-256 of the raw body.
+
+    Args:
+        unique_id: as Pendo sent it, with its JSON type.
+        raw: the raw bytes of the body.
     """
-    if not unique_id:
-        return hashlib.sha256(raw).hexdigest()
-    if PLAIN_ID.fullmatch(unique_id):
-        return unique_id
-    return hashlib.sha256(unique_id.encode()).hexdigest()
+    if isinstance(unique_id, str):
+        if PLAIN_ID.fullmatch(unique_id):
+            return unique_id
+        if unique_id and not unique_id.isspace():
+            return hashlib.sha256(unique_id.encode()).hexdigest()
+    elif isinstance(unique_id, int) and abs(unique_id) <= _MAX_EXACT_INTEGER:
+        return str(unique_id)
+    return hashlib.sha256(raw).hexdigest()
 
 
 def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
@@ -67,17 +83,26 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
         event["app"] = cast("App", app)
     if subscription := _without_empty(webhook.get("subscription")):
         event["subscription"] = cast("Subscription", subscription)
-    if guide := _guide(properties):
-        event["guide"] = guide
-    if nps := _nps(properties.get("nps")):
-        event["nps"] = nps
-    if answers := list(answers_in(properties)):
-        event["answers"] = answers
+    _add_details(event, properties)
     if user_agent := webhook.get("userAgent"):
         event["userAgent"] = user_agent
     if properties:
         event["properties"] = properties
     return event
+
+
+def _add_details(event: Event, properties: dict[str, Any]) -> None:
+    """Adds what can be read from the properties; which there are depends on the kind of event."""
+    if guide := _guide(properties):
+        event["guide"] = guide
+    if nps := _nps(properties.get("nps")):
+        event["nps"] = nps
+    if event["pendoEvent"] == "trackEventReceived" and (track := _track(properties)):
+        event["track"] = track
+    if event["pendoEvent"] == "visitorCreated" and (browser := _browser(properties)):
+        event["browser"] = browser
+    if answers := list(answers_in(properties)):
+        event["answers"] = answers
 
 
 def _occurred_at(timestamp: object, received_at: float) -> str:
@@ -122,3 +147,26 @@ def _nps(answer: object) -> Nps:
         if source := text_of(answer.get("source")):
             nps["source"] = source
     return nps
+
+
+def _track(properties: dict[str, Any]) -> Track:
+    """Reads a track event (Pendo: "Example Webhook Responses: ... Track Event").
+
+    The customer's own `eventProperties` stay in `properties`.
+    """
+    track: Track = {}
+    if name := text_of(properties.get("name")):
+        track["name"] = name
+    if source := text_of(properties.get("source")):
+        track["source"] = source
+    return track
+
+
+def _browser(properties: dict[str, Any]) -> Browser:
+    """Reads a new visitor's browser (Pendo: "Example Webhook Responses: Visitor Created ...")."""
+    browser: Browser = {}
+    if name := text_of(properties.get("browserName")):
+        browser["name"] = name
+    if version := text_of(properties.get("browserVersion")):
+        browser["version"] = version
+    return browser

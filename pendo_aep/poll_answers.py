@@ -1,4 +1,8 @@
-"""The answers of a poll: how Pendo spells them in a webhook is not public, so all ways are read."""
+"""Finds the answers of a poll, in whatever way Pendo spells them.
+
+Pendo publishes a body of `pollSubmitted` (help article "Webhooks", 360032285012, section "Example
+Webhook Responses"), but no copy of it could be read here. So every plausible spelling is read.
+"""
 
 from __future__ import annotations
 

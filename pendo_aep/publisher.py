@@ -25,6 +25,13 @@ LIMITS: Final = Limits(max_items=1000, max_bytes=9_000_000, max_in_flight=1)
 # Pendo says nothing of its patience: an answer after eight seconds is better than none.
 WAIT_SECONDS: Final = 8.0
 ATTEMPT_SECONDS: Final = 4.0
+# What Pub/Sub says of a topic's name, of whatever message (googleapis/google-cloud-python#4508).
+_WRONG_TOPIC: Final = "Invalid resource name given"
+# What it says of a message that does not fit the schema that somebody gave the topic; `deploy` does
+# not (googleapis/python-pubsub#601, googleapis/google-cloud-go#8179).
+_WRONG_SCHEMA: Final = "failed schema validation"
+# So many refused one by one, and none accepted: the rest of a group need not be asked.
+_ENOUGH_REFUSED: Final = 10
 
 
 class Publisher:
@@ -55,11 +62,23 @@ class Publisher:
 
 
 class _PublishCall:
-    """One Publish call, which finds the one message that makes Pub/Sub refuse them all."""
+    """Publishes a group of messages; finds those that Pub/Sub refuses.
+
+    Pub/Sub fails the whole call for one invalid message, with INVALID_ARGUMENT. A wrong setting
+    gets the same status for every message. It must not turn them all into dead letters, so the
+    group fails as a whole (`PublishFailed`)
+
+    * when Pub/Sub says that the topic's name is wrong, or that the topic has a schema which a lone
+      message does not fit;
+    * when it refuses each of several messages.
+
+    Otherwise a refused message is at fault itself, also one that came alone: what Pub/Sub says of
+    such messages (an attribute is too long, a message is empty) is about them.
+    """
 
     def __init__(self, connection: PubSubConnection, topic: str) -> None:
         self._topic = topic
-        self._publish = PubSubCall(
+        self._rpc = PubSubCall(
             connection,
             "Publisher/Publish",
             (PublishRequest, PublishResponse),
@@ -67,21 +86,45 @@ class _PublishCall:
         )
 
     async def __call__(self, messages: list[Any]) -> Sequence[str | PublishRefused]:
+        answers: list[str | PublishRefused] = []
+        parts = [messages]  # what is still to be published, the first of it last
+        while parts:
+            part = parts.pop()
+            try:
+                answers += await self._publish(part)
+            except PublishRefused as refused:
+                if len(part) > 1:
+                    middle = len(part) // 2
+                    parts += [part[middle:], part[:middle]]
+                    continue
+                answers.append(refused)
+                if _is_setting(answers, len(messages)):
+                    raise self._failed("INVALID_ARGUMENT", len(messages)) from None
+        return answers
+
+    async def _publish(self, messages: list[Any]) -> Sequence[str]:
         request = PublishRequest(topic=self._topic, messages=messages)
         try:
-            answer = await self._publish(
-                request, attempt_seconds=ATTEMPT_SECONDS, seconds=WAIT_SECONDS
-            )
+            answer = await self._rpc(request, attempt_seconds=ATTEMPT_SECONDS, seconds=WAIT_SECONDS)
         except NoCredentials:
             raise PublishFailed("credentials") from None
         except CallFailed as error:
-            if error.code is not grpc.StatusCode.INVALID_ARGUMENT:
-                why = error.code.name
-                log("ERROR", "publish failed", topic=self._topic, error=why, count=len(messages))
-                raise PublishFailed(why) from None
-            if len(messages) == 1:
-                return [PublishRefused(error.said)]
-            # One of them is at fault, and the call failed for all: halves find which.
-            middle = len(messages) // 2
-            return [*await self(messages[:middle]), *await self(messages[middle:])]
-        return list(answer.message_ids)
+            is_refused = error.code is grpc.StatusCode.INVALID_ARGUMENT
+            if is_refused and not error.said.startswith(_WRONG_TOPIC):
+                raise PublishRefused(error.said) from None
+            raise self._failed(error.code.name, len(messages)) from None
+        message_ids: Sequence[str] = answer.message_ids
+        return message_ids
+
+    def _failed(self, why: str, count: int) -> PublishFailed:
+        log("ERROR", "publish failed", topic=self._topic, error=why, count=count)
+        return PublishFailed(why)
+
+
+def _is_setting(answers: Sequence[str | PublishRefused], count: int) -> bool:
+    """Whether a setting must be wrong, after the first of `count` messages were answered so."""
+    if not all(isinstance(answer, PublishRefused) for answer in answers):
+        return False
+    if count == 1:
+        return _WRONG_SCHEMA in str(answers[0])
+    return len(answers) == min(count, _ENOUGH_REFUSED)

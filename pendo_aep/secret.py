@@ -15,7 +15,8 @@ from typing import Final
 
 POLL_SECONDS: Final = 10.0
 """How old the text of a file may become before the next request has it read again."""
-_LEAST_SECONDS: Final = 1.0
+LEAST_SECONDS: Final = 1.0
+"""How old it must be before anything has it read again."""
 # Assumed: Secret Manager answers in tens of milliseconds. Whoever waits longer gets what is known.
 _READ_SECONDS: Final = 2.0
 
@@ -55,7 +56,7 @@ class Secret:
         All who ask at the same time wait for the same read, and for two seconds at most. A read
         that takes longer delays nobody any more; its text is used once it is there.
         """
-        if reading := self._read_under_way(_LEAST_SECONDS):
+        if reading := self._read_under_way(LEAST_SECONDS):
             seconds = self._started + _READ_SECONDS - time.monotonic()
             await asyncio.wait([reading], timeout=seconds)
         return self._text

@@ -36,8 +36,6 @@ _SOON: Final = frozenset(
 # What says nothing of AEP's health; for a wrong setting there is the guard.
 _NEUTRAL: Final = (UNKNOWN_OUTCOME, UNCLEAR_ENTRIES, CONFIGURATION, _TOO_LATE)
 _WRONG_SETTING: Final = frozenset({"configuration", "credentials"})
-# AEP's own words in a log line.
-_MAX_SAID: Final = 300
 
 
 class Outgoing(NamedTuple):
@@ -163,7 +161,7 @@ class Sender:
                 self._wrong_setting.ring(
                     f"AEP configuration error: {advice(tried.status, outcome.detail)}",
                     status=tried.status,
-                    said=without_values(outcome.detail, message)[:_MAX_SAID] or None,
+                    said=without_values(outcome.detail, message) or None,
                 )
 
     def _is_wrong_setting(self, outcome: Outcome) -> TypeGuard[Refused | Retry]:

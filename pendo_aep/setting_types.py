@@ -14,6 +14,11 @@ from pendo_aep.redaction import Path, parse_path
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Where readers of addresses might disagree about the host, there is none.
 _HOST = re.compile(r"(\[::1\]|[A-Za-z0-9._-]+)(:[0-9]+)?")
+# Google: "Resource names" of Pub/Sub, on the page "Create a topic".
+_RESOURCE_ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~%+-]{2,254}")
+# Google: "Creating and managing projects"; a number, and a domain before the id, are allowed too.
+# The lengths are Google's to check: the emulator takes shorter ids.
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -58,12 +63,26 @@ def _parts(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+def _project(name: str) -> str:
+    if not _PROJECT.fullmatch(name):
+        raise ValueError("write the project's id: lower-case letters, digits and hyphens")
+    return name
+
+
 def _resource_name(name: str, kind: str) -> str:
-    parts = name.split("/")
-    is_path = len(parts) == 4 and parts[::2] == ["projects", kind]
-    if all(parts) and (is_path or len(parts) == 1):
-        return name
-    raise ValueError(f"write the {kind[:-1]}'s name, or projects/PROJECT/{kind}/NAME")
+    match name.split("/"):
+        case [short]:
+            pass
+        case ["projects", project, given, short] if given == kind:
+            _project(project)
+        case _:
+            raise ValueError(f"write the {kind[:-1]}'s name, or projects/PROJECT/{kind}/NAME")
+    if not _RESOURCE_ID.fullmatch(short):
+        raise ValueError(
+            f"a {kind[:-1]}'s name has 3 to 255 letters, digits and any of - . _ ~ % +, "
+            "and begins with a letter, but not with goog"
+        )
+    return name
 
 
 def _topic_name(name: str) -> str:
@@ -75,6 +94,7 @@ def _subscription_name(name: str) -> str:
 
 
 Url: TypeAlias = Annotated[str, AfterValidator(_https)]
+Project: TypeAlias = Annotated[str, AfterValidator(_project)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic_name)]
 # What goes into a header: a line break in it would be one in the request.
 Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]

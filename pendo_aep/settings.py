@@ -18,6 +18,7 @@ from pendo_aep.setting_types import (
     Header,
     Inlet,
     NamespaceCode,
+    Project,
     RedactedPaths,
     Subscription,
     Tenant,
@@ -55,7 +56,7 @@ class _Settings(BaseModel):
 
 
 class _GoogleSettings(_Settings):
-    google_cloud_project: str
+    google_cloud_project: Project
     """The project that short names of topics and subscriptions are in. `my-project`"""
     dead_letter_topic: Topic = "pendo-events-dead"
     """Where what can never be delivered is kept. A name, or `projects/P/topics/T`."""

@@ -31,6 +31,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "Header": "text",
     "Inlet": "URL",
     "NamespaceCode": "letters, digits",
+    "Project": "project id",
     "RedactedPaths": "list",
     "Subscription": "name",
     "Tenant": "letters, digits",
@@ -46,8 +47,8 @@ Generated from [`pendo_aep/settings.py`](../pendo_aep/settings.py) by \
 
 Environment variables, read once at the start; one that is set to nothing counts as not set. \
 A wrong one ends the start with one message that names every one that is wrong, and shows no \
-value. For a secret `X`, `X_FILE` may name a file that holds it, which is read again when it \
-changes. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up.
+value. For a secret `X`, `X_FILE` may name a file that holds it, which is read again while the \
+function runs. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up.
 
 | name | read by | | default | |
 |---|---|---|---|---|

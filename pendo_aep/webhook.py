@@ -10,7 +10,15 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, Required
 
 import orjson
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
 from typing_extensions import TypedDict
 
 from pendo_aep.dead_letter import Reason
@@ -46,13 +54,15 @@ class Subscription(TypedDict, total=False):
 
 @_as_text
 class Webhook(TypedDict, total=False):
-    """One webhook of Pendo's. `timestamp` is taken as it comes: `event.py` decides what it says.
+    """One webhook of Pendo's, as a dictionary with Pendo's own keys.
 
-    A dictionary with Pendo's own keys, not a model: it is read once and lives for one request.
+    Not a model: it is read once and lives for one request. `timestamp` keeps any value, and
+    `uniqueId` stays a number where it is one: as text, a number would hide that it was rounded.
+    `normalise.py` decides what both mean.
     """
 
     event: Required[Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]]
-    uniqueId: str | None
+    uniqueId: str | StrictInt | StrictFloat | None
     timestamp: Any
     visitorId: str | None
     accountId: str | None

@@ -9,6 +9,7 @@ import pytest
 
 from pendo_aep.settings import (
     DeliverSettings,
+    DrainSettings,
     PlatformSettings,
     ReceiveSettings,
     SettingsError,
@@ -32,7 +33,8 @@ XDM = DELIVER | {
 
 
 PLATFORM = {"AEP_CLIENT_ID": "i", "AEP_CLIENT_SECRET": "s3cret", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
-ENVIRONMENTS = {"receive": RECEIVE, "deliver": DELIVER, "platform": PLATFORM}
+DRAIN = DELIVER | {"DRAIN_SUBSCRIPTION": "backlog"}
+ENVIRONMENTS = {"receive": RECEIVE, "deliver": DELIVER, "drain": DRAIN, "platform": PLATFORM}
 
 
 def load_of(
@@ -41,6 +43,8 @@ def load_of(
     """The settings of a function by its name, or of the command that sets AEP up."""
     if function == "receive":
         return load(ReceiveSettings, environ)
+    if function == "drain":
+        return load(DrainSettings, environ)
     if function == "platform":
         return load(PlatformSettings, environ)
     return load(DeliverSettings, environ)
@@ -131,8 +135,8 @@ def test_lists() -> None:
 
 def test_topics() -> None:
     """A topic is given by its name, of this project, or by its full path, of any."""
-    settings = load(ReceiveSettings, RECEIVE | {"PUBSUB_TOPIC": "projects/q/topics/t"})
-    assert settings.topic_path(settings.pubsub_topic) == "projects/q/topics/t"
+    settings = load(ReceiveSettings, RECEIVE | {"PUBSUB_TOPIC": "projects/q/topics/events"})
+    assert settings.topic_path(settings.pubsub_topic) == "projects/q/topics/events"
     assert settings.topic_path(settings.dead_letter_topic) == "projects/p/topics/pendo-events-dead"
 
 

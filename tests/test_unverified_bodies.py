@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,10 +14,13 @@ from starlette.responses import Response
 
 from local.pipeline import SECRET
 from local.samples import sign
+from pendo_aep import receive as receive_module
+from pendo_aep import signature
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.http_request import read_body
 from pendo_aep.receive import Receiver
 from pendo_aep.settings import ReceiveSettings, load
+from pendo_aep.signature import VerifiedBody
 from tests.webhooks import unique_id, webhook
 
 MAX_BODY_BYTES = 8_000_000
@@ -207,6 +210,21 @@ async def test_every_body_is_given_back(path: Any, receive: Receiver) -> None:
     for _ in range(MANY):
         await path(receive)
     assert await takes_the_largest(receive)
+
+
+async def test_a_forged_body_is_checked_once(
+    receive: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only another secret is a reason to compute the digests of a body again."""
+    checked = []
+
+    def verify(body: bytes, signatures: Sequence[str], secrets: Iterable[bytes]) -> VerifiedBody:
+        checked.append(body)
+        return signature.verify(body, signatures, secrets)
+
+    monkeypatch.setattr(receive_module, "verify", verify)
+    await forged(receive)
+    assert len(checked) == 1
 
 
 async def test_tiny_pieces_cost_what_they_hold() -> None:

@@ -78,12 +78,37 @@ def _check_nothing_is_lost(data: bytes, event: Event) -> None:
     for key in ("visitorId", "accountId", "userAgent"):
         if isinstance(sent.get(key), str):
             assert event.get(key, "") == sent[key]
-    unique_id = sent.get("uniqueId")
-    if isinstance(unique_id, str) and PLAIN_ID.fullmatch(unique_id):
-        assert event["id"] == unique_id
+    assert event["id"] == _id_by_specification(sent.get("uniqueId"), data)
+    _check_group(event.get("track"), sent, "trackEventReceived", name="name", source="source")
+    _check_group(
+        event.get("browser"), sent, "visitorCreated", name="browserName", version="browserVersion"
+    )
     nps = (sent.get("properties") or {}).get("nps")
     if isinstance(nps, dict) and type(nps.get("rating")) is int:
         assert event["nps"]["rating"] == nps["rating"]
+
+
+def _id_by_specification(unique_id: str | float | None, data: bytes) -> str:
+    """The table of the normalised event, row `id`: the last line is for whatever is not exact."""
+    is_exact = isinstance(unique_id, int) and -(2**53) < unique_id < 2**53
+    text = str(unique_id) if is_exact or isinstance(unique_id, str) else ""
+    if PLAIN_ID.fullmatch(text):
+        return text
+    return hashlib.sha256(text.encode() if text.strip() else data).hexdigest()
+
+
+def _check_group(made: object, sent: Any, event_name: str, **keys: str) -> None:
+    """An object made of some properties has the text of each, for one kind of event only."""
+    if sent["event"] != event_name:
+        assert made is None
+        return
+    group = made if isinstance(made, dict) else {}
+    assert made != {}, "empty, and not left out"
+    assert group.keys() <= keys.keys()
+    for key, of in keys.items():
+        value = (sent.get("properties") or {}).get(of)
+        if isinstance(value, str):
+            assert group.get(key, "") == value
 
 
 def _is_plainly_an_event(data: bytes) -> bool:
@@ -141,6 +166,8 @@ def seeds() -> Iterator[bytes]:
             nps = {"properties": {"nps": row["nps"]}} if "nps" in row else {}
             body = {"event": "npsSubmitted", "uniqueId": "u"} | told | nps
             yield json.dumps(body).encode()  # some of its numbers are too large for orjson
+    for row in rows("event_ids"):
+        yield f'{{"event":"x","uniqueId":{row["uniqueId"]}}}'.encode()
     for row in rows("unreadable"):
         yield row["body"].encode()
     yield b'{"event":"x","event":"y","properties":{"poll":' + b"[" * 40 + b"]" * 40 + b"}}"

@@ -81,8 +81,8 @@ DELETE_IN_USE_STATUS: Final = 400
 FLOW_SERVICE_PAGE: Final = 20
 # Adobe: which parts go together is clear from the tutorials; the answer to others is not printed.
 MISMATCH_STATUS: Final = 400
-# Adobe asks to wait "approximately 5 minutes" after a flow is made; what becomes of data that
-# comes earlier, or for a flow that is unknown or disabled, is not said: here it is lost.
+# Adobe asks to wait "approximately 5 minutes" after a flow is made or updated; what becomes of data
+# that comes earlier, or for a flow that is unknown or disabled, is not said: here it is lost.
 TOO_EARLY: Final = "the flow is not ready yet"
 UNKNOWN_FLOW: Final = "no flow of that id takes data from this inlet"
 DISABLED_FLOW: Final = "the flow is disabled"
@@ -95,6 +95,13 @@ STORED_TYPES: Final[dict[Literal["ATTRIBUTE", "EXPRESSION", "STATIC"], str]] = {
     "EXPRESSION": "text/x.aep-xl",
     "STATIC": "text/x.static",
 }
+# Adobe's OpenAPI: `version` of the call that reads a set is 0 unless given. Whether that is meant
+# literally, or stands for the latest, is not said.
+MAPPING_SET_IS_READ_AT_FIRST_VERSION: bool = True
+# Adobe's OpenAPI has a name in its schema of a listed mapping set, and none in its example.
+MAPPING_SET_LIST_HAS_NAMES: bool = True
+# Adobe's "Update dataflows" sends `mappingVersion` as a number; the flow it reads has it as text.
+FLOW_SHOWS_MAPPING_VERSION_AS_TEXT: bool = True
 # Adobe does not say whether `start` of a list of mapping sets counts sets or pages.
 MAPPING_SET_START_COUNTS_PAGES: Final = False
 # Adobe's OpenAPI has no DELETE of a mapping set; a public client calls it.

@@ -84,6 +84,8 @@ def _list(call: Call) -> Answer:
     first = int(start) * (int(limit) if assumed.MAPPING_SET_START_COUNTS_PAGES else 1)
     shown = found[first : first + int(limit)]
     data = [_whole(one, len(one.versions) - 1) for one in shown]
+    if not assumed.MAPPING_SET_LIST_HAS_NAMES:
+        data = [{key: value for key, value in one.items() if key != "name"} for one in data]
     return Answer(200, {"data": data, "_page": {"count": len(data), "limit": int(limit)}})
 
 
@@ -96,7 +98,8 @@ def _create(call: Call) -> Answer:
 
 def _look_up(call: Call) -> Answer:
     found = _find(call)
-    number = call.query.get("version", str(len(found.versions) - 1))
+    default = 0 if assumed.MAPPING_SET_IS_READ_AT_FIRST_VERSION else len(found.versions) - 1
+    number = call.query.get("version", str(default))
     if not number.isdecimal() or int(number) >= len(found.versions):
         raise refused(f"The mapping set has no version {number}", 404)
     return Answer(200, _whole(found, int(number)))

@@ -60,8 +60,8 @@ class PlatformServer:
         Args:
             aep: issues the tokens, and gets the inlets.
             sandbox_names: those that the credential may use.
-            ready_after_seconds: how long after its making a flow begins to take data; what is
-                sent before is lost.
+            ready_after_seconds: how long a flow takes no data after it was made or changed; what
+                is sent to it in that time is lost.
             clock: in seconds; measures that.
             ims_org_id: the organisation.
             tenant: its tenant id, without the leading underscore.

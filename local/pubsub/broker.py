@@ -88,10 +88,12 @@ class Broker:
         """Look a topic up.
 
         Raises:
+            InvalidArgumentError: The name is none.
             NotFoundError: There is none.
         """
         if topic := self._topics.get(name):
             return topic
+        check_name(name, "topics")
         raise NotFoundError(f"topic {name} does not exist")
 
     def topics(self) -> Mapping[str, Topic]:

@@ -50,7 +50,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._pending: dict[str, deque[_Fault]] = {}
-        self._refusals: list[Refusal] = []
+        self._refusals: list[tuple[Refusal, str]] = []
 
     def fail(
         self, rpc: str, code: grpc.StatusCode, *, times: int | None = 1, after: bool = False
@@ -68,12 +68,12 @@ class Faults:
         """Have the next calls never answer."""
         self._add(rpc, _Fault(times, after))
 
-    def refuse(self, refusal: Refusal) -> None:
+    def refuse(self, refusal: Refusal, said: str = "injected refusal of a message") -> None:
         """Fail any Publish that holds a message of which `refusal` says so (INVALID_ARGUMENT).
 
-        As with Google, one such message fails the whole request.
+        As with Google, one such message fails the whole request; `said` is the error's text.
         """
-        self._refusals.append(refusal)
+        self._refusals.append((refusal, said))
 
     def clear(self) -> None:
         """Go back to normal; calls that hang already stay hung."""
@@ -98,9 +98,9 @@ class Faults:
         Raises:
             InvalidArgumentError: One of them refuses one of the messages.
         """
-        for refusal in self._refusals:
+        for refusal, said in self._refusals:
             if any(refusal(data, attributes) for data, attributes in drafts):
-                raise InvalidArgumentError("injected refusal of a message")
+                raise InvalidArgumentError(said)
 
     def _add(self, rpc: str, fault: _Fault) -> None:
         self._pending.setdefault(rpc, deque()).append(fault)

@@ -17,7 +17,10 @@ def check_name(name: str, kind: Literal["topics", "subscriptions"]) -> None:
     match name.split("/"):
         case ["projects", project, given, id_] if project and given == kind and _ID.fullmatch(id_):
             return
-    raise InvalidArgumentError(f"{name!r} is not projects/PROJECT/{kind}/ID")
+    raise InvalidArgumentError(
+        f"Invalid resource name given (name={name}). Refer to "
+        "https://cloud.google.com/pubsub/docs/admin#resource_names for more information."
+    )
 
 
 def split_name(name: str) -> tuple[str, str]:

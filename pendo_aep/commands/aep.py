@@ -23,7 +23,7 @@ from pendo_aep.platform.environment import as_text, environment_of, find_environ
 from pendo_aep.platform.errors import PlatformError
 from pendo_aep.platform.part import Kind
 from pendo_aep.platform.patience import Patience
-from pendo_aep.platform.plan import Action, Step, make_plan
+from pendo_aep.platform.plan import Action, Plan, Step, make_plan
 from pendo_aep.platform.readiness import seconds_left, wait_until_ready
 from pendo_aep.platform.trial import send_trial
 from pendo_aep.platform.wanted import possible_parts, wanted_parts
@@ -93,22 +93,36 @@ async def _plan(task: _Task) -> bool:
     if not task.options.json:
         changes = sum(step.action is not Action.KEEP for step in plan.steps)
         task.write(f"{changes} to be made or changed\n" if changes else "nothing to be done\n")
+    _warn_of_pause(task, plan)
     return True
 
 
 async def _apply(task: _Task) -> bool:
     platform, client = task.platform, task.platform.client
     parts = wanted_parts(client, platform.tenant, task.choices)
-    known = await carry_out(await make_plan(parts), client.patience, task.tell)
+    plan = await make_plan(parts)
+    _warn_of_pause(task, plan)
+    known = await carry_out(plan, client.patience, task.tell)
     flow = known[Kind.FLOW]
     if (seconds := seconds_left(flow, task.options.wait)) > 0:
-        task.note(f"waiting {seconds:.0f} s: AEP does not tell when a new dataflow takes data")
+        task.note(
+            f"waiting {seconds:.0f} s: AEP does not tell when a new or changed dataflow takes data"
+        )
         with output.progress(sys.stderr) as say:
             await wait_until_ready(seconds, say)
     environment = await environment_of(client, platform.tenant, known)
     task.show(environment)
     is_closed = await _tell_of_token(task, environment)
     return not task.options.test_event or await _try_out(task, environment, is_closed=is_closed)
+
+
+def _warn_of_pause(task: _Task, plan: Plan) -> None:
+    """Adobe: "HTTP API connector": data sent right after a dataflow is updated may be lost."""
+    if any(step.kind is Kind.FLOW and step.action is Action.CHANGE for step in plan.steps):
+        task.note(
+            "the dataflow changes, and AEP may lose events that it receives in the 5 minutes "
+            "after that: pause delivery before you apply (docs/operations.md, Upgrade)"
+        )
 
 
 async def _try_out(task: _Task, environment: dict[str, str], *, is_closed: bool) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pendo_aep.dead_letter import Reason
 from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.look import Command
 
@@ -83,9 +84,20 @@ def log_lines(event_id: str) -> Command:
     )
 
 
+def refused_lines() -> Command:
+    """What the functions wrote in the last hour about events that AEP refused, newest first."""
+    return (
+        "logging",
+        "read",
+        f'jsonPayload.reason="{Reason.REJECTED}"',
+        "--freshness=1h",
+        "--limit=200",
+    )
+
+
 def first_looks(deployment: Deployment) -> list[Command]:
     """All that can be looked at by the names alone."""
-    looks = [project(deployment), project_policy(deployment)]
+    looks = [project(deployment), project_policy(deployment), refused_lines()]
     if deployment.drain:
         looks.append(job(deployment))
     for name in (deployment.receive, *deployment.to_aep):

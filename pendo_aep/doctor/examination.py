@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import aiohttp
 
 from pendo_aep.doctor import commands, journey
+from pendo_aep.doctor.dead_letters import check_dead_letters
 from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.door import find_door
 from pendo_aep.doctor.finding import Finding
@@ -82,4 +83,5 @@ def judge(deployment: Deployment, looks: Looks) -> list[Finding]:
         *check_scheduler(deployment, looks),
         *check_rights(deployment, looks),
         *check_secrets(deployment, looks),
+        *check_dead_letters(deployment, looks),
     ]

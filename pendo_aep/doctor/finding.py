@@ -24,6 +24,7 @@ class Subject(StrEnum):
     SCHEDULER = "scheduler"
     RIGHTS = "rights"
     SECRETS = "secrets"
+    DEAD_LETTERS = "dead letters"
     WEBHOOK = "webhook"
     JOURNEY = "journey"
 

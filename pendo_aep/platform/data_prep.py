@@ -15,17 +15,45 @@ _PAGE: Final = "100"
 
 
 async def find(client: Client, name: str) -> list[str]:
-    """The ids of the mapping sets with that name."""
+    """Returns the ids of the mapping sets with that name.
+
+    Adobe's OpenAPI prints a list whose entries have no name; those are asked for it one by one.
+    """
+    found: list[str] = []
+    for one in await _list(client, name):
+        named = one if "name" in one else await _read(client, str(one["id"]), [])
+        if named.get("name") == name:
+            found.append(str(one["id"]))
+    return list(dict.fromkeys(found))
+
+
+async def read(client: Client, set_id: str, name: str) -> Json:
+    """Reads the latest version of a mapping set.
+
+    Adobe's OpenAPI: this call reads version 0 unless told which, and the list of mapping sets says
+    which version there is.
+
+    Args:
+        client: to ask with.
+        set_id: of the mapping set.
+        name: the name under which it is listed.
+    """
+    listed = await _list(client, name)
+    versions = [int(one["version"]) for one in listed if one["id"] == set_id and "version" in one]
+    query = [("version", str(max(versions)))] if versions else []
+    return await _read(client, set_id, query)
+
+
+async def _list(client: Client, name: str) -> list[Json]:
     operation = Operation("list mapping sets", "GET", _PATH, Permission.VIEW_SOURCES)
     query = [("name", name), ("limit", _PAGE), ("start", "0")]
-    answer = await client.read(operation, query)
-    return [str(one["id"]) for one in answer["data"] if one.get("name") == name]
+    listed: list[Json] = (await client.read(operation, query))["data"]
+    return listed
 
 
-async def read(client: Client, set_id: str) -> Json:
-    """The latest version of a mapping set."""
+async def _read(client: Client, set_id: str, query: list[tuple[str, str]]) -> Json:
     operation = _one(set_id, "read", "GET", Permission.VIEW_SOURCES)
-    answer: Json = await client.read(operation)
+    answer: Json = await client.read(operation, query)
     return answer
 
 

@@ -89,8 +89,9 @@ class FlowPart:
             return False
         there = existing.body.get("transformations") or [{}]
         params: Any = there[0].get("params", {})
-        has = {key: params.get(key) for key in wanted[0]["params"]}
-        return has != wanted[0]["params"] or not known[Kind.MAPPING_SET].is_final
+        # Adobe's "Update dataflows": a flow takes the version as a number and shows it as text.
+        differs = any(str(params.get(key)) != str(one) for key, one in wanted[0]["params"].items())
+        return differs or not known[Kind.MAPPING_SET].is_final
 
 
 def _is_disabled(existing: Existing) -> bool:

@@ -26,7 +26,7 @@ class MappingPart:
 
     async def read(self, part_id: str) -> Existing:
         """The latest version."""
-        return Existing(part_id, await data_prep.read(self.client, part_id))
+        return Existing(part_id, await data_prep.read(self.client, part_id, self.name))
 
     def compare(self, existing: Existing, known: Known) -> tuple[str, ...]:
         """The destinations that are mapped otherwise.

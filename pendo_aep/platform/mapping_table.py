@@ -16,8 +16,13 @@ _PROJECT: Final = Path(__file__).parents[2]
 # What people put their own in place of.
 _TENANT: Final = "TENANT"
 _NAMESPACE: Final = "PendoVisitor"
-# No sample has more fields than these two together.
-_SAMPLES: Final = ("poll_submitted_several", "nps_submitted_comment")
+# Between them, these samples have every field of the normalised event.
+_SAMPLES: Final = (
+    "poll_submitted_several",
+    "nps_submitted_comment",
+    "track_event_received",
+    "visitor_created",
+)
 
 _PAGE = """\
 # Mapping

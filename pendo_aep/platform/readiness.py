@@ -9,21 +9,22 @@ from typing import Final
 from pendo_aep import clock
 from pendo_aep.platform.part import Existing
 
-# Adobe: "Create an HTTP API streaming connection": about 5 minutes after a flow is made.
+# Adobe: "HTTP API connector": pause for 5 minutes after a streaming dataflow is created or updated.
 WAIT_SECONDS: Final = 300.0
 _STEP_SECONDS: Final = 1.0
 
 
 def seconds_left(flow: Existing, wait: float) -> float:
-    """How much of the wait is left, by what AEP says of the flow's making.
+    """Returns how much of the wait is left since AEP created or last updated the flow.
 
-    Our clocks may differ, so it is never longer than the wait itself; and all of it, where AEP
-    does not say.
+    Our clocks may differ, so it is never longer than the wait itself. Where AEP does not say when,
+    it is all of the wait.
     """
-    created = flow.body.get("createdAt")
-    if not isinstance(created, int | float):
+    moments = (flow.body.get("createdAt"), flow.body.get("updatedAt"))
+    changes = [moment for moment in moments if isinstance(moment, int | float)]
+    if not changes:
         return wait
-    age = clock.now().timestamp() - created / 1000  # Adobe: milliseconds since 1970
+    age = clock.now().timestamp() - max(changes) / 1000  # Adobe: milliseconds since 1970
     return min(max(wait - age, 0.0), wait)
 
 

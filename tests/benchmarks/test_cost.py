@@ -20,6 +20,7 @@ PRICES = Prices(
     pubsub_tib=40.0,
     pubsub_least_bytes=1000,
     scheduler_job_month=0.1,
+    secret_10000_accesses=0.03,
 )
 
 
@@ -54,7 +55,23 @@ def test_a_bill_by_hand() -> None:
     assert paid.receive == pytest.approx(0.1 * 0.000021 * 1e6, rel=0.001)
     assert paid.to_aep == pytest.approx(0.2 * 0.000021 * 1e6, rel=0.001)
     assert paid.requests == pytest.approx(0.8)
-    assert paid.total == pytest.approx(paid.receive + paid.to_aep + 0.8 + paid.pubsub)
+    assert paid.secrets == pytest.approx(1e6 * 0.000003, rel=0.011)  # each webhook has it read
+    assert paid.total == pytest.approx(
+        paid.receive + paid.to_aep + 0.8 + paid.pubsub + paid.secrets
+    )
+
+
+@pytest.mark.parametrize(
+    ("rate", "reads"),
+    [
+        (0.1, 0.05),  # ten seconds after a read, and ten more until the next webhook
+        (1_000, 0.1),
+        (12_000, 0.2),  # 12,000 times 100 us are 1.2 processors, each at 60 %: two instances
+    ],
+)
+def test_reads_of_the_secret(rate: float, reads: float) -> None:
+    """Each instance reads it with the first webhook after ten seconds."""
+    assert bill.secret_reads(rate, CPU) == pytest.approx(reads, rel=0.001)
 
 
 def test_drain_is_cheaper_from_a_rate_on() -> None:

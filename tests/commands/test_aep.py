@@ -12,6 +12,7 @@ import pytest
 from local.platform import Call, Delay
 from tests.commands.aep_desk import Terminal
 from tests.platform.desk import new_desk, only
+from tests.platform.test_upgrade import apply_old_table
 
 PROG = "python -m pendo_aep aep"
 
@@ -120,10 +121,28 @@ async def test_apply_waits_for_a_new_flow(terminal: Terminal) -> None:
     assert first.code == 0, first.err
     assert first.err.startswith(f"{PROG} apply: waiting ")
 
-    created = only(terminal.desk.state.flows).created
-    only(terminal.desk.state.flows).created = created - 300_000
+    flow = only(terminal.desk.state.flows)
+    flow.created = flow.updated = flow.created - 300_000
     second = await terminal.run("apply")
     assert (second.code, second.err) == (0, "")
+
+
+async def test_an_upgrade_asks_for_a_pause(terminal: Terminal) -> None:
+    """Who changes a dataflow is told to pause delivery, and `apply` waits as for a new one."""
+    await apply_old_table(terminal.desk)
+    flow = only(terminal.desk.state.flows)
+    flow.created = flow.updated = flow.created - 300_000
+
+    planned = await terminal.run("plan")
+    applied = await terminal.run("apply", "--wait", "1.5")
+
+    assert (planned.code, applied.code) == (0, 0)
+    assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
+    assert planned.out.splitlines()[-1] == "3 to be made or changed"
+    assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
+    told, waited = applied.err.splitlines()[:2]
+    assert told.startswith(f"{PROG} apply: the dataflow changes, ")
+    assert waited.startswith(f"{PROG} apply: waiting ")
 
 
 @pytest.mark.parametrize(

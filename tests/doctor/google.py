@@ -77,12 +77,12 @@ class Google:
         return web.json_response({"versions": value} if isinstance(value, list) else value)
 
     def _entries(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
-        """The lines about the event that the filter names, newest first."""
-        event_id = asked["filter"].rpartition("jsonPayload.eventId=")[2]
+        """The lines with the value that the filter names, newest first."""
+        key, _, value = asked["filter"].rpartition("jsonPayload.")[2].partition("=")
         found: Iterable[dict[str, Any]] = (
             {"insertId": str(number), "timestamp": "2026-11-02T12:00:00Z", "jsonPayload": line}
             for number, line in enumerate(self._log)
-            if json.dumps(line.get("eventId")) == event_id
+            if json.dumps(line.get(key)) == value
         )
         return list(found)[::-1][: asked["pageSize"]]
 

@@ -88,8 +88,11 @@ class PipelineMachine(RuleBasedStateMachine):
     # Where calls to Pub/Sub may fail while they work elsewhere.
     places: ClassVar[tuple[str, ...]] = (TOPIC, DEAD_TOPIC)
 
-    def start(self, kinds: list[Kind]) -> None:
-        """Starts all; events of these kinds lie on the topic already."""
+    def start(self, kinds: list[Kind], *, is_well: bool) -> None:
+        """Starts all; events of these kinds lie on the topic already.
+
+        With `is_well`, each call ends at once and well until a rule changes that.
+        """
         self.to_close = ExitStack()
         self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
         self.loop = self.runner.get_loop()
@@ -108,7 +111,8 @@ class PipelineMachine(RuleBasedStateMachine):
         for kind in kinds:
             self.send_webhook(self.new_webhook(kind, 0))
         self.go_on(0.0)
-        self.all_calls_end(None)
+        self.all_calls_end("done" if is_well else None)
+        self.aep.ends_at_once = "honest" if is_well else None
 
     @rule(kind=st.sampled_from(KINDS), size=st.sampled_from(SIZES), then=THEN)
     def webhook_arrives(self, kind: Kind, size: int, then: Then) -> None:

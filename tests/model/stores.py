@@ -261,6 +261,7 @@ class ChannelModel:
 
     def __init__(self, channels: ChannelsModel) -> None:
         self._channels = channels
+        self._is_closed = False
         self.is_silent = False
 
     def unary_unary(self, method: str, **_: object) -> Callable[..., Any]:
@@ -270,6 +271,8 @@ class ChannelModel:
         async def call(request: Any, *, metadata: object, timeout: float) -> Any:  # noqa: ARG001, ASYNC109 (gRPC's)
             if self._channels.are_dead:
                 raise asyncio.CancelledError
+            if self._is_closed:
+                raise grpc.aio.UsageError("Channel is closed.")
             if self.is_silent:
                 await asyncio.sleep(timeout)
                 raise _error(grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -277,6 +280,10 @@ class ChannelModel:
             return await self._channels.server.call(place, request, timeout)
 
         return call
+
+    async def close(self) -> None:
+        """Nobody uses it any more."""
+        self._is_closed = True
 
 
 class ChannelsModel:

@@ -105,6 +105,25 @@ def test_the_wait_goes_by_the_age_of_the_flow(
     assert seconds_left(Existing("f", {"createdAt": made * 1000}), 300.0) == left
 
 
+@pytest.mark.parametrize(
+    ("created", "updated", "left"),
+    [
+        pytest.param(1_790_000_000_000, 1_790_004_000_000, 200.0, id="changed"),
+        pytest.param(1_790_004_000_000, 1_790_004_000_000, 200.0, id="new"),
+        pytest.param(1_790_004_000_000, None, 200.0, id="never changed"),
+        pytest.param(1_790_000_000_000, 1_790_000_500_000, 0.0, id="changed long ago"),
+    ],
+)
+def test_a_changed_flow_is_waited_for_like_a_new_one(
+    monkeypatch: pytest.MonkeyPatch, created: int, updated: int | None, left: float
+) -> None:
+    """Adobe asks for the pause after a dataflow is created and after it is updated."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(1_790_004_100, UTC))
+    body = {"createdAt": created, "updatedAt": updated}
+
+    assert seconds_left(Existing("f", body), 300.0) == left
+
+
 def test_without_an_age_the_wait_is_whole() -> None:
     """Where AEP does not say when a flow was made, nothing is assumed."""
     assert seconds_left(Existing("f", {}), 300.0) == 300.0

@@ -16,7 +16,7 @@ from local.platform.registry.resolve import resolve
 from local.platform.registry.standard import standard_resources
 from local.platform.xdm import problems_of
 from local.samples import Sample, load_samples
-from pendo_aep.event import Event, encode, read_event
+from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
 from pendo_aep.normalise import normalise
 from pendo_aep.platform.field_group import field_group
 from pendo_aep.platform.mapping_set import mapping_set, mappings
@@ -130,6 +130,10 @@ PROPERTIES = st.fixed_dictionaries(
             max_size=3,
         ),
         "pollValue": JSON_VALUES,
+        "name": JSON_VALUES,
+        "source": TEXT_OR_NUMBER,
+        "browserName": TEXTS,
+        "browserVersion": JSON_VALUES,
         "other": JSON_VALUES,
     },
 )
@@ -138,7 +142,7 @@ PROPERTIES = st.fixed_dictionaries(
 @randomly
 @given(
     webhook=st.fixed_dictionaries(
-        {"event": st.sampled_from(["pollSubmitted", "npsSubmitted", "guideDisplayed"]) | TEXTS},
+        {"event": st.sampled_from(sorted(EVENT_TYPES)) | TEXTS},
         optional={
             "timestamp": st.integers(0, 2**41),
             "uniqueId": TEXTS,

@@ -140,6 +140,8 @@ class FlowService:
             target = call.state.target_connections[body["targetConnectionIds"][0]]
             check_transformations(call.state, body, target)
         thing.body = body
+        if isinstance(thing, Flow):
+            thing.ready_at = self._ready_at()
         return _changed(thing)
 
     def _act(self, call: Call) -> Answer:

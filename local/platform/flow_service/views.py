@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from local.platform import assumed
 from local.platform.flow_service.inlets import Inlets
 from local.platform.state import Connection, Flow, Json, PlatformState
 
@@ -50,9 +51,16 @@ def _of_flow(state: PlatformState, inlets: Inlets, flow: Flow) -> Json:
         options["inletUrl"] = inlets.url(flow.inlet)
     return {
         "state": "enabled" if flow.enabled else "disabled",
-        "transformations": flow.body.get("transformations", []),
+        "transformations": [_transformation(one) for one in flow.body.get("transformations", [])],
         "options": options,
         "inheritedAttributes": {"properties": {"isSourceFlow": True}, **parts},
         "runs": f"/runs?property=flowId=={flow.id}",
         "lastOperation": {"started": 0, "updated": 0, "operation": "create"},
     }
+
+
+def _transformation(sent: Json) -> Json:
+    if not assumed.FLOW_SHOWS_MAPPING_VERSION_AS_TEXT:
+        return sent
+    params = sent["params"]
+    return {**sent, "params": {**params, "mappingVersion": str(params["mappingVersion"])}}

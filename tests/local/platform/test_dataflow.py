@@ -77,6 +77,31 @@ async def test_a_flow_takes_no_data_before_it_is_ready(
         assert rows == [ROW]
 
 
+async def test_a_changed_flow_takes_no_data_before_it_is_ready_again(
+    aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """Adobe asks for the same pause after a flow was updated as after it was made."""
+    clock = HandClock()
+    async with PlatformServer(aep, ready_after_seconds=300, clock=clock) as platform:
+        world = World(await connect(platform, aep, http))
+        await world.make(*PENDO)
+        inlet, header = await world.inlet(), {"x-adobe-flow-id": world.ids["flow"]}
+        clock.now = 1000.0
+        await world.patch(
+            "flow",
+            {"op": "add", "path": "/description", "value": "changed"},
+            headers={"If-Match": world.etags["flow:etag"]},
+        )
+
+        clock.now = 1299.9
+        await world.client.send(inlet, [EVENT], header)
+        assert [lost.reason for lost in platform.state.lost] == [assumed.TOO_EARLY]
+
+        clock.now = 1300.0
+        await world.client.send(inlet, [EVENT], header)
+        assert platform.state.datasets[world.ids["dataset"]].rows == [ROW]
+
+
 async def test_a_disabled_flow_takes_no_data(pendo: World) -> None:
     """What comes for a flow that is disabled is lost, until it is enabled again."""
     inlet, header = await pendo.inlet(), {"x-adobe-flow-id": pendo.ids["flow"]}
