@@ -53,11 +53,14 @@ class DrainMachine(PipelineMachine):
 
     places = (TOPIC, DEAD_TOPIC, PULL, ACKNOWLEDGE, LEASE)
 
-    @initialize(kinds=st.lists(st.sampled_from(KINDS), max_size=6), is_well=st.booleans())
-    def begin(self, kinds: list[Kind], is_well: bool) -> None:
+    @initialize(
+        kinds=st.lists(st.sampled_from(KINDS), max_size=6),
+        are_well=st.tuples(st.booleans(), st.booleans()),
+    )
+    def begin(self, kinds: list[Kind], are_well: tuple[bool, bool]) -> None:
         """Some events wait already."""
         self.runs: list[Call] = []
-        self.start(kinds, is_well=is_well)
+        self.start(kinds, are_well)
 
     @precondition(lambda self: len(self.unended) < 2)
     @rule(then=THEN)

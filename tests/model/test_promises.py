@@ -38,12 +38,15 @@ class Push(Waiting):
 class PushMachine(PipelineMachine):
     """Pub/Sub pushes what lies on the topic."""
 
-    @initialize(kinds=st.lists(st.sampled_from(KINDS), max_size=6), is_well=st.booleans())
-    def begin(self, kinds: list[Kind], is_well: bool) -> None:
+    @initialize(
+        kinds=st.lists(st.sampled_from(KINDS), max_size=6),
+        are_well=st.tuples(st.booleans(), st.booleans()),
+    )
+    def begin(self, kinds: list[Kind], are_well: tuple[bool, bool]) -> None:
         """Some events lie on the topic already."""
         self.pushes: list[Push] = []
         self.pushed: list[Message] = []  # and acknowledged by the answer
-        self.start(kinds, is_well=is_well)
+        self.start(kinds, are_well)
 
     @precondition(lambda self: self.events)
     @rule(first=st.integers(min_value=0), many=st.integers(1, 6), then=THEN)
