@@ -12,9 +12,9 @@ it has answered promptly before, or is ten seconds old. A slow peer gets one rep
 new connection every ten seconds, not with every call. Repeating is harmless: an event's id is its
 own.
 
-Only the clock can tell. `TCP_USER_TIMEOUT` and keep-alive pings need a kernel or a server that
-allows seconds (a gRPC server closes connections that are pinged too often), and they say nothing
-of a proxy that still acknowledges what it no longer forwards.
+Why a clock: `TCP_USER_TIMEOUT` is not available on every platform and does not notice a proxy that
+acknowledges what it no longer forwards. HTTP/2 pings every few seconds make a gRPC server close the
+connection ("too_many_pings"; gRPC: "Keepalive User Guide").
 """
 
 from __future__ import annotations
