@@ -26,8 +26,8 @@ from local.pipeline import (
     receive_env,
 )
 from local.pubsub import PubSubServer
+from local.tcp_proxy import TcpProxy
 from soak.aep_faults import USUAL, AepFaults
-from soak.gate import Gate
 from soak.http_client import Connection, NoAnswer
 from soak.ledger import Ledger
 from soak.letters import collect
@@ -69,7 +69,7 @@ class Rig:
 
     aep: AepServer
     faults: AepFaults
-    gate: Gate
+    gate: TcpProxy
     receive: Function
     carrier: Function
 
@@ -100,7 +100,7 @@ async def run_rig(setup: Setup, ledger: Ledger) -> AsyncIterator[Rig]:
         # What the rig itself does with Pub/Sub does not go through the gate.
         admin = await stack.enter_async_context(administer(server.host))
         ports = stack.enter_context(closing(lasting_ports()))
-        gate = await stack.enter_async_context(Gate(server.host, next(ports)))
+        gate = await stack.enter_async_context(TcpProxy(server.host, next(ports)))
         receive, carrier = _functions(setup, aep, gate.host, ports)
         await admin.create_topics()
         async with asyncio.TaskGroup() as group:
