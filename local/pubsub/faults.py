@@ -51,6 +51,7 @@ class Faults:
     def __init__(self) -> None:
         self._pending: dict[str, deque[_Fault]] = {}
         self._refusals: list[Refusal] = []
+        self._closed: dict[str, grpc.StatusCode] = {}
 
     def fail(
         self, rpc: str, code: grpc.StatusCode, *, times: int | None = 1, after: bool = False
@@ -75,10 +76,19 @@ class Faults:
         """
         self._refusals.append(refusal)
 
+    def close_topic(self, topic: str, code: grpc.StatusCode) -> None:
+        """Fail every Publish to one topic with a status; all other calls work as before."""
+        self._closed[topic] = code
+
+    def open_topic(self, topic: str) -> None:
+        """Let a closed topic take messages again."""
+        self._closed.pop(topic, None)
+
     def clear(self) -> None:
         """Go back to normal; calls that hang already stay hung."""
         self._pending.clear()
         self._refusals.clear()
+        self._closed.clear()
 
     def take(self, rpc: str) -> _Fault | None:
         """What befalls this call of `rpc`."""
@@ -92,12 +102,15 @@ class Faults:
                 pending.popleft()
         return fault
 
-    def check(self, drafts: list[Draft]) -> None:
-        """Apply the refusals.
+    def check(self, topic: str, drafts: list[Draft]) -> None:
+        """Apply the closed topics and the refusals to a Publish.
 
         Raises:
-            InvalidArgumentError: One of them refuses one of the messages.
+            InjectedError: The topic is closed.
+            InvalidArgumentError: A refusal refuses one of the messages.
         """
+        if (code := self._closed.get(topic)) is not None:
+            raise InjectedError(code)
         for refusal in self._refusals:
             if any(refusal(data, attributes) for data, attributes in drafts):
                 raise InvalidArgumentError("injected refusal of a message")
