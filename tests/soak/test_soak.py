@@ -11,8 +11,9 @@ import pytest
 
 from soak.__main__ import main
 from soak.ledger import Ledger
+from soak.plan import LETTERS_DENIED, Strike
 from soak.rig import Setup
-from soak.webhooks import make
+from soak.webhooks import REFUSED, make
 
 pytestmark = pytest.mark.slow
 
@@ -64,13 +65,16 @@ def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_an_unstored_dead_letter_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A `drain` that acknowledges although its dead letter was not stored has lost events."""
-    load = ("--way", "drain", "--minutes", "0.3", "--rate", "250")
+    plan = [Strike(at=2.0, kind=LETTERS_DENIED, seconds=6.0, share=1.0)]
+    monkeypatch.setattr("soak.options.make_plan", lambda *_: plan)
+    load = ("--way", "drain", "--minutes", "0.2", "--rate", "250")
     code, result = run_broken("letters", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
-    assert result["messages"]["dead letter not stored: rejected"] >= 1
-    assert result["account"]["lost"]
     # They are all that is lost: those that AEP refuses for what they are.
-    assert all(event_id.startswith("bad0bad0bad0") for event_id in result["account"]["lost"])
+    refused = {w.event_id for w in (make(1, n, "raw") for n in range(3000)) if w.cause == REFUSED}
+    assert set(result["account"]["lost"]) & refused
+    assert set(result["account"]["lost"]) <= refused
+    assert result["account"]["causeless"] == {}
 
 
 def test_missing_properties_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
