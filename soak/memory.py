@@ -9,8 +9,9 @@ from typing import Final
 
 import psutil
 
-# Of one process, a second apart: a younger one still fills what is filled once.
-_FEWEST_SAMPLES: Final = 60
+# Of one process, a second apart: a younger one still fills what is filled once, such as the buffers
+# of events of 500 kB, of which one comes every few seconds.
+_FEWEST_SAMPLES: Final = 120
 # The first part of a life is starting, and filling what is filled once.
 _WARM: Final = 0.25
 

@@ -64,9 +64,9 @@ class Stream:
 _KILLS: Final = Stream((KILL_RECEIVE, KILL_CARRIER), (4.0, 8.0), until=0.7)
 _PUBSUB: Final = Stream((PUBSUB_GONE,), (15.0, 30.0), (0.5, 3.0))
 # Longer than the timeout of a worker, `WORKER_TIMEOUT_SECONDS`.
-_FREEZES: Final = Stream((FREEZE_RECEIVE, FREEZE_CARRIER), (8.0, 24.0), (5.0, 8.0))
+_FREEZES: Final = Stream((FREEZE_RECEIVE, FREEZE_CARRIER), (10.0, 30.0), (5.0, 8.0))
 _SILENCES: Final = Stream((SILENT_PUBSUB, SILENT_AEP), (5.0, 20.0))
-_LETTERS: Final = Stream((LETTERS_DENIED, LETTERS_GONE), (2.0, 15.0), (2.0, 6.0))
+_LETTERS: Final = Stream((LETTERS_DENIED, LETTERS_GONE), (4.0, 20.0), (2.0, 6.0))
 
 
 def streams(
@@ -90,7 +90,7 @@ def streams(
         _KILLS,
         _PUBSUB,
         Stream(of_clock, (8.0, 16.0), (3.0, 8.0)),
-        Stream(of_settings, (5.0, 20.0), (2.0, 5.0)),
+        Stream(of_settings, (10.0, 30.0), (2.0, 5.0)),
         _FREEZES,
         _SILENCES,
         *[_LETTERS] * has_letters,

@@ -42,6 +42,8 @@ _DEADLINE_SECONDS: Final = "5"
 _DRAIN_SECONDS: Final = 10
 # The shortest that Pub/Sub allows: so long rests what a killed `drain` had pulled.
 _LEASE_SECONDS: Final = 10
+# Between two calls of `drain`: it answers at once while AEP fails or nothing waits.
+_CALL_PAUSE_SECONDS: Final = 0.2
 _DRAIN_REQUEST: Final = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -164,10 +166,9 @@ async def _carry(way: Way, admin: PubSubAdmin, carrier: Function, stack: AsyncEx
 async def _call(port: int) -> None:
     with closing(Connection(port, 2.0 * _DRAIN_SECONDS)) as connection:
         while True:
-            try:
+            with contextlib.suppress(NoAnswer):  # it has been killed, and comes again
                 await connection.post(_DRAIN_REQUEST)
-            except NoAnswer:  # it has been killed, and comes again
-                await asyncio.sleep(0.2)
+            await asyncio.sleep(_CALL_PAUSE_SECONDS)
 
 
 @asynccontextmanager

@@ -34,8 +34,8 @@ def test_the_longest_life_counts() -> None:
 
 
 def test_a_short_life_says_nothing() -> None:
-    """Under a minute nobody can tell growth from starting."""
-    assert footprint([float(second) for second in range(1, 60)]).growth is None
+    """Under two minutes nobody can tell growth from starting."""
+    assert footprint([float(second) for second in range(1, 120)]).growth is None
 
 
 def test_a_worker_that_ends_by_itself_is_noticed() -> None:
