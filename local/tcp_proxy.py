@@ -22,11 +22,13 @@ class TcpProxy:
 
     Attributes:
         connections: how many connections it has accepted since it was made.
+        connect_seconds: how much longer a new connection takes until it is forwarded.
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
         """Takes where it leads, as `127.0.0.1:8085`, and its own port; 0 is a free one."""
         self.connections = 0
+        self.connect_seconds = 0.0
         self._address, _, to = host.rpartition(":")
         self._to = int(to)
         self._port = port
@@ -74,6 +76,7 @@ class TcpProxy:
         connection = _Connection([writer])
         self._open.add(connection)
         try:
+            await asyncio.sleep(self.connect_seconds)
             far_reader, far_writer = await asyncio.open_connection(self._address, self._to)
             connection.writers.append(far_writer)
             if self._server is None:  # shut meanwhile

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from local.pipeline import XDM_SETTINGS
-from local.samples import LARGE_BYTES
+from local.samples import LARGE_BYTES, load_samples
 from pendo_aep.event import encode, read_event
 from pendo_aep.normalise import normalise
 from pendo_aep.settings import ReceiveSettings
@@ -35,6 +35,9 @@ FORMS: dict[str, Format] = {
 REDACTED = ReceiveSettings.model_fields["redact"].default
 # All samples, as they are and at 5 kB; some at 50 and 500 kB; the first that AEP refuses.
 NUMBERS = (*range(102), *range(101, 7000, 500), *range(1, 70_000, 5000))
+# In the order in which they are sent.
+SAMPLES = [sample.name for sample in load_samples() if sample.event is not None]
+ANSWERS = ("poll_submitted_free_text", "nps_submitted_comment")
 raw = partial(make, 1, form="raw")
 
 
@@ -108,7 +111,7 @@ def without(value: Any, path: tuple[str | int, ...]) -> Any:
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("number", [4, 7, 51])  # a poll's answer, an NPS answer, one of 5 kB
+@pytest.mark.parametrize("number", [*map(SAMPLES.index, ANSWERS), 51], ids=[*ANSWERS, "5 kB"])
 def test_whatever_is_missing_is_noticed(form: str, number: int) -> None:
     """Anything that is left out of an event in AEP, at any depth, makes it another one."""
     webhook = make(1, number, form)
@@ -123,7 +126,8 @@ def test_whatever_is_missing_is_noticed(form: str, number: int) -> None:
 
 def test_what_belongs_to_another_is_noticed() -> None:
     """Two events of one sample share no id, time, visitor, account, comment or properties."""
-    one, another = (make(1, number, "raw") for number in (7, 7 + 14))
+    number = SAMPLES.index("poll_submitted_free_text")
+    one, another = raw(number), raw(number + len(SAMPLES))
     message, others = (message_of(event_of(webhook), "raw") for webhook in (one, another))
     own = {key for key in message if message[key] != others[key]} - {"receivedAt"}
     assert own == {
