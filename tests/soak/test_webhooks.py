@@ -33,8 +33,8 @@ FORMS: dict[str, Format] = {
     ),
 }
 REDACTED = ReceiveSettings.model_fields["redact"].default
-# All samples, as they are and at 5 kB; some at 50 and 500 kB; the first that AEP refuses.
-NUMBERS = (*range(102), *range(101, 7000, 500), *range(1, 70_000, 5000))
+# Every sample as it is, with the first that AEP refuses; then some of 5, of 50 and of 500 kB.
+NUMBERS = (*range(102), *range(151, 1500, 50), *range(501, 5000, 500), *range(1, 30_000, 5000))
 # In the order in which they are sent.
 SAMPLES = [sample.name for sample in load_samples() if sample.event is not None]
 ANSWERS = ("poll_submitted_free_text", "nps_submitted_comment")
