@@ -16,9 +16,9 @@ with atheris.instrument_imports(include=["pendo_aep"]):
 def main() -> None:
     """Runs until libFuzzer has had enough, and ends the process.
 
-    Findings do not come through Python's stdout, and a target may log a line for each input: those
-    would fill the memory of who reads the figures. Nothing else is set of what Google sets for a
-    function: only functions-framework reads it, and no target runs that.
+    Log lines go nowhere: a target may write some for every input, and the campaign keeps all output
+    in memory. The variables that Google sets for a function are not set here, because only
+    functions-framework reads them, and no target runs it.
     """
     name, *options = sys.argv[1:]
     with Path(os.devnull).open("w", encoding="utf-8") as sys.__stdout__:

@@ -40,8 +40,8 @@ _MANNERS: Final[Mapping[str, Mapping[str, Any]]] = {
 _PARTIAL: Final = "AEP takes some of a batch, the rest is 503"
 _REVOKED: Final = "IMS revokes all tokens"
 _LEAP: Final = "AEP's clock leaps a minute ahead, and back"
-# What AEP says of messages in another format than the inlet's, which is a setting of ours. It is
-# Adobe's text ("Streaming validation"): nothing may be dead-lettered for it.
+# What AEP says of messages in another format than its inlet takes (seen in a public log, 2024). It
+# names a setting, so nothing may become a dead letter for it.
 _SAID_OF_A_SETTING: Final = "The 'header' field is mandatory and cannot be empty"
 _ALL_REQUESTS: Final = "AEP refuses all requests, for a wrong setting"
 _ALL_MESSAGES: Final = "AEP refuses all messages, for a wrong setting"

@@ -1,8 +1,7 @@
-"""What identifies the whole content of an event: in AEP, raw or XDM, and in a dead letter.
+"""Fingerprints of whole events: in AEP, raw or XDM, and in a dead letter.
 
-Two events have the same fingerprint if they are equal as JSON values. Text that holds JSON is
-compared as the value in it, and `receivedAt`, which nobody can predict, as whether it is a time of
-the last day.
+Two events have the same fingerprint if they are equal as JSON values. Text that holds JSON counts
+as the value in it. `receivedAt`, which nobody can predict, counts as "a time of the last day".
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import orjson
 
 from local.pipeline import XDM_SETTINGS
 
-RECEIVED: Final = "within the last day"
+RECEIVED: Final = "a time of the last day"
 TENANT: Final = "_" + XDM_SETTINGS["AEP_TENANT_ID"]
 # In raw messages and in XDM: text that holds JSON.
 _JSON_TEXTS: Final = ("propertiesJson", "properties")
@@ -33,7 +32,7 @@ def in_aep(message: Mapping[str, Any]) -> bytes:
 
 
 def in_letter(data: bytes) -> bytes:
-    """The fingerprint of a dead letter: of the event in it, or of its bytes where it has none."""
+    """The fingerprint of a dead letter: of its event, or of its bytes if it holds none."""
     try:
         event = orjson.loads(data)
     except orjson.JSONDecodeError:
@@ -48,12 +47,12 @@ def sorted_json(value: Mapping[str, Any]) -> bytes:
 
 def digest(data: bytes) -> bytes:
     """The fingerprint of bytes; of an event, of its sorted JSON."""
-    # Eight bytes: nobody looks for two events with the same, and there are a million to keep.
+    # Eight bytes: a million are kept, and nobody tries to make two events with the same one.
     return hashlib.blake2b(data, digest_size=8).digest()
 
 
 def json_text(value: object) -> dict[str, object]:
-    """What text that holds this JSON value is compared as."""
+    """What text that holds this JSON value counts as."""
     return {"JSON text": value}
 
 

@@ -40,7 +40,7 @@ class Memory:
     """Samples in MB: by function, and by process, for a killed one comes again as another."""
 
     _samples: dict[str, dict[int, list[float]]] = field(default_factory=dict)
-    # By the process of each server: the soak kills servers with all that they have started.
+    # By the process of its server. The soak kills a server together with its worker.
     _workers: dict[int, set[int]] = field(default_factory=dict)
 
     def weigh(self, functions: Collection[str]) -> None:
@@ -65,7 +65,7 @@ class Memory:
 
     @property
     def replaced(self) -> int:
-        """How many workers ended by themselves, or were ended by their server; each has one."""
+        """How many workers had to be replaced by their servers, each of which has one."""
         return sum(max(len(workers) - 1, 0) for workers in self._workers.values())
 
     def footprints(self) -> Mapping[str, Footprint]:

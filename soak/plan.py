@@ -16,7 +16,10 @@ SILENT_PUBSUB: Final = "connections to Pub/Sub go silent"
 SILENT_AEP: Final = "connections to AEP go silent"
 LETTERS_DENIED: Final = "dead-letter topic denies the right to publish"
 LETTERS_GONE: Final = "dead-letter topic is out of reach"
-# Of gunicorn's workers, as the platform may set it: short, so that a freeze need not last a minute.
+FREEZES: Final = (FREEZE_RECEIVE, FREEZE_CARRIER)
+SILENCES: Final = (SILENT_PUBSUB, SILENT_AEP)
+LETTERS: Final = (LETTERS_DENIED, LETTERS_GONE)
+# CLOUD_RUN_TIMEOUT_SECONDS of the functions: short, so that a freeze need not last a minute.
 WORKER_TIMEOUT_SECONDS: Final = 4
 _ROUND_SECONDS: Final = 10.0
 
@@ -64,9 +67,9 @@ class Stream:
 _KILLS: Final = Stream((KILL_RECEIVE, KILL_CARRIER), (4.0, 8.0), until=0.7)
 _PUBSUB: Final = Stream((PUBSUB_GONE,), (15.0, 30.0), (0.5, 3.0))
 # Longer than the timeout of a worker, `WORKER_TIMEOUT_SECONDS`.
-_FREEZES: Final = Stream((FREEZE_RECEIVE, FREEZE_CARRIER), (10.0, 30.0), (5.0, 8.0))
-_SILENCES: Final = Stream((SILENT_PUBSUB, SILENT_AEP), (5.0, 20.0))
-_LETTERS: Final = Stream((LETTERS_DENIED, LETTERS_GONE), (4.0, 20.0), (2.0, 6.0))
+_FREEZES: Final = Stream(FREEZES, (10.0, 30.0), (5.0, 8.0))
+_SILENCES: Final = Stream(SILENCES, (5.0, 20.0))
+_LETTERS: Final = Stream(LETTERS, (4.0, 20.0), (2.0, 6.0))
 
 
 def streams(
@@ -81,9 +84,8 @@ def streams(
     Args:
         of_aep: faults of AEP.
         of_clock: leaps of AEP's clock.
-        of_settings: what AEP refuses when a setting is wrong.
-        has_letters: whether the dead-letter topic can be put out of reach by itself, which Google's
-            emulator cannot do.
+        of_settings: refusals of everything, as after a wrong setting.
+        has_letters: whether the dead-letter topic alone can fail; on Google's emulator it cannot.
     """
     return (
         Stream(of_aep, (0.5, 3.0), (1.0, 4.0)),

@@ -42,7 +42,7 @@ _DEADLINE_SECONDS: Final = "5"
 _DRAIN_SECONDS: Final = 10
 # The shortest that Pub/Sub allows: so long rests what a killed `drain` had pulled.
 _LEASE_SECONDS: Final = 10
-# Between two calls of `drain`: it answers at once while AEP fails or nothing waits.
+# Between two calls of `drain`, which answers at once while AEP fails.
 _CALL_PAUSE_SECONDS: Final = 0.2
 _DRAIN_REQUEST: Final = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
 

@@ -38,7 +38,7 @@ async def carry_out(plan: Sequence[Strike], rig: Rig) -> None:
         FunctionFailed: one that was killed did not start again.
     """
     started = asyncio.get_running_loop().time()
-    # Only a function that runs is killed or frozen: one that is starting or frozen is left time.
+    # A function is killed or frozen only while it runs, not while it starts or is frozen.
     running = {name: asyncio.Lock() for name in rig.functions}
     async with asyncio.TaskGroup() as group:
         for strike in plan:
@@ -62,7 +62,7 @@ async def _strike(
             try:
                 await asyncio.sleep(seconds)
             finally:
-                function.thaw()  # one that is frozen could not end by itself
+                function.thaw()  # frozen, it could not end
     elif kind == PUBSUB_GONE:
         rig.to_pubsub.shut()
         await asyncio.sleep(seconds)

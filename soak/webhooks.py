@@ -1,7 +1,7 @@
 """What Pendo's side sends: the sample events over and over, each time as another event.
 
-What AEP must then hold is not computed by the code under test. It is the expected event of the
-sample, which was written by hand from the specification, with the values of this webhook in it.
+What AEP must hold of a webhook is not computed by the code under test. It is the expected event of
+the sample, which was written by hand from the specification, with this webhook's own values in it.
 """
 
 from __future__ import annotations
@@ -25,20 +25,19 @@ from soak.fingerprints import RECEIVED, TENANT, digest, json_text, sorted_json
 REFUSED: Final = "rejected"
 NOT_JSON: Final = "not_json"
 _WRONG_TYPE: Final = "Text is no number"
-# One webhook in so many is one that AEP refuses for what it is, or one that nobody can read.
+# AEP refuses one webhook in so many for what it is, and one in so many is not JSON.
 _REFUSED_ONE_IN: Final = 200
 _UNREADABLE_ONE_IN: Final = 1000
-# The ids of those that are refused begin so, and no others: it would take 2**48 to hit upon it.
+# The ids of refused events begin so. No other does: one in 2**48 would.
 _REFUSED_IDS: Final = "bad0bad0bad0"
-# One in so many has this size; all others are as large as a sample.
+# One webhook in so many has this size; all others are as large as a sample.
 _SIZES: Final = dict(zip((50, 500, 5000), LARGE_BYTES, strict=True))
-# Stand in a template for what is each webhook's own: its id, and its second on the clock.
+# Placeholders in a template: the id of a webhook, its `timestamp`, and that time as text.
 _ID: Final = "@id@"
 _SECOND: Final = 1_111_111_111
 _MOMENT: Final = "@moment@"
-# The second of webhook 0, 2025-10-09 UTC, and the first from which Pendo's times are milliseconds.
-_FIRST_SECOND: Final = 1_760_000_000
-_MILLISECONDS_FROM: Final = 100_000_000_000
+_FIRST_SECOND: Final = 1_760_000_000  # of webhook 0; each later one is a second younger
+_MILLISECONDS_FROM: Final = 100_000_000_000  # a larger `timestamp` is in milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def make(seed: int, number: int, form: str) -> Sent:
 
 @dataclass(frozen=True, slots=True)
 class _Template:
-    """A sample with places for what is each webhook's own.
+    """A sample with placeholders for each webhook's own values.
 
     Attributes:
         body: of the webhook.
@@ -112,7 +111,7 @@ def _template(number: int, size: int) -> _Template:
     assert event is not None  # noqa: S101 (a ping is no sample here)
     assert xdm is not None  # noqa: S101
     properties = body["properties"]
-    # Every text that is somebody's, in all of them: it is this event's own from here on.
+    # Replaced wherever they stand, in the body and in what is expected.
     own = {event["id"]: _ID, event["occurredAt"][:19]: _MOMENT}
     for key, text in (("visitorId", f"{VISITOR}-{_ID}@example.com"), ("accountId", f"of-{_ID}")):
         if key in event:
@@ -140,24 +139,21 @@ def _template(number: int, size: int) -> _Template:
 
 
 def _comments(properties: Mapping[str, Any]) -> list[str]:
-    """What visitors have written, or chosen."""
+    """What visitors wrote or chose."""
     answers = [*properties.get("polls", []), properties.get("poll", {})]
     said = [properties.get("nps", {}).get("reason"), *(a.get("value") for a in answers)]
     return [text for text in said if text and isinstance(text, str)]
 
 
 def _second_like(timestamp: int) -> int:
-    """The place of a webhook's second, in seconds or in milliseconds as this time is."""
+    """The placeholder of a `timestamp`, in seconds or milliseconds as the sample has it."""
     if timestamp < _MILLISECONDS_FROM:
         return _SECOND
     return _SECOND * 1000 + timestamp % 1000
 
 
 def _with(value: Any, own: Mapping[str, str]) -> Any:
-    """The same value with other texts in place of some: where they are all of a text, or begin one.
-
-    Only a time is followed by more: by its milliseconds.
-    """
+    """A copy of a JSON value with some texts replaced; of a time, all but its milliseconds."""
     if isinstance(value, dict):
         return {key: _with(inner, own) for key, inner in value.items()}
     if isinstance(value, list):
@@ -176,7 +172,7 @@ def _request(body: bytes) -> bytes:
 
 
 def refusal() -> Fault:
-    """AEP's refusal of those events that are made to be refused."""
+    """Has AEP refuse the events that are made to be refused."""
     return refusing(
         lambda message: (id_of(message) or "").startswith(_REFUSED_IDS), reason=_WRONG_TYPE
     )

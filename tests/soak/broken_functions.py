@@ -1,7 +1,6 @@
-"""The functions with a promise broken: what a soak must notice.
+"""The functions with a planted bug, which the soak must find.
 
-They are the real functions otherwise, and are started in their place (FUNCTION_SOURCE); the
-variable BROKEN says which promise.
+They are started in place of the real ones (FUNCTION_SOURCE). BROKEN names the bug.
 """
 
 from __future__ import annotations
