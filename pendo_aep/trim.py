@@ -35,7 +35,9 @@ def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> byte
 
     def without(count: int) -> tuple[bytes, Event]:
         trimmed = largest_first[:count]
-        kept = {name: value for name, value in properties.items() if name not in trimmed}
+        kept = dict(properties)
+        for name in trimmed:
+            del kept[name]
         smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
         return _encode(smaller, encode), smaller
 
