@@ -49,9 +49,9 @@ class Faults:
     """
 
     def __init__(self) -> None:
+        self._closed: dict[str, grpc.StatusCode] = {}
         self._pending: dict[str, deque[_Fault]] = {}
         self._refusals: list[Refusal] = []
-        self._closed: dict[str, grpc.StatusCode] = {}
 
     def fail(
         self, rpc: str, code: grpc.StatusCode, *, times: int | None = 1, after: bool = False
@@ -76,6 +76,12 @@ class Faults:
         """
         self._refusals.append(refusal)
 
+    def clear(self) -> None:
+        """Go back to normal; calls that hang already stay hung."""
+        self._pending.clear()
+        self._refusals.clear()
+        self._closed.clear()
+
     def close_topic(self, topic: str, code: grpc.StatusCode) -> None:
         """Fail every Publish to one topic with a status; all other calls work as before."""
         self._closed[topic] = code
@@ -84,11 +90,14 @@ class Faults:
         """Let a closed topic take messages again."""
         self._closed.pop(topic, None)
 
-    def clear(self) -> None:
-        """Go back to normal; calls that hang already stay hung."""
-        self._pending.clear()
-        self._refusals.clear()
-        self._closed.clear()
+    def check_topic(self, topic: str) -> None:
+        """Apply the closed topics to a Publish.
+
+        Raises:
+            InjectedError: The topic is closed.
+        """
+        if (code := self._closed.get(topic)) is not None:
+            raise InjectedError(code)
 
     def take(self, rpc: str) -> _Fault | None:
         """What befalls this call of `rpc`."""
@@ -102,15 +111,12 @@ class Faults:
                 pending.popleft()
         return fault
 
-    def check(self, topic: str, drafts: list[Draft]) -> None:
-        """Apply the closed topics and the refusals to a Publish.
+    def check(self, drafts: list[Draft]) -> None:
+        """Apply the refusals.
 
         Raises:
-            InjectedError: The topic is closed.
-            InvalidArgumentError: A refusal refuses one of the messages.
+            InvalidArgumentError: One of them refuses one of the messages.
         """
-        if (code := self._closed.get(topic)) is not None:
-            raise InjectedError(code)
         for refusal in self._refusals:
             if any(refusal(data, attributes) for data, attributes in drafts):
                 raise InvalidArgumentError("injected refusal of a message")
