@@ -36,7 +36,7 @@ _RIGHT: Final[Mapping[str, str]] = {
     "AEP_CLIENT_ID": "client",
     "AEP_CLIENT_SECRET": _SECRET,
     "AEP_IMS_ORG_ID": "o@AdobeOrg",
-    "DRAIN_SUBSCRIPTION": "s",
+    "DRAIN_SUBSCRIPTION": "drained",
 }
 # What one reader of addresses may take for this machine, and another for somebody else's.
 _HOSTS: Final = (
