@@ -157,6 +157,7 @@ class _Search:
                 self.is_alive = False
             else:
                 self.outcomes[places[0]] = tried.outcomes[0]
+                self._acquit(places[0])  # refused for what it is, whatever failed before
         return False
 
     def _settle(self, places: list[int], outcomes: Sequence[Outcome]) -> None:
@@ -166,8 +167,11 @@ class _Search:
                 self.outcomes[place] = outcome
             if outcome == DELIVERED:
                 self.witness, self.is_alive = place, True
-            if place in self.accused:
-                self.accused.remove(place)
+            self._acquit(place)
+
+    def _acquit(self, place: int) -> None:
+        if place in self.accused:
+            self.accused.remove(place)
 
     def _bear_an_error(self) -> None:
         """One culprit explains as many errors in a row as halves can be made, two explain twice."""

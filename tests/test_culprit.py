@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.clock import at_once
+from pendo_aep.dead_letter import Reason
 from pendo_aep.inlet import Answer, NoAnswer
 from pendo_aep.outcome import DELIVERED, Refused
 from tests.cases import Case, cases, randomly
@@ -121,6 +122,19 @@ def test_two_causes_in_one_batch() -> None:
     assert tally(outcomes) == {"too_large": 1, "rejected": 1, "delivered": 6}
 
 
+def test_refused_after_a_server_error() -> None:
+    """A message that failed alone and is then refused has the reason and the words of AEP."""
+    messages = numbered(2)
+
+    def refuses(sent: Messages) -> Said:
+        return Answer(422, b'{"message": "wrong"}') if messages[1] in sent else accept(sent)
+
+    # 1: both; 2, 3: each alone; 4: the first again, accepted; 5: the second, refused.
+    inlet = FakeInlet(until_request(5, because_of([messages[1]], 500), refuses))
+    outcomes = at_once(send(inlet, messages))
+    assert outcomes == [DELIVERED, Refused(Reason.REJECTED, "422 wrong")]
+
+
 def test_outage_of_500s() -> None:
     """An outage that answers 500 to everything refuses nothing and costs few requests."""
     inlet = FakeInlet(fails)
@@ -192,7 +206,8 @@ def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
 @randomly
 @given(
     st.integers(2, 40).flatmap(
-        lambda count: st.tuples(st.just(count), st.sets(st.integers(0, count - 1)))
+        # Fewer than 20: so many refusals in a row are a wrong setting.
+        lambda count: st.tuples(st.just(count), st.sets(st.integers(0, count - 1), max_size=19))
     ),
     st.sampled_from([400, 413, 422]),
 )

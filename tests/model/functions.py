@@ -1,31 +1,36 @@
-"""`receive` and `deliver` as they are, in one process, on the stores of a model."""
+"""The functions as they are, in one process, on the stores of a model."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-import grpc.aio
 from starlette.requests import Request
 
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.samples import sign
 from pendo_aep.brake import Brake
-from pendo_aep.channel import pubsub_connection
+from pendo_aep.channel import PubSubConnection, pubsub_connection
 from pendo_aep.dead_letter import Stage
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.deliver import Deliverer
 from pendo_aep.delivery import Delivery, PushDelivery
+from pendo_aep.drain import Drain
 from pendo_aep.group_commit import GroupCommit, Limits
 from pendo_aep.publisher import Publisher
+from pendo_aep.puller import Puller
 from pendo_aep.receive import Receiver
 from pendo_aep.sender import Sender
 from pendo_aep.settings import ReceiveSettings, load
 from pendo_aep.xdm import Raw
-from tests.model.stores import AepModel, PubSubModel
+from tests.model.stores import AepModel, ChannelsModel, PubSubModel
 
 TOPIC, DEAD_TOPIC = f"projects/p/topics/{EVENTS}", f"projects/p/topics/{DEAD}"
 DEADLINE_SECONDS = 5.0
+# Twice the ack deadline of the subscription: without leases, messages would come again meanwhile.
+DRAIN_SECONDS = 20.0
+# Two events of 50 kB fit, which `raw` doubles; three do not.
+LIMITS = Limits(max_items=4, max_bytes=300_000, max_in_flight=2, linger_seconds=0.02)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,26 +39,43 @@ class Functions:
 
     receive: Receiver
     deliver: Deliverer
+    drain: Drain
+    channels: ChannelsModel
 
     @classmethod
     def start(cls, pubsub: PubSubModel, aep: AepModel) -> Functions:
         """New instances."""
-        connection = pubsub_connection(lambda: cast("grpc.aio.Channel", pubsub))
+        channels = ChannelsModel(pubsub)
+
+        def connection() -> PubSubConnection:
+            return pubsub_connection(channels.open)
 
         def dead_letters(stage: Stage) -> DeadLetterTopic:
-            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connection), stage)
+            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connection()), stage)
 
         environ = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": SECRET}
-        settings = load(ReceiveSettings, environ)
-        batches = GroupCommit(
-            Sender(aep, Brake()).send,
-            Limits(max_items=4, max_bytes=10_000, max_in_flight=2, linger_seconds=0.02),
-            patience_seconds=DEADLINE_SECONDS,
-        )
-        delivery = Delivery(Raw(), dead_letters("deliver"))
+        batches = GroupCommit(Sender(aep, Brake()).send, LIMITS, patience_seconds=DEADLINE_SECONDS)
         return cls(
-            Receiver(settings, Publisher(TOPIC, connection), dead_letters("receive")),
-            Deliverer(PushDelivery(delivery, batches, deadline_seconds=DEADLINE_SECONDS)),
+            Receiver(
+                load(ReceiveSettings, environ),
+                Publisher(TOPIC, connection()),
+                dead_letters("receive"),
+            ),
+            Deliverer(
+                PushDelivery(
+                    Delivery(Raw(), dead_letters("deliver")),
+                    batches,
+                    deadline_seconds=DEADLINE_SECONDS,
+                )
+            ),
+            Drain(
+                Puller("projects/p/subscriptions/drained", connection()),
+                Delivery(Raw(), dead_letters("deliver")),
+                Sender(aep, Brake()),
+                LIMITS,
+                seconds=DRAIN_SECONDS,
+            ),
+            channels,
         )
 
 

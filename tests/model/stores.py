@@ -1,29 +1,53 @@
-"""Pub/Sub and AEP for a model: each call waits until a rule says how it ends, and what it did."""
+"""Pub/Sub and AEP for a model: each call waits until a rule says how it ends, and what it did.
+
+Not modelled: order keys, exactly-once delivery, retry and dead-letter policies, and limits on size.
+`local/pubsub` has those, and Google's emulator is asked about them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 import grpc
 import grpc.aio
 import orjson
+from google.protobuf.empty_pb2 import Empty
 
+from local.aep.inlet import MAX_REQUEST_BYTES
 from pendo_aep.inlet import Answer, NoAnswer
-from pendo_aep.pubsub_messages import PublishResponse
+from pendo_aep.pubsub_messages import PublishResponse, PullResponse
 
-# How Publish ends. Of the last, gRPC cannot know whether the server has stored it: it has.
-Publishing: TypeAlias = Literal["stored", "unavailable", "denied", "answer lost"]
-# How a request to AEP ends; in the second line, it has taken what it takes.
+# How a call to Pub/Sub ends. After the last, gRPC cannot know whether the server has done it: it
+# has.
+CallEnd: TypeAlias = Literal["done", "unavailable", "denied", "answer lost"]
+# How a request to AEP ends; in the last line, it has taken what it takes.
 Posting: TypeAlias = Literal[
-    "throttled", "down", "failing", "unauthorised", "no such inlet", "cut before", "garbled before",
+    "throttled", "down", "failing", "unauthorised", "no such inlet", "wrong setting", "cut before",
+    "garbled before",
     "honest", "cut after", "garbled after", "one entry short",
 ]  # fmt: skip
-PUBLISHINGS: tuple[Publishing, ...] = get_args(Publishing)
+_FAILURES: dict[Posting, Answer] = {
+    "throttled": Answer(429, b"", 1.0),
+    "down": Answer(503, b""),
+    "failing": Answer(500, b""),
+    "unauthorised": Answer(401, b""),
+    "no such inlet": Answer(404, b""),
+    "wrong setting": Answer(400, b'{"message": "The \'header\' field is mandatory"}'),
+    "garbled before": Answer(207, b"<html>"),
+}
+CALL_ENDS: tuple[CallEnd, ...] = get_args(CallEnd)
 POSTINGS: tuple[Posting, ...] = get_args(Posting)
+PULL, ACKNOWLEDGE, LEASE = "Pull", "Acknowledge", "ModifyAckDeadline"
 UNPUBLISHABLE = "unpublishable"
+# Google: the default of a subscription.
+ACK_DEADLINE_SECONDS = 10.0
+
+CALLER: ContextVar[object] = ContextVar("CALLER", default=None)
+"""On whose behalf a call is made; tasks inherit it from those that start them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +60,20 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class OpenCall:
-    """A call that has reached the server; whoever made it may have stopped waiting since."""
+    """A call that has reached the server; whoever made it may have stopped waiting since.
+
+    Attributes:
+        place: a topic for Publish, else the method.
+        bytes: of its messages, for AEP.
+        caller: see `CALLER`.
+        is_told: whether the caller has got a good answer.
+    """
 
     request: Any
+    place: str = ""
+    bytes: int = 0
+    caller: object = None
+    is_told: bool = False
     answer: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -53,62 +88,247 @@ class OpenCall:
             self.answer.set_result(answer)
 
 
+@dataclass(slots=True, eq=False)
+class Lease:
+    """One delivery of a message by a pull.
+
+    Attributes:
+        holder: who has got it; None while it is on its way, or when it never arrived.
+        unheard: extensions that were asked for since the last that took effect.
+    """
+
+    ack_id: str
+    message: Message
+    until: float
+    holder: object = None
+    unheard: int = 0
+    is_over: bool = False  # acknowledged, given back, or expired and delivered again
+
+
+class SubscriptionModel:
+    """What waits in one subscription, and who holds it until when.
+
+    An acknowledgement that comes too late has no effect. Google promises no more.
+    """
+
+    def __init__(self, backlog: list[Message], clock: Callable[[], float]) -> None:
+        self.acknowledged: list[Message] = []
+        self.leases: dict[str, Lease] = {}
+        self.expired: list[tuple[Lease, float]] = []  # delivered again at this time
+        # Of what waits, what it delivers: Google promises neither an order nor all at once.
+        self.offers: list[Message] | None = None
+        self._backlog = backlog
+        self._clock = clock
+
+    def pull(self, limit: int) -> list[Lease]:
+        """Leases what waits."""
+        now = self._clock()
+        leases = []
+        for message in list(self._waiting())[:limit]:
+            for lease in self.leases.values():
+                if lease.message is message and not lease.is_over:
+                    lease.is_over = True
+                    self.expired.append((lease, now))
+            ack_id = f"ack-{len(self.leases)}"
+            self.leases[ack_id] = Lease(ack_id, message, now + ACK_DEADLINE_SECONDS)
+            leases.append(self.leases[ack_id])
+        return leases
+
+    def extend(self, ack_ids: Sequence[str], seconds: float) -> None:
+        """Moves the end of leases that have not ended; 0 gives their messages back."""
+        for lease in self._held(ack_ids):
+            lease.until = self._clock() + seconds
+            lease.unheard = 0
+            lease.is_over = seconds == 0
+
+    def acknowledge(self, ack_ids: Sequence[str]) -> None:
+        """Ends leases that have not ended, for good."""
+        for lease in self._held(ack_ids):
+            lease.is_over = True
+            self.acknowledged.append(lease.message)
+
+    def _waiting(self) -> Iterator[Message]:
+        held = [
+            lease.message
+            for lease in self.leases.values()
+            if not lease.is_over and lease.until > self._clock()
+        ]
+        for message in self._backlog if self.offers is None else self.offers:
+            if not any(message is other for other in (*held, *self.acknowledged)):
+                yield message
+
+    def _held(self, ack_ids: Sequence[str]) -> list[Lease]:
+        leases = [self.leases[ack_id] for ack_id in ack_ids]
+        return [one for one in leases if not one.is_over and one.until > self._clock()]
+
+
 class PubSubModel:
-    """A server of Publish; it is the channel to itself."""
+    """A server of topics, and of one subscription to one of them."""
 
-    def __init__(self) -> None:
-        self.topics: dict[str, list[Message]] = {}
+    def __init__(
+        self,
+        subscribed: str,
+        clock: Callable[[], float],
+        on_acknowledge: Callable[[Message], None],
+    ) -> None:
+        """Takes the topic that is subscribed to, the time, and who is told of acknowledgements."""
+        self.topics: dict[str, list[Message]] = {subscribed: []}
+        self.subscription = SubscriptionModel(self.topics[subscribed], clock)
         self.open: list[OpenCall] = []
-        self.ends_at_once: Publishing | None = None
+        self.calls: list[OpenCall] = []  # all that there have been
+        self.ends_at_once: dict[str, CallEnd | None] = {}  # by place
+        self._on_acknowledge = on_acknowledge
 
-    def unary_unary(self, *_: object, **__: object) -> Callable[..., Any]:
-        """What a channel makes of a method's name: the method."""
-        return self._publish
-
-    async def _publish(self, request: Any, *, metadata: object, timeout: float) -> Any:  # noqa: ARG002, ASYNC109 (gRPC's)
-        call = OpenCall(request)
+    async def call(self, place: str, request: Any, seconds: float) -> Any:
+        """One call from a client that waits for so long."""
+        call = OpenCall(request, place, caller=CALLER.get())
         self.open.append(call)
-        if self.ends_at_once:
-            self.end(call, self.ends_at_once)
+        self.calls.append(call)
+        self._take_in(call)
+        if how := self.ends_at_once.get(place):
+            self.end(call, how)
         try:
-            return await asyncio.wait_for(call.answer, timeout)
+            answer = await asyncio.wait_for(call.answer, seconds)
         except TimeoutError:
             raise _error(grpc.StatusCode.DEADLINE_EXCEEDED) from None
+        call.is_told = True
+        if place == PULL:
+            for received in answer.received_messages:
+                self.subscription.leases[received.ack_id].holder = call.caller
+        return answer
 
-    def end(self, call: OpenCall, how: Publishing) -> None:
-        """Ends a call; a message that nothing can store makes the server refuse all of a call."""
+    def end(self, call: OpenCall, how: CallEnd, limit: int = 1000) -> None:
+        """Ends a call; a pull delivers up to `limit` messages."""
         self.open.remove(call)
-        messages = [Message(m.data, dict(m.attributes)) for m in call.request.messages]
-        topic = self.topics.setdefault(call.request.topic, [])
-        if any(message.attributes.get("pendoEvent") == UNPUBLISHABLE for message in messages):
+        if self._is_invalid(call):
             call.end(_error(grpc.StatusCode.INVALID_ARGUMENT))
         elif how == "denied":
             call.end(_error(grpc.StatusCode.PERMISSION_DENIED))
         elif how == "unavailable":
             call.end(_error(grpc.StatusCode.UNAVAILABLE))
         else:
-            ids = [str(len(topic) + number) for number in range(len(messages))]
-            topic += messages
-            lost = how == "answer lost"
-            call.end(
-                _error(grpc.StatusCode.UNAVAILABLE) if lost else PublishResponse(message_ids=ids)
+            answer = self._do(call, limit)
+            call.end(_error(grpc.StatusCode.UNAVAILABLE) if how == "answer lost" else answer)
+
+    def _take_in(self, call: OpenCall) -> None:
+        """What is known as soon as a request arrives, whatever becomes of it."""
+        leases = self.subscription.leases
+        if call.place == ACKNOWLEDGE:
+            for ack_id in call.request.ack_ids:
+                self._on_acknowledge(leases[ack_id].message)
+        elif call.place == LEASE:
+            for ack_id in call.request.ack_ids:
+                leases[ack_id].unheard += 1
+
+    @staticmethod
+    def _is_invalid(call: OpenCall) -> bool:
+        """Is there a message that nothing can store? It makes Pub/Sub refuse the whole call."""
+        return call.place not in {PULL, ACKNOWLEDGE, LEASE} and any(
+            message.attributes.get("pendoEvent") == UNPUBLISHABLE
+            for message in call.request.messages
+        )
+
+    def _do(self, call: OpenCall, limit: int) -> Any:
+        request = call.request
+        if call.place == PULL:
+            leases = self.subscription.pull(min(limit, request.max_messages))
+            return PullResponse(
+                received_messages=[
+                    {
+                        "ack_id": lease.ack_id,
+                        "message": {
+                            "data": lease.message.data,
+                            "attributes": lease.message.attributes,
+                        },
+                    }
+                    for lease in leases
+                ]
             )
+        if call.place == ACKNOWLEDGE:
+            self.subscription.acknowledge(request.ack_ids)
+            return Empty()
+        if call.place == LEASE:
+            self.subscription.extend(request.ack_ids, request.ack_deadline_seconds)
+            return Empty()
+        topic = self.topics.setdefault(request.topic, [])
+        ids = [str(len(topic) + number) for number in range(len(request.messages))]
+        topic += [Message(m.data, dict(m.attributes)) for m in request.messages]
+        return PublishResponse(message_ids=ids)
+
+
+class ChannelModel:
+    """A channel to the server; on a silent one nothing arrives, and nobody is told."""
+
+    def __init__(self, channels: ChannelsModel) -> None:
+        self._channels = channels
+        self._is_closed = False
+        self.is_silent = False
+
+    def unary_unary(self, method: str, **_: object) -> Callable[..., Any]:
+        """What a channel makes of a method's name: the method."""
+        rpc = method.rpartition("/")[2]
+
+        async def call(request: Any, *, metadata: object, timeout: float) -> Any:  # noqa: ARG001, ASYNC109 (gRPC's)
+            if self._channels.are_dead:
+                raise asyncio.CancelledError
+            if self._is_closed:
+                raise grpc.aio.UsageError("Channel is closed.")
+            if self.is_silent:
+                await asyncio.sleep(timeout)
+                raise _error(grpc.StatusCode.DEADLINE_EXCEEDED)
+            place = request.topic if rpc == "Publish" else rpc
+            return await self._channels.server.call(place, request, timeout)
+
+        return call
+
+    async def close(self) -> None:
+        """Nobody uses it any more."""
+        self._is_closed = True
+
+
+class ChannelsModel:
+    """The channels of one instance; nothing passes through them once the instance is dead."""
+
+    def __init__(self, server: PubSubModel) -> None:
+        self.server = server
+        self.are_dead = False
+        self._opened: list[ChannelModel] = []
+
+    def open(self) -> grpc.aio.Channel:
+        """`channel.OpenChannel`."""
+        channel = ChannelModel(self)
+        self._opened.append(channel)
+        return cast("grpc.aio.Channel", channel)
+
+    def go_silent(self) -> None:
+        """What is open is forgotten on the way; new channels work."""
+        for channel in self._opened:
+            channel.is_silent = True
 
 
 class AepModel:
     """An inlet; by its id an event is one that is refused, or one that breaks a whole batch."""
 
     def __init__(self) -> None:
-        self.accepted: set[str] = set()
-        self.answered: list[tuple[list[str], int]] = []  # ids, status
+        # By `receivedAt`: the clock of the model gives each message its own.
+        self.accepted: dict[str, dict[str, Any]] = {}
+        self.requests: list[list[int]] = []  # the size of each message
+        self.answered: list[tuple[list[str], int]] = []  # keys, status
         self.open: list[OpenCall] = []
         self.ends_at_once: Posting | None = None
         self.next_ends: list[Posting] = []  # come before that
 
+    def has_accepted(self, event: dict[str, Any]) -> bool:
+        """Has it taken this very event, with all that it holds?"""
+        taken = self.accepted.get(event["receivedAt"])
+        return taken is not None and taken.items() >= event.items()
+
     async def post(self, messages: Sequence[bytes], until: float) -> Answer:
         """`sender.Poster`."""
-        call = OpenCall([orjson.loads(message)["id"] for message in messages])
+        call = OpenCall([orjson.loads(message) for message in messages])
         self.open.append(call)
+        self.requests.append([len(message) for message in messages])
+        call.bytes = sum(self.requests[-1])
         if how := self.next_ends.pop(0) if self.next_ends else self.ends_at_once:
             self.end(call, how)
         try:
@@ -121,33 +341,27 @@ class AepModel:
     def end(self, call: OpenCall, how: Posting) -> None:
         """Ends a request, by what is in it unless AEP fails in that moment."""
         self.open.remove(call)
-        answer = self._answer(call.request, how)
-        self.answered.append((call.request, answer.status if isinstance(answer, Answer) else 0))
+        answer = self._answer(call, how)
+        keys = [event["receivedAt"] for event in call.request]
+        self.answered.append((keys, answer.status if isinstance(answer, Answer) else 0))
         call.end(answer)
 
-    def _answer(self, ids: Sequence[str], how: Posting) -> Answer | NoAnswer:
-        match how:
-            case "throttled":
-                return Answer(429, b"", 1.0)
-            case "down":
-                return Answer(503, b"")
-            case "failing":
-                return Answer(500, b"")
-            case "unauthorised":
-                return Answer(401, b"")
-            case "no such inlet":
-                return Answer(404, b"")
-            case "cut before":
-                return NoAnswer("out_of_reach")
-            case "garbled before":
-                return Answer(207, b"<html>")
-            case _ if any(event_id.startswith("poison") for event_id in ids):
-                return Answer(500, b"")
-            case _ if any(event_id.startswith("breaking") for event_id in ids):
-                return Answer(400, b"")
-            case _:
-                self.accepted |= {one for one in ids if not one.startswith("rejected")}
-                return _taken(ids, how)
+    def _answer(self, call: OpenCall, how: Posting) -> Answer | NoAnswer:
+        if how == "cut before":
+            return NoAnswer("out_of_reach")
+        if how in _FAILURES:
+            return _FAILURES[how]
+        ids = [event["id"] for event in call.request]
+        if call.bytes > MAX_REQUEST_BYTES:
+            return Answer(413, b"")
+        if any(event_id.startswith("poison") for event_id in ids):
+            return Answer(500, b"")
+        if any(event_id.startswith("breaking") for event_id in ids):
+            return Answer(400, b"")
+        for event in call.request:
+            if not event["id"].startswith("rejected"):
+                self.accepted[event["receivedAt"]] = event
+        return _taken(ids, how)
 
 
 def _taken(ids: Sequence[str], how: Posting) -> Answer | NoAnswer:

@@ -9,20 +9,40 @@ import pytest
 
 from local.functions import PROJECT
 from tests.cases import Case, cases, table
-from tests.model.mutants import is_found, mutate
+from tests.model.mutants import is_found, mutate, targets
 
 
 @pytest.mark.parametrize("case", cases("mutants"))
 def test_a_bug_can_be_planted(case: Case, tmp_path: Path) -> None:
     """Each row of the table changes the code as it is now, and leaves it readable to Python."""
-    shutil.copytree(PROJECT / "pendo_aep", tmp_path / "pendo_aep")
+    copy = tmp_path / case["file"]
+    copy.parent.mkdir()
+    shutil.copy2(PROJECT / case["file"], copy)
     mutate(case, tmp_path)
-    compile((tmp_path / case["file"]).read_bytes(), case["file"], "exec")
+    compile(copy.read_bytes(), case["file"], "exec")
+
+
+@pytest.mark.parametrize("case", cases("mutants"))
+def test_the_tests_of_a_row_exist(case: Case) -> None:
+    """Each row names tests that there are."""
+    for target in targets(case):
+        if not target.startswith("--"):
+            file, _, test = target.partition("::")
+            assert f"def {test}" in (PROJECT / file).read_text("utf-8")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["results reversed", "deliver: ack of a retry"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "results reversed",
+        "deliver: ack of a retry",
+        "drain: ack though the letter is not stored",
+        "token: a late rejection hits the new one",
+        "push: attributes are dropped",
+    ],
+)
 def test_a_planted_bug_is_found(name: str) -> None:
-    """One bug of each model; `python -m tests.model.mutants` tries them all."""
+    """One bug for each model, and one for a test. `python -m tests.model.mutants` has them all."""
     (case,) = [row for row in table("mutants") if row["case"] == name]
     assert is_found(case)

@@ -1,0 +1,405 @@
+"""What both ways from the topic to AEP share: the state machine of the promises.
+
+Webhooks, deliveries, outcomes of every call, clients that hang up, deaths of the instances and time
+come in any order. A ledger holds what Pendo and Pub/Sub were told, against what is stored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import orjson
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from starlette.responses import Response
+
+from local.clock import LeapingLoop
+from pendo_aep import clock
+from tests.group_commit_bench import settle
+from tests.model.functions import DEAD_TOPIC, LIMITS, TOPIC, Functions, request
+from tests.model.stores import (
+    CALL_ENDS,
+    POSTINGS,
+    UNPUBLISHABLE,
+    AepModel,
+    CallEnd,
+    Message,
+    Posting,
+    PubSubModel,
+)
+
+Kind: TypeAlias = Literal["fine", "rejected", "breaking", "poison", "unpublishable", "unreadable"]
+KINDS: tuple[Kind, ...] = (
+    "fine", "fine", "fine", "rejected", "breaking", "poison", "unpublishable", "unreadable",
+)  # fmt: skip
+# What an event of each kind may be buried for after it left the topic; the others never are.
+CAUSES = {
+    "rejected": "rejected",
+    "breaking": "rejected",
+    "poison": "poison",
+    "foreign": "foreign",
+}
+# Bytes of `properties`; most events of Pendo's are small. As `raw`, an event has them twice, and
+# the largest is more than AEP takes.
+SIZES = (0, 0, 0, 0, 5_000, 50_000, TOO_LARGE := 500_000)
+PROPERTIES = {size: {f"{key:05}": "x" * 89 for key in range(size // 100)} for size in SIZES}
+PUBLISH_SECONDS = 8.0
+EPOCH = datetime(2026, 1, 31, tzinfo=UTC)
+# What comes after a step: nothing at all, all that is ready, or some time.
+Then: TypeAlias = float | None
+THEN: st.SearchStrategy[Then] = st.sampled_from([None, 0.0, 0.02, 0.02, 0.5])
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """Someone who waits for an answer, or has one."""
+
+    answer: asyncio.Task[Response]
+    by: float  # when there must be one
+
+    @property
+    def status(self) -> int | None:
+        """The status; None while there is none, or when nobody waits for it any more."""
+        if not self.answer.done() or self.answer.cancelled():
+            return None
+        return self.answer.result().status_code
+
+
+@dataclass(slots=True, eq=False)
+class Webhook(Waiting):
+    """One request of Pendo's."""
+
+    body: bytes
+
+
+def is_foreign(message: Message) -> bool:
+    """Is it no event, but something that lies on the topic by mistake?"""
+    return message.data.startswith(b"foreign")
+
+
+class PipelineMachine(RuleBasedStateMachine):
+    """One instance of each function, and all that can happen around them."""
+
+    # Where calls to Pub/Sub may fail while they work elsewhere.
+    places: ClassVar[tuple[str, ...]] = (TOPIC, DEAD_TOPIC)
+
+    def start(self, kinds: list[Kind], *, is_well: bool) -> None:
+        """Starts all; events of these kinds lie on the topic already.
+
+        With `is_well`, each call ends at once and well until a rule changes that.
+        """
+        self.to_close = ExitStack()
+        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
+        self.loop = self.runner.get_loop()
+        self.readings = 0
+        patches = self.to_close.enter_context(pytest.MonkeyPatch.context())
+        patches.setattr(clock, "now", self.now)
+        self.pubsub = PubSubModel(TOPIC, self.loop.time, self.is_asked_to_acknowledge)
+        self.aep = AepModel()
+        self.functions = Functions.start(self.pubsub, self.aep)
+        self.webhooks: list[Webhook] = []
+        self.unanswered: list[Webhook] = []
+        self.expected: dict[str, dict[str, Any]] = {}  # what each event must look like on the topic
+        self.checked = 0  # messages on the topic that have been looked at
+        self.too_soon: list[Message] = []  # acknowledged while neither accepted nor buried
+        self.all_calls_end("done")
+        for kind in kinds:
+            self.send_webhook(self.new_webhook(kind, 0))
+        self.go_on(0.0)
+        self.all_calls_end("done" if is_well else None)
+        self.aep.ends_at_once = "honest" if is_well else None
+
+    @rule(kind=st.sampled_from(KINDS), size=st.sampled_from(SIZES), then=THEN)
+    def webhook_arrives(self, kind: Kind, size: int, then: Then) -> None:
+        """Pendo sends an event that has not been sent before."""
+        self.send_webhook(self.new_webhook(kind, size))
+        self.go_on(then)
+
+    @precondition(lambda self: self.webhooks)
+    @rule(which=st.integers(min_value=0), then=THEN)
+    def webhook_comes_again(self, which: int, then: Then) -> None:
+        """Pendo sends an event that it has sent already."""
+        self.send_webhook(self.webhooks[which % len(self.webhooks)].body)
+        self.go_on(then)
+
+    @rule(then=THEN)
+    def foreign_message_comes(self, then: Then) -> None:
+        """Something else publishes to the topic what is no event."""
+        number = len(self.events)
+        self.events.append(Message(b"foreign %d" % number, {"eventId": f"foreign-{number}"}))
+        self.go_on(then)
+
+    @precondition(lambda self: self.pubsub.open)
+    @rule(which=st.integers(min_value=0), how=st.sampled_from(("done", *CALL_ENDS)), then=THEN)
+    def call_ends(self, which: int, how: CallEnd, then: Then) -> None:
+        """Pub/Sub answers a call, perhaps after its caller has given up."""
+        self.pubsub.end(self.pubsub.open[which % len(self.pubsub.open)], how)
+        self.go_on(then)
+
+    @precondition(lambda self: self.aep.open)
+    @rule(which=st.integers(min_value=0), how=st.sampled_from(POSTINGS), then=THEN)
+    def request_ends(self, which: int, how: Posting, then: Then) -> None:
+        """AEP answers a request, perhaps too late."""
+        self.aep.end(self.aep.open[which % len(self.aep.open)], how)
+        self.go_on(then)
+
+    @rule(how=st.sampled_from((None, "done", *CALL_ENDS)))
+    def pubsub_goes_on_so(self, how: CallEnd | None) -> None:
+        """From now on Pub/Sub answers each call at once, in the same way; or leaves it open."""
+        self.all_calls_end(how)
+
+    @rule(which=st.integers(min_value=0), how=st.sampled_from((None, *CALL_ENDS)))
+    def one_place_goes_on_so(self, which: int, how: CallEnd | None) -> None:
+        """One topic or one method fails while the others work, or the other way round."""
+        self.pubsub.ends_at_once[self.places[which % len(self.places)]] = how
+
+    @rule(how=st.sampled_from((None, "honest", "honest", *POSTINGS)))
+    def aep_goes_on_so(self, how: Posting | None) -> None:
+        """From now on AEP answers each request at once, in the same way; or leaves it open."""
+        self.aep.ends_at_once = how
+
+    @rule(
+        turns=st.integers(0, 3),
+        then=st.lists(st.sampled_from(("honest", "failing")), max_size=4),
+    )
+    def aep_flickers(self, turns: int, then: list[Posting]) -> None:
+        """AEP answers its next requests at once, some of them with a 500 of its own.
+
+        By turns is how it looks as if one of two messages were at fault.
+        """
+        self.aep.next_ends = [*(("failing", "honest") * turns), *then]
+
+    @precondition(lambda self: self.waiting)
+    @rule(which=st.integers(min_value=0), then=THEN)
+    def client_hangs_up(self, which: int, then: Then) -> None:
+        """A client goes away while its request waits, and the request is cancelled."""
+        self.waiting[which % len(self.waiting)].answer.cancel()
+        self.go_on(then)
+
+    @rule()
+    def channels_go_silent(self) -> None:
+        """A NAT forgets all connections to Pub/Sub."""
+        self.functions.channels.go_silent()
+
+    @rule()
+    def instances_die(self) -> None:
+        """The functions stop on the spot, with all that they hold, and others start."""
+        self.functions.channels.are_dead = True
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.go_on(0.0)
+        self.functions = Functions.start(self.pubsub, self.aep)
+
+    @rule(seconds=st.sampled_from([0.0, 2.0, 10.0, 40.0]))
+    def time_passes(self, seconds: float) -> None:
+        """Time passes; what gives up meanwhile does."""
+        self.go_on(seconds)
+
+    @invariant()
+    def what_pendo_was_told_is_true(self) -> None:
+        """A 2xx means that the event is stored, or its very bytes as a dead letter."""
+        stored = {message.attributes["eventId"] for message in self.events}
+        for webhook in self.unanswered:
+            match webhook.status:
+                case 200:
+                    event_id = orjson.loads(webhook.body)["uniqueId"]
+                    assert orjson.loads(webhook.answer.result().body)["id"] == event_id
+                    assert event_id in stored
+                case 202:
+                    assert webhook.body in {letter.data for letter in self.letters}
+                case status:
+                    assert status in {None, 503}
+        # Nothing is ever taken from a topic: once true, it stays true.
+        self.unanswered = [one for one in self.unanswered if not one.answer.done()]
+
+    @invariant()
+    def what_is_stored_is_whole(self) -> None:
+        """Each event on the topic holds all that Pendo sent of it, and nothing else."""
+        for message in self.events[self.checked :]:
+            if not is_foreign(message):
+                event = orjson.loads(message.data)
+                del event["receivedAt"]
+                assert event == self.expected[message.attributes["eventId"]]
+        self.checked = len(self.events)
+
+    @invariant()
+    def what_is_acknowledged_is_safe(self) -> None:
+        """Pub/Sub is told to forget what AEP has accepted, or what is a dead letter."""
+        assert not self.too_soon
+
+    @invariant()
+    def nobody_waits_for_ever(self) -> None:
+        """Each request has an answer in its time."""
+        for waiting in self.waiting:
+            assert self.loop.time() <= waiting.by, "no answer"
+
+    @invariant()
+    def only_what_is_wrong_is_buried(self) -> None:
+        """A dead letter says why, and an outage is no reason."""
+        for letter in self.letters:
+            event_id = letter.attributes["eventId"]
+            kind, reason = event_id.partition("-")[0], letter.attributes["reason"]
+            if letter.attributes["stage"] != "deliver":
+                assert reason in {"unpublishable", "not_an_event"}
+                assert not event_id.startswith(("fine", *CAUSES))
+            elif reason == "too_large":
+                assert len(letter.data) > TOO_LARGE
+            else:
+                is_poison = reason == "poison"
+                assert reason == CAUSES.get(kind) or (
+                    is_poison and self.failed_for_it_alone(letter)
+                )
+
+    @invariant()
+    def requests_are_within_their_limits(self) -> None:
+        """No request to AEP carries more than it may, but for one event that is larger alone."""
+        for sizes in self.aep.requests:
+            assert len(sizes) <= LIMITS.max_items
+            assert sum(sizes) <= LIMITS.max_bytes or len(sizes) == 1
+        self.aep.requests.clear()
+
+    def teardown(self) -> None:
+        """Once everything works again, whatever was accepted comes to its right end."""
+        with self.to_close:
+            self.all_calls_end("done")
+            self.aep.ends_at_once, self.aep.next_ends = "honest", []
+            self.time_passes(40.0)
+            events, owed = list(self.events), self.owed
+            for message in owed:
+                self.bring_to_its_end(message)
+                self.all_holds()
+            assert not [one for one in self.owed if one in owed], "never acknowledged"
+            buried = {letter.attributes["eventId"] for letter in self.letters}
+            for message in events:
+                if message.attributes["eventId"].partition("-")[0] in CAUSES:
+                    assert message.attributes["eventId"] in buried
+                else:
+                    assert self.is_safe(message)
+
+    def all_holds(self) -> None:
+        """The invariants, for when no rule is running."""
+        self.what_pendo_was_told_is_true()
+        self.what_is_stored_is_whole()
+        self.what_is_acknowledged_is_safe()
+        self.nobody_waits_for_ever()
+        self.only_what_is_wrong_is_buried()
+        self.requests_are_within_their_limits()
+
+    @property
+    def owed(self) -> list[Message]:
+        """What Pub/Sub must deliver still: each message once for each time it was published."""
+        done = self.acknowledged
+        return [m for m in self.events if not any(m is other for other in done)]
+
+    @property
+    def acknowledged(self) -> list[Message]:
+        """What Pub/Sub has been told to forget."""
+        raise NotImplementedError
+
+    def bring_to_its_end(self, message: Message) -> None:
+        """Delivers a message until it is acknowledged, while everything works.
+
+        Who is at fault of a 500 is only seen beside one that is accepted.
+        """
+        raise NotImplementedError
+
+    def is_asked_to_acknowledge(self, message: Message) -> None:
+        """Pub/Sub is about to forget a message."""
+        if not self.is_safe(message):
+            self.too_soon.append(message)
+
+    def is_safe(self, message: Message) -> bool:
+        """Has AEP accepted this very message, or is it a dead letter?"""
+        is_buried = any(letter.data == message.data for letter in self.letters)
+        return is_buried or self.is_accepted(message)
+
+    def is_accepted(self, message: Message) -> bool:
+        """Has AEP accepted this very message?"""
+        return not is_foreign(message) and self.aep.has_accepted(orjson.loads(message.data))
+
+    def failed_for_it_alone(self, letter: Message) -> bool:
+        """Did AEP fail twice when it was sent this alone, and take another after each time?
+
+        By chance it may have, and nobody could tell that from a message that it fails on.
+        """
+        key = orjson.loads(letter.data)["receivedAt"]
+        told = 0
+        for keys, status in self.aep.answered:
+            is_evidence = (keys, status) == ([key], 500)
+            is_alive = status == 207 and key not in keys
+            told += is_evidence if told % 2 == 0 else is_alive
+        return told >= 4
+
+    @property
+    def events(self) -> list[Message]:
+        """What lies on the topic of events."""
+        return self.pubsub.topics[TOPIC]
+
+    @property
+    def letters(self) -> list[Message]:
+        """What lies on the topic of dead letters."""
+        return self.pubsub.topics.get(DEAD_TOPIC, [])
+
+    @property
+    def waiting(self) -> list[Waiting]:
+        """Who waits for an answer."""
+        return [one for one in self.unanswered if not one.answer.done()]
+
+    def new_webhook(self, kind: Kind, size: int) -> bytes:
+        """The body of an event; what becomes of it is in its id."""
+        number = len(self.webhooks)
+        if kind == "unreadable":
+            return orjson.dumps([number, PROPERTIES[size]])
+        event_id = f"{kind}-{number}"
+        body: dict[str, Any] = {
+            "event": UNPUBLISHABLE if kind == "unpublishable" else "guideDisplayed",
+            "uniqueId": event_id,
+            "visitorId": "visitor",
+            "accountId": "account",
+            "timestamp": 1760000000,
+            "properties": PROPERTIES[size],
+        }
+        self.expected[event_id] = {
+            "id": event_id,
+            "type": "guide.displayed",
+            "pendoEvent": "guideDisplayed",
+            "occurredAt": "2025-10-09T08:53:20.000Z",
+            "visitorId": "visitor",
+            "accountId": "account",
+            "schemaVersion": 1,
+        }
+        if size:
+            self.expected[event_id]["properties"] = PROPERTIES[size]
+        return orjson.dumps(body)
+
+    def send_webhook(self, body: bytes) -> None:
+        """Sends it to `receive`; one that cannot be published is published twice, as a letter."""
+        answer = self.loop.create_task(self.answer_of_receive(body))
+        times = 2 if UNPUBLISHABLE.encode() in body else 1
+        webhook = Webhook(answer, self.loop.time() + times * PUBLISH_SECONDS, body)
+        self.webhooks.append(webhook)
+        self.unanswered.append(webhook)
+
+    def all_calls_end(self, how: CallEnd | None) -> None:
+        """Sets how all calls to Pub/Sub end from now on."""
+        self.pubsub.ends_at_once = dict.fromkeys(self.places, how)
+
+    def go_on(self, seconds: Then) -> None:
+        """Lets time pass, or no time but all that is ready; with None, not even that."""
+        if seconds is not None:
+            self.runner.run(asyncio.sleep(seconds))
+            self.runner.run(settle())
+
+    def now(self) -> datetime:
+        """The time for events: each reading is another, which tells their messages apart."""
+        self.readings += 1
+        return EPOCH + timedelta(milliseconds=self.readings)
+
+    async def answer_of_receive(self, body: bytes) -> Response:
+        """Of the instance that runs now."""
+        return await self.functions.receive(request(body))

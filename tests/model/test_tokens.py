@@ -1,0 +1,219 @@
+"""The token source as a state machine: callers, answers of IMS, rejections and time in any order.
+
+Not modelled: a body in pieces, TLS, and a secret that changes. `tests/hostile` and
+`tests/functions` have those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias, cast, get_args
+
+import aiohttp
+import orjson
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from local.clock import LeapingLoop
+from pendo_aep import ims
+from pendo_aep.http_connection import http_connection
+from pendo_aep.ims import Credentials, TokenSource, TokenUnavailable
+from pendo_aep.secret import Secret
+from tests.group_commit_bench import settle
+from tests.model.stores import OpenCall
+
+FORM = {
+    "grant_type": "client_credentials",
+    "client_id": "client",
+    "client_secret": "secret",
+    "scope": "openid,AdobeID",
+}
+FETCH_SECONDS = 10.0
+# A token has this much time left, or half of its time if that is shorter.
+MARGIN_SECONDS = 60.0
+End: TypeAlias = Literal["token", "refused", "throttled", "failing", "not JSON", "no time", "reset"]
+# Of an answer that is no token: its status, its body, and what the log calls it.
+FAILURES: dict[End, tuple[int, bytes, str]] = {
+    "refused": (401, b'{"error": "invalid_client"}', "credentials"),
+    "throttled": (429, b"", "token_endpoint"),
+    "failing": (503, b"", "token_endpoint"),
+    "not JSON": (200, b"<html>", "token_endpoint"),
+    "no time": (200, b'{"access_token": "t"}', "token_endpoint"),
+}
+
+
+@dataclass(slots=True)
+class Token:
+    """One that IMS has issued."""
+
+    text: str
+    until: float
+    least: float  # seconds that it must have left
+    is_rejected: bool = False
+
+    def is_good(self, now: float) -> bool:
+        """Would AEP take it for a while?"""
+        return not self.is_rejected and self.until - now > self.least
+
+
+class ImsModel:
+    """The token endpoint, and the session that leads there."""
+
+    def __init__(self) -> None:
+        self.open: OpenCall | None = None
+        self.requests: list[dict[str, Any]] = []
+        self.last_failure = ""
+
+    @asynccontextmanager
+    async def post(self, url: str, **options: Any) -> AsyncIterator[Any]:
+        """`aiohttp.ClientSession.post`."""
+        assert self.open is None, "two requests at the same time"
+        self.requests.append({"url": url, **options})
+        self.open = OpenCall(None)
+        self.last_failure = "token_endpoint"  # unless it answers something else
+        try:
+            status, body = await asyncio.wait_for(self.open.answer, options["timeout"].total)
+        finally:
+            self.open = None
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield body
+
+        yield SimpleNamespace(status=status, content=SimpleNamespace(iter_any=pieces))
+
+
+class TokenMachine(RuleBasedStateMachine):
+    """The real token source, with an IMS that answers as the rules say."""
+
+    @initialize()
+    def begin(self) -> None:
+        """No token yet."""
+        self.to_close = ExitStack()
+        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
+        self.loop = self.runner.get_loop()
+        patches = self.to_close.enter_context(pytest.MonkeyPatch.context())
+        patches.setattr(ims, "time", SimpleNamespace(monotonic=self.loop.time))
+        self.ims = ImsModel()
+        session = cast("aiohttp.ClientSession", self.ims)
+        self.source = TokenSource(
+            http_connection("IMS", lambda: session),
+            Credentials("https://ims", "client", Secret("secret"), "openid,AdobeID"),
+        )
+        self.tokens: list[Token] = []
+        self.callers: list[asyncio.Task[None]] = []
+
+    @rule()
+    def caller_comes(self) -> None:
+        """Somebody needs a token; if there is a good one, IMS is not asked."""
+        has_one = bool(self.tokens) and self.tokens[-1].is_good(self.loop.time())
+        asked_before = len(self.ims.requests)
+        self.callers.append(self.loop.create_task(self.take()))
+        self.come_to_rest()
+        if has_one:
+            assert len(self.ims.requests) == asked_before
+            assert self.callers[-1].done()
+
+    @precondition(lambda self: self.ims.open)
+    @rule(how=st.sampled_from(("token", *get_args(End))), seconds=st.sampled_from([1, 90, 3600]))
+    def ims_answers(self, how: End, seconds: int) -> None:
+        """IMS answers the request, or its connection breaks."""
+        assert self.ims.open
+        if how == "token":
+            text = f"token-{len(self.tokens)}"
+            least = min(MARGIN_SECONDS, seconds / 2)
+            self.tokens.append(Token(text, self.loop.time() + seconds, least))
+            body = orjson.dumps({"access_token": text, "expires_in": seconds})
+            self.ims.open.end((200, body))
+        elif how == "reset":
+            self.ims.open.end(aiohttp.ServerDisconnectedError())
+        else:
+            status, body, self.ims.last_failure = FAILURES[how]
+            self.ims.open.end((status, body))
+        self.come_to_rest()
+
+    @precondition(lambda self: self.tokens)
+    @rule(is_latest=st.booleans())
+    def aep_rejects(self, is_latest: bool) -> None:
+        """AEP does not take a token; perhaps one that has been renewed since it was sent."""
+        token = self.tokens[-1] if is_latest else self.tokens[-min(len(self.tokens), 2)]
+        token.is_rejected = True
+        self.source.reject(token.text)
+
+    @precondition(lambda self: self.waiting)
+    @rule(which=st.integers(min_value=0))
+    def caller_gives_up(self, which: int) -> None:
+        """A caller is cancelled, perhaps the one who fetches for all."""
+        self.waiting[which % len(self.waiting)].cancel()
+        self.come_to_rest()
+
+    @rule(seconds=st.sampled_from([0.5, 20.0, 50.0, 1900.0, 3600.0]))
+    def time_passes(self, seconds: float) -> None:
+        """Time passes."""
+        self.runner.run(asyncio.sleep(seconds))
+        self.come_to_rest()
+
+    @invariant()
+    def callers_got_what_is_good(self) -> None:
+        """No caller got a token that is bad, or another failure than there was."""
+        for caller in self.callers:
+            if caller.done() and not caller.cancelled():
+                caller.result()
+        self.callers = self.waiting
+
+    @invariant()
+    def nobody_is_forgotten(self) -> None:
+        """While somebody waits, there is a request for the token, and else none."""
+        assert bool(self.waiting) == (self.ims.open is not None)
+
+    @invariant()
+    def requests_are_as_adobe_wants_them(self) -> None:
+        """Each request has the credentials, goes nowhere else with them, and ends in its time."""
+        for request in self.ims.requests:
+            assert request["url"] == "https://ims/ims/token/v3"
+            assert request["data"] == FORM
+            assert request["allow_redirects"] is False
+            assert request["timeout"].total <= FETCH_SECONDS
+
+    def teardown(self) -> None:
+        """Once IMS answers, everybody gets a token."""
+        with self.to_close:
+            if self.ims.open:
+                self.ims_answers("token", 3600)
+            assert not self.waiting
+            self.callers_got_what_is_good()
+
+    @property
+    def waiting(self) -> list[asyncio.Task[None]]:
+        """Who has no token yet."""
+        return [caller for caller in self.callers if not caller.done()]
+
+    def come_to_rest(self) -> None:
+        """Lets the loop do all that is ready; who waits for another's token is told in turn."""
+        for _ in range(1 + len(self.waiting)):
+            self.runner.run(settle())
+
+    async def take(self) -> None:
+        """Asks for a token, and looks at it at once."""
+        try:
+            text = await self.source.token()
+        except TokenUnavailable as error:
+            assert error.why == self.ims.last_failure  # noqa: PT017 (it need not be raised)
+            return
+        [token] = [token for token in self.tokens if token.text == text]
+        assert token.is_good(self.loop.time())
+
+
+TokenMachine.TestCase.settings = settings(deadline=None, stateful_step_count=30)
+TestTokens = TokenMachine.TestCase
