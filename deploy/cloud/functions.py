@@ -20,6 +20,8 @@ KINDS: Final = ("RECEIVE", "DELIVER", "DRAIN")
 RUNTIME: Final = "python312"
 # Tells the next run what the function was made of.
 _LABEL: Final = "pendo-to-aep"
+# How Google's API spells what gcloud is told of who may reach a function.
+_INGRESS: Final = {"all": "ALLOW_ALL", "internal-only": "ALLOW_INTERNAL_ONLY"}
 _PENDO_FILE: Final = "/secrets/pendo/webhook"
 _AEP_FILE: Final = "/secrets/aep/client"
 
@@ -115,6 +117,9 @@ def part(config: Config, function: Function, source: str, folder: Path) -> Part:
     settings = folder / f"{kind}.json"
     settings.write_text(json.dumps(function.environment), "utf-8")
     builder = f"projects/{config['PROJECT']}/serviceAccounts/{config.address('BUILD_ACCOUNT')}"
+    # Pendo calls from the internet; the right of everybody to call is granted in `rights`.
+    ingress = "all" if kind == "RECEIVE" else config["INGRESS"]
+    access = [] if kind == "RECEIVE" else ["--no-allow-unauthenticated"]
     flags = [
         "--gen2",
         place,
@@ -129,6 +134,8 @@ def part(config: Config, function: Function, source: str, folder: Path) -> Part:
         f"--min-instances={config.values.get(f'{kind}_MIN_INSTANCES', '0')}",
         f"--max-instances={config[f'{kind}_MAX_INSTANCES']}",
         f"--timeout={config[f'{kind}_TIMEOUT_SECONDS']}s",
+        f"--ingress-settings={ingress}",
+        *access,
         _secret_flag(function),
     ]
     made_of = json.dumps([source, flags, function.environment])
@@ -149,6 +156,7 @@ def part(config: Config, function: Function, source: str, folder: Path) -> Part:
             # What somebody may have changed by hand, so that the label says nothing of it.
             Field(("serviceConfig", "environmentVariables"), function.environment),
             Field(("serviceConfig", "serviceAccountEmail"), config.address(f"{kind}_ACCOUNT")),
+            Field(("serviceConfig", "ingressSettings"), _INGRESS[ingress]),
             Field(("serviceConfig", "timeoutSeconds"), int(config[f"{kind}_TIMEOUT_SECONDS"])),
         ),
     )

@@ -49,6 +49,10 @@ class Gcloud:
         self._say = say
         self.changes = 0
 
+    def say(self, text: str) -> None:
+        """Tells whoever runs the script."""
+        self._say(text)
+
     def look(self, *words: str) -> Any:
         """What a command that changes nothing says, in JSON; None if the thing is not there.
 

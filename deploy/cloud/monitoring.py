@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,11 +13,16 @@ from deploy.cloud.config import Config
 from deploy.cloud.gcloud import Gcloud, Words
 from deploy.cloud.inventory import GROUPS, Inventory
 from deploy.cloud.part import includes
+from deploy.cloud.rules import seconds
 from deploy.cloud.together import together
 
 KINDS: Final = ("metrics", "dashboards", "policies", "channels")
 _FOLDER: Final = Path(__file__).resolve().parents[1] / "monitoring"
 _CHANNEL: Final = "pendo-to-aep"
+# Alerts that are only there if a value of the config is set.
+_ON_REQUEST: Final = {"no-webhook": "ALERT_NO_WEBHOOK_HOURS"}
+# At this share of their time, dead letters are said to expire: a week before, of 31 days.
+_NEARLY_EXPIRED: Final = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,12 @@ def watch(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) ->
     told = [inventory["channels"][_CHANNEL]["name"]] if config["ALERT_EMAIL"] else []
     # The others speak of the metrics, which must be there first.
     together(apply, _metrics(config))
-    policies = (
+    policies = [
         Watch(one.kind, one.name, {**one.body, "notificationChannels": told})
-        for one in _policies(config)
-    )
+        for one in _policies(config, is_on=True)
+    ]
     together(apply, [_dashboard(config), *policies])
+    _delete(_policies(config, is_on=False), inventory, gcloud)
 
 
 def unwatch(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
@@ -68,11 +74,14 @@ def unwatch(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
     Raises:
         GcloudFailed: gcloud could not.
     """
-    first = [_dashboard(config), *_policies(config)]
-    last = [*_metrics(config), Watch("channels", _CHANNEL, {})]
-    for some in (first, last):
-        there = [one for one in some if one.name in inventory[one.kind]]
-        together(gcloud.delete, [_command(one, "delete", inventory) for one in there])
+    policies = (*_policies(config, is_on=True), *_policies(config, is_on=False))
+    _delete([_dashboard(config), *policies], inventory, gcloud)
+    _delete([*_metrics(config), Watch("channels", _CHANNEL, {})], inventory, gcloud)
+
+
+def _delete(unwanted: Iterable[Watch], inventory: Inventory, gcloud: Gcloud) -> None:
+    there = [one for one in unwanted if one.name in inventory[one.kind]]
+    together(gcloud.delete, [_command(one, "delete", inventory) for one in there])
 
 
 def _apply(wanted: Watch, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
@@ -117,10 +126,13 @@ def _metrics(config: Config) -> Iterator[Watch]:
         yield Watch("metrics", path.stem, _read(config, path))
 
 
-def _policies(config: Config) -> Iterator[Watch]:
+def _policies(config: Config, *, is_on: bool) -> Iterator[Watch]:
+    """The alerts that are to be there, or those that the config has switched off."""
     for path in sorted(_FOLDER.glob("alerts/*.json")):
-        body = _read(config, path)
-        yield Watch("policies", body["displayName"], body)
+        switch = _ON_REQUEST.get(path.stem)
+        if is_on == (switch is None or bool(config[switch])):
+            body = _read(config, path)
+            yield Watch("policies", body["displayName"], body)
 
 
 def _dashboard(config: Config) -> Watch:
@@ -129,7 +141,23 @@ def _dashboard(config: Config) -> Watch:
 
 
 def _read(config: Config, path: Path) -> dict[str, Any]:
-    """A file, with the names of the deployment where it has `${NAME}`."""
-    text = string.Template(path.read_text("utf-8")).safe_substitute(config.values)
-    document: dict[str, Any] = json.loads(text)
+    """A file, with the values of the deployment where it has `${NAME}`."""
+    text = string.Template(path.read_text("utf-8")).safe_substitute(config.values, **spans(config))
+    document: dict[str, Any] = json.loads(text, object_hook=_with_numbers)
     return document
+
+
+def spans(config: Config) -> dict[str, str]:
+    """The times that the files speak of in seconds, as the API does."""
+    retention = seconds(config["DEAD_LETTERS_RETENTION"])
+    return {
+        "DEAD_LETTER_AGE_SECONDS": str(int(retention * _NEARLY_EXPIRED)),
+        "NO_WEBHOOK_SECONDS": str(int(config["ALERT_NO_WEBHOOK_HOURS"] or 0) * 3600),
+    }
+
+
+def _with_numbers(fields: dict[str, Any]) -> dict[str, Any]:
+    """A threshold that was filled in is text until now: JSON has no `${NAME}` for a number."""
+    if isinstance(fields.get("thresholdValue"), str):
+        return {**fields, "thresholdValue": float(fields["thresholdValue"])}
+    return fields

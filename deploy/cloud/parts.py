@@ -76,6 +76,7 @@ def pulled(config: Config) -> Iterator[Part]:
             (
                 _ack(config["DRAIN_ACK_DEADLINE_SECONDS"]),
                 *_pauses(config),
+                *_dead_letters(config),
                 _kept(config["EVENTS_RETENTION"]),
                 _NEVER,
             ),
@@ -84,16 +85,9 @@ def pulled(config: Config) -> Iterator[Part]:
 
 def pushed(config: Config, address: str) -> Part:
     """The subscription that pushes to `deliver`, at its address, as an account of its own."""
-    dead = config["DEAD_LETTER_TOPIC"]
-    attempts = int(config["MAX_DELIVERY_ATTEMPTS"])
     push = {
         "pushEndpoint": address,
         "oidcToken": {"serviceAccountEmail": config.address("PUSH_ACCOUNT")},
-    }
-    # One flag replaces all that the API keeps together, so both go with each other.
-    letters = {
-        "deadLetterTopic": f"projects/{config['PROJECT']}/topics/{dead}",
-        "maxDeliveryAttempts": attempts,
     }
     return _subscription(
         config,
@@ -108,8 +102,7 @@ def pushed(config: Config, address: str) -> Part:
             ),
             _ack(config["PUSH_ACK_DEADLINE_SECONDS"]),
             *_pauses(config),
-            Field(("deadLetterPolicy",), letters, f"--dead-letter-topic={dead}"),
-            Field(("deadLetterPolicy",), letters, f"--max-delivery-attempts={attempts}"),
+            *_dead_letters(config),
             _kept(config["EVENTS_RETENTION"]),
             _NEVER,
         ),
@@ -180,3 +173,17 @@ def _pauses(config: Config) -> Iterator[Field]:
     policy = {"minimumBackoff": least, "maximumBackoff": most}
     yield Field(("retryPolicy",), policy, f"--min-retry-delay={least}")
     yield Field(("retryPolicy",), policy, f"--max-retry-delay={most}")
+
+
+def _dead_letters(config: Config) -> Iterator[Field]:
+    """Where Pub/Sub puts an event that was tried too often, pushed or pulled.
+
+    One flag replaces all that the API keeps together, so gcloud is always given both.
+    """
+    dead, attempts = config["DEAD_LETTER_TOPIC"], int(config["MAX_DELIVERY_ATTEMPTS"])
+    policy = {
+        "deadLetterTopic": f"projects/{config['PROJECT']}/topics/{dead}",
+        "maxDeliveryAttempts": attempts,
+    }
+    yield Field(("deadLetterPolicy",), policy, f"--dead-letter-topic={dead}")
+    yield Field(("deadLetterPolicy",), policy, f"--max-delivery-attempts={attempts}")

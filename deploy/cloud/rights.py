@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from deploy.cloud.inventory import GROUPS, Inventory
 _PUBLISHER: Final = "roles/pubsub.publisher"
 _SUBSCRIBER: Final = "roles/pubsub.subscriber"
 _INVOKER: Final = "roles/run.invoker"
+_EVERYBODY: Final = "allUsers"
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: Cloud Run functions "custom service account for Cloud Build": write the build's log, store
 # the image, read the source. On the project: the bucket and the repository are made by the build.
@@ -22,10 +23,12 @@ _BUILDER: Final = (
     "roles/artifactregistry.writer",
     "roles/storage.objectViewer",
 )
-# Google: Pub/Sub "authentication for push subscriptions". Its service agent has the first from its
-# making on; in projects older than April 2021 one of the two must be granted.
+# Google: "Cloud Run roles", those that let somebody call a service and do nothing else.
+_CALLERS: Final = (_INVOKER, "roles/run.servicesInvoker")
 # Without it, gcloud asks back where the policy has any conditional binding.
 _ALWAYS: Final = "--condition=None"
+# Google: Pub/Sub "authentication for push subscriptions". Its service agent has the first from its
+# making on; in projects older than April 2021 one of the two must be granted.
 _TOKEN_MAKERS: Final = ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator")
 
 
@@ -61,13 +64,16 @@ def on_places(config: Config) -> Iterator[Right]:
     events, dead = config["EVENTS_TOPIC"], config["DEAD_LETTER_TOPIC"]
     yield _publish(events, receive)
     yield _publish(dead, receive)
+    # Google: Pub/Sub "dead-letter topics", its service agent publishes what was tried too often,
+    # and takes it off the subscription.
+    yield _publish(dead, config.pubsub_agent)
     if config.push:
         yield _publish(dead, deliver)
-        yield _publish(dead, config.pubsub_agent)
     if config.drain:
         drain = config.member("DRAIN_ACCOUNT")
         yield _publish(dead, drain)
         yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
+        yield _subscribe(config["DRAIN_SUBSCRIPTION"], config.pubsub_agent)
     yield _read(config["PENDO_SECRET"], receive)
     if config["AEP_CLIENT_ID"] and config.push:
         yield _read(config["AEP_SECRET"], deliver)
@@ -83,7 +89,7 @@ def on_project(config: Config) -> Iterator[Right]:
 
 def on_functions(config: Config) -> Iterator[Right]:
     """To call them, and for Pub/Sub to take off what it makes a dead letter of."""
-    yield _call(config, "RECEIVE_FUNCTION", "allUsers")  # its guard is the signature
+    yield _call(config, "RECEIVE_FUNCTION", _EVERYBODY)  # its guard is the signature
     if config.push:
         yield _call(config, "DELIVER_FUNCTION", config.member("PUSH_ACCOUNT"))
         yield _subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
@@ -109,6 +115,35 @@ def grant(rights: Sequence[Right], inventory: Inventory, gcloud: Gcloud) -> None
     """
     is_new = rights[0].name not in inventory[rights[0].kind]
     _grant(rights, None if is_new else _policy(rights[0], gcloud), gcloud)
+
+
+def remove_other_callers(rights: Sequence[Right], inventory: Inventory, gcloud: Gcloud) -> None:
+    """Takes the right to call a private function from everybody but those of `rights`.
+
+    Args:
+        rights: all on one thing; nothing is done unless it is a function that is not public.
+        inventory: as it was before; nobody can call what has been made since.
+        gcloud: looks and revokes.
+
+    Raises:
+        GcloudFailed: it may not.
+    """
+    ours = {right.member for right in rights}
+    one = rights[0]
+    if one.kind != "functions" or _EVERYBODY in ours or one.name not in inventory[one.kind]:
+        return
+    others = {
+        (binding["role"], member)
+        for binding in (_policy(one, gcloud) or {}).get("bindings", [])
+        if binding["role"] in _CALLERS
+        for member in binding["members"]
+        if member not in ours
+    }
+    for role, member in sorted(others):
+        gcloud.say(f"! {member} has {role} on {one.name}, and could call it: the right is removed")
+        other = replace(one, role=role, member=member)
+        # With and without a condition.
+        gcloud.change(*one.group, "remove-iam-policy-binding", *other.words, "--all")
 
 
 def grant_in_project(config: Config, gcloud: Gcloud) -> None:

@@ -22,6 +22,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
     "REGION": (r"[a-z]+-[a-z]+[0-9]+", "a region, as in europe-west1"),
     "AEP_ENDPOINT": (r"https?://\S+", "AEP's streaming endpoint, https://.../collection/INLET"),
     "DRAIN_SCHEDULE": (r"\S+( \S+){4}", "five fields of cron, in quotes"),
+    "INGRESS": (r"all|internal-only", "all or internal-only"),
     **dict.fromkeys(("DEPLOY_PUSH", "DEPLOY_DRAIN"), _BOOLEAN),
     **dict.fromkeys(("EVENTS_TOPIC", "DEAD_LETTER_TOPIC", "DEAD_LETTER_SUBSCRIPTION"), _NAME),
     **dict.fromkeys(("PUSH_SUBSCRIPTION", "DRAIN_SUBSCRIPTION"), _NAME),
@@ -38,6 +39,8 @@ _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
     "AEP_FORMAT": (r"raw|xdm", "raw or xdm"),
     "AEP_IMS_URL": (r"https?://\S+", "a URL"),
     "ALERT_EMAIL": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
+    # Google: "Create metric-absence alerting policies", 23.5 hours at most.
+    "ALERT_NO_WEBHOOK_HOURS": (r"[1-9]|1[0-9]|2[0-3]", "a whole number from 1 to 23"),
     **dict.fromkeys(("PENDO_ALLOW_UNSIGNED", "AEP_TRIM_PROPERTIES"), _BOOLEAN),
     **dict.fromkeys(("MAX_BODY_BYTES", "BATCH_MAX_BYTES", "BATCH_MAX_MESSAGES"), _COUNT),
     **dict.fromkeys(("BATCH_LINGER_MS", "BATCH_MAX_IN_FLIGHT"), _COUNT),

@@ -35,6 +35,9 @@ def up(config: Config, gcloud: Gcloud) -> str:
     together(make, parts.pulled(config))
     rights.grant_in_project(config, gcloud)
     together(grant, rights.by_thing(rights.on_places(config)))
+    calls = rights.by_thing(rights.on_functions(config))
+    # Before the functions are deployed, which takes minutes and removes `allUsers` without a word.
+    together(partial(rights.remove_other_callers, inventory=inventory, gcloud=gcloud), calls)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         source = functions.source_hash(gcloud)
@@ -42,7 +45,7 @@ def up(config: Config, gcloud: Gcloud) -> str:
         together(make, [functions.part(config, one, source, folder) for one in wanted])
         deployed = Inventory(config, gcloud, ["functions"])
         together(make, _callers(config, deployed))
-        together(grant, rights.by_thing(rights.on_functions(config)))
+        together(grant, calls)
         monitoring.watch(config, inventory, gcloud, folder)
     return functions.address(config, "RECEIVE", deployed)
 

@@ -22,6 +22,8 @@ _BUILDER: Final = (
     "roles/artifactregistry.writer",
     "roles/storage.objectViewer",
 )
+# Google: Cloud Functions API v2, ServiceConfig.IngressSettings; the first is the default.
+_INGRESS: Final = ("ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB")
 # Without the first there is no build, without the second no start.
 _NEEDED: Final = ("main.py", "requirements.txt")
 
@@ -130,7 +132,8 @@ class Functions:
                 "state": "ACTIVE",
                 "url": f"https://{region}-{self._state.project}.cloudfunctions.net/{name}",
                 # Google's JSON leaves out what is zero or empty.
-                "serviceConfig": {key: value for key, value in service.items() if value}
+                "serviceConfig": {"ingressSettings": _INGRESS[0]}
+                | {key: value for key, value in service.items() if value}
                 | {"service": f"{place}/services/{name}", "uri": url},
             },
             self._uploads[stored],
@@ -144,6 +147,8 @@ class Functions:
             float(service.get("availableCpu", "0.1")) < 1
         ):
             raise invalid("concurrency greater than 1 requires at least 1 CPU")
+        if service.get("ingressSettings", _INGRESS[0]) not in _INGRESS:
+            raise invalid(f"ingressSettings: {service['ingressSettings']} is none")
         account = service["serviceAccountEmail"]
         if account not in self._state.accounts:
             raise invalid(f"Service account {account} was not found.")

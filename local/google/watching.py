@@ -16,6 +16,9 @@ from local.google.state import GoogleState, Json
 _METRICS = "logging/v2/projects/{project}/metrics"
 _LINES_OF = re.compile(r'jsonPayload\.(\w+)="([^"]*)"')
 _USER_METRIC = re.compile(r'metric\.type="logging\.googleapis\.com/user/([\w./-]+)"')
+# In seconds. Google: MetricAbsence.duration, and "metric-absence alerting policies".
+_SHORTEST_ABSENCE: Final = 120.0
+_LONGEST_ABSENCE: Final = 84_600.0
 # What Google's JSON leaves out: zero, empty, and LabelDescriptor's first type.
 _UNSAID: Final[tuple[Any, ...]] = (0, "", [], {}, False, "STRING")
 
@@ -115,6 +118,10 @@ class Watching:
         check(body, "alert_policy")
         if not body.get("conditions") or not body.get("combiner"):
             raise invalid("conditions and combiner are required")
+        for condition in body["conditions"]:
+            absence = condition.get("conditionAbsent", {}).get("duration", "120s")
+            if not _SHORTEST_ABSENCE <= float(absence.removesuffix("s")) <= _LONGEST_ABSENCE:
+                raise invalid("The duration of an absence must be from 2 minutes to 23.5 hours.")
         self._check_metrics(body)
         names = {one["name"] for one in self._state.channels.values()}
         if unknown := set(body.get("notificationChannels", ())) - names:

@@ -1,14 +1,15 @@
-"""`deploy/config.env`, as far as the doctor needs it: the names of the parts."""
+"""`deploy/config.env`, as far as the doctor needs it: the names of the parts, and their values."""
 
 from __future__ import annotations
 
+import re
 import shlex
 import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from pendo_aep.doctor.deployment import Deployment
+from pendo_aep.doctor.deployment import Deployment, Values
 
 # deploy/deploy.sh reads it as well, before the file that it is given.
 _TEMPLATE: Final = Path(__file__).resolve().parents[2] / "deploy" / "config.env"
@@ -35,10 +36,18 @@ _NAMES_OF_DRAIN: Final = {
     "drain_job": "DRAIN_JOB",
     "scheduler_account": "SCHEDULER_ACCOUNT",
 }
+# The least and the most. Google: Pub/Sub, of a subscription's properties.
+_NUMBERS: Final = {
+    "MAX_DELIVERY_ATTEMPTS": (5, 100),
+    "RETRY_MIN_SECONDS": (0, 600),
+    "RETRY_MAX_SECONDS": (0, 600),
+}
+_UNITS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+_INGRESS: Final = ("all", "internal-only")
 
 
 class ConfigWrong(Exception):
-    """The file does not say what the parts are called."""
+    """The file does not say what the parts are called, or how they should be."""
 
 
 def read_config(path: Path, project: str | None, region: str | None) -> Deployment:
@@ -65,7 +74,41 @@ def read_config(path: Path, project: str | None, region: str | None) -> Deployme
         raise ConfigWrong(f"{path}: not set: {', '.join(missing)}")
     unused = dict.fromkeys(_NAMES_OF_PUSH | _NAMES_OF_DRAIN, "")
     named = {part: values[name] for part, name in wanted.items()}
-    return Deployment(config=str(path), **(unused | named))
+    try:
+        wanted_values = _wanted(values)
+    except ValueError as error:
+        raise ConfigWrong(f"{path}: {error}") from None
+    return Deployment(config=str(path), values=wanted_values, **(unused | named))
+
+
+def _wanted(values: Mapping[str, str]) -> Values:
+    """What the file says of the parts; raises ValueError, which names what is wrong."""
+    ingress = values.get("INGRESS", "")
+    if ingress not in _INGRESS:
+        raise ValueError(f"INGRESS: must be {' or '.join(_INGRESS)}")
+    return Values(
+        events_kept=_duration(values, "EVENTS_RETENTION"),
+        letters_kept=_duration(values, "DEAD_LETTERS_RETENTION"),
+        attempts=_number(values, "MAX_DELIVERY_ATTEMPTS"),
+        least_pause=_number(values, "RETRY_MIN_SECONDS"),
+        longest_pause=_number(values, "RETRY_MAX_SECONDS"),
+        ingress=ingress,
+    )
+
+
+def _duration(values: Mapping[str, str], name: str) -> int:
+    text = values.get(name, "")
+    if not re.fullmatch(r"[1-9][0-9]{0,8}[dhms]", text, re.ASCII):
+        raise ValueError(f"{name}: must be a number with d, h, m or s, as in 7d")
+    return int(text[:-1]) * _UNITS[text[-1]]
+
+
+def _number(values: Mapping[str, str], name: str) -> int:
+    least, most = _NUMBERS[name]
+    text = values.get(name, "")
+    if not re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) or not least <= int(text) <= most:
+        raise ValueError(f"{name}: must be a whole number from {least} to {most}")
+    return int(text)
 
 
 def _values(path: Path) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""What a deployment is called: the names that `deploy/config.env` gives its parts."""
+"""What a deployment should be: the names and values that `deploy/config.env` gives its parts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,38 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
+class Values:
+    """What the configuration says of the parts: the next deployment makes them so.
+
+    Attributes:
+        events_kept: how many seconds an event is kept while it waits.
+        letters_kept: the same of a dead letter.
+        attempts: how often Pub/Sub delivers an event before it makes a dead letter of it.
+        least_pause: the first pause between two attempts, in seconds.
+        longest_pause: the longest one.
+        ingress: from where `deliver` and `drain` can be reached, as gcloud spells it.
+    """
+
+    events_kept: float
+    letters_kept: float
+    attempts: int
+    least_pause: float
+    longest_pause: float
+    ingress: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The parts by their names; empty are those of `deliver` or of `drain` where it is not used.
 
     Attributes:
-        config: the file that the names come from, for the commands that mend.
+        config: the file that all of it comes from, for the commands that mend.
         project_number: of the project, which Google's own service accounts are named after; empty
             as long as nobody knows it.
     """
 
     config: str
+    values: Values
     project: str
     region: str
     events: str

@@ -23,6 +23,10 @@ from pendo_aep.settings import (
 
 # Google: Cloud Run, where nothing is said.
 _GOOGLES_TIMEOUT: Final = 60
+# How Google's API spells what gcloud calls `all`, which is the default, and `internal-only`.
+_EVERYWHERE: Final = "ALLOW_ALL"
+_INTERNAL: Final = "ALLOW_INTERNAL_ONLY"
+_INGRESS: Final = {"all": _EVERYWHERE, "internal-only": _INTERNAL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,14 @@ def kinds(deployment: Deployment) -> list[Kind]:
 
 
 def addresses(described: Any) -> list[str]:
-    """Where a function answers: its service's address, and the one of its name."""
-    found = (within(described, "serviceConfig", "uri"), within(described, "url"))
+    """Where a function answers: its service's address, and the one of its name.
+
+    Google: "Restrict network ingress for Cloud Run", Pub/Sub and Cloud Scheduler are internal "if
+    they're using the default run.app URL".
+    """
+    found = [within(described, "serviceConfig", "uri")]
+    if _ingress_of(described) != _INTERNAL:
+        found.append(within(described, "url"))
     return [str(address).rstrip("/") for address in found if address]
 
 
@@ -82,6 +92,7 @@ def check_functions(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
         yield _account(deployment, kind, look.value)
         yield _concurrency(deployment, kind, look.value)
         yield _timeout(deployment, kind, look.value)
+        yield _ingress(deployment, kind, look.value)
 
 
 def _state(deployment: Deployment, kind: Kind, described: Any) -> Finding:
@@ -138,6 +149,24 @@ def _timeout(deployment: Deployment, kind: Kind, described: Any) -> Finding:
         return wrong(Subject.FUNCTIONS, text, deployment.deploy)
     text = f"function {kind.name} has {given} s for what takes {needed:g} s at most"
     return ok(Subject.FUNCTIONS, text)
+
+
+def _ingress(deployment: Deployment, kind: Kind, described: Any) -> Finding:
+    found = _ingress_of(described)
+    if kind.model is ReceiveSettings:
+        if found != _EVERYWHERE:
+            text = f"function {kind.name} is closed to the internet ({found}): Pendo is out there"
+            return wrong(Subject.FUNCTIONS, text, deployment.deploy)
+        return ok(Subject.FUNCTIONS, f"function {kind.name} can be reached from the internet")
+    wanted = _INGRESS[deployment.values.ingress]
+    if found != wanted:
+        text = f"function {kind.name} can be reached as {found}, not as INGRESS says: {wanted}"
+        return wrong(Subject.FUNCTIONS, text, deployment.deploy)
+    return ok(Subject.FUNCTIONS, f"function {kind.name} can be reached as INGRESS says: {found}")
+
+
+def _ingress_of(described: Any) -> str:
+    return str(within(described, "serviceConfig", "ingressSettings") or _EVERYWHERE)
 
 
 def _store(_described: Any) -> float:

@@ -17,7 +17,8 @@ _PUBLISHER: Final = "roles/pubsub.publisher"
 _SUBSCRIBER: Final = "roles/pubsub.subscriber"
 _INVOKER: Final = "roles/run.invoker"
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
-_EVERYBODY: Final = frozenset({"allUsers", "allAuthenticatedUsers"})
+# Google: "Cloud Run roles", those that let somebody call a service and do nothing else.
+_CALLERS: Final = (_INVOKER, "roles/run.servicesInvoker")
 # Google: push authentication; the first one is there in projects made since April 2021.
 _TOKEN_MAKERS: Final = ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator")
 
@@ -63,11 +64,12 @@ def needed_rights(deployment: Deployment, looks: Looks) -> list[Right]:
             _subscribe(drain, deployment.drain_subscription, "drain could pull nothing"),
             _invoke(deployment, scheduler, deployment.drain, "the scheduler could not call drain"),
         ]
-    if deployment.push and deployment.project_number:
+    if deployment.project_number:
         agent = deployment.pubsub_agent
+        rights.append(_publish(agent, dead, "Pub/Sub could make no dead letter"))
         rights += [
-            _publish(agent, dead, "Pub/Sub could make no dead letter"),
-            _subscribe(agent, deployment.push, "Pub/Sub could take no message off"),
+            _subscribe(agent, name, "Pub/Sub could take no message off")
+            for name in deployment.emptied
         ]
     for secret, account, name in needed_secrets(deployment, looks):
         rights.append(
@@ -91,11 +93,20 @@ def _all(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
     anywhere = looks[commands.project_policy(deployment)]
     for right in needed_rights(deployment, looks):
         yield _check(deployment, right, looks[right.policy], anywhere)
-    if deployment.push:
-        yield _tokens(deployment, looks[commands.project(deployment)], anywhere)
+    project = looks[commands.project(deployment)]
+    if not isinstance(project, Seen):  # stands for the rights of Pub/Sub itself, too
+        what = f"project {deployment.project}"
+        yield not_seen(Subject.RIGHTS, what, project, "gcloud projects list")
+    elif deployment.push:
+        yield _tokens(deployment, anywhere)
     yield _public(deployment, looks[commands.function_policy(deployment, deployment.receive)])
+    callers = {
+        deployment.deliver: deployment.push_account,
+        deployment.drain: deployment.scheduler_account,
+    }
     for name in deployment.to_aep:
-        yield _private(deployment, name, looks[commands.function_policy(deployment, name)])
+        policy = looks[commands.function_policy(deployment, name)]
+        yield from _private(deployment, name, callers[name], policy)
 
 
 def _check(deployment: Deployment, right: Right, look: Look, anywhere: Look) -> Finding:
@@ -113,13 +124,10 @@ def _check(deployment: Deployment, right: Right, look: Look, anywhere: Look) -> 
     return ok(Subject.RIGHTS, what)
 
 
-def _tokens(deployment: Deployment, project: Look, anywhere: Look) -> Finding:
-    """Also stands for the rights of Pub/Sub itself, where the project does not show its number."""
-    listed = "gcloud projects list"
-    if not isinstance(project, Seen):
-        return not_seen(Subject.RIGHTS, f"project {deployment.project}", project, listed)
+def _tokens(deployment: Deployment, anywhere: Look) -> Finding:
     if not isinstance(anywhere, Seen):
-        return not_seen(Subject.RIGHTS, "the policy of the project", anywhere, listed)
+        what = "the policy of the project"
+        return not_seen(Subject.RIGHTS, what, anywhere, "gcloud projects list")
     what = f"{deployment.pubsub_agent} may make the token that Pub/Sub pushes with"
     member = f"serviceAccount:{deployment.pubsub_agent}"
     if any(member in members(anywhere.value, role) for role in _TOKEN_MAKERS):
@@ -146,18 +154,26 @@ def _public(deployment: Deployment, look: Look) -> Finding:
     return ok(Subject.RIGHTS, f"{name} is public, guarded by the signature")
 
 
-def _private(deployment: Deployment, name: str, look: Look) -> Finding:
+def _private(deployment: Deployment, name: str, caller: str, look: Look) -> Iterator[Finding]:
     if not isinstance(look, Seen):
-        return not_seen(Subject.RIGHTS, f"policy of {name}", look, deployment.deploy)
-    everybody = sorted(members(look.value, _INVOKER) & _EVERYBODY)
-    if everybody:
-        given = _grant(deployment, _service(deployment, name), everybody[0], _INVOKER)
-        return wrong(
+        yield not_seen(Subject.RIGHTS, f"policy of {name}", look, deployment.deploy)
+        return
+    ours = f"serviceAccount:{deployment.address(caller)}"
+    others = {
+        (member, role)
+        for role in _CALLERS
+        for member in members(look.value, role, with_conditions=True)
+        if member != ours
+    }
+    for member, role in sorted(others):
+        given = _grant(deployment, _service(deployment, name), member, role)
+        yield wrong(
             Subject.RIGHTS,
-            f"{name} may be called by {everybody[0]}: anybody could write to AEP",
-            given.replace("add-iam", "remove-iam"),
+            f"{name} may be called by {member}, who could write to AEP; only {ours} should",
+            f"{given.replace('add-iam', 'remove-iam')} --all",
         )
-    return ok(Subject.RIGHTS, f"{name} is not public")
+    if not others:
+        yield ok(Subject.RIGHTS, f"{name} may be called by {ours} at most")
 
 
 def _publish(member: str, topic: str, needed: str) -> Right:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from pendo_aep.doctor import commands
 from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.finding import Finding, Subject, ok, wrong
 from pendo_aep.doctor.look import Looks, Seen, not_seen
 from pendo_aep.doctor.push_subscription import check_push
-from pendo_aep.doctor.values import DAY, duration, seconds, within
-
-# What must be outlived: an outage over a long weekend; letters until somebody comes to read them.
-_EVENTS_KEPT: Final = 7 * DAY
-_LETTERS_KEPT: Final = 14 * DAY
+from pendo_aep.doctor.redelivery import check_redelivery
+from pendo_aep.doctor.values import duration, flag, seconds, within
 
 
 def check_subscriptions(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
     """Those that push, keep the letters and, where `drain` is used, wait for it."""
-    wanted = [(name, deployment.events, _EVENTS_KEPT) for name in deployment.emptied]
-    wanted.append((deployment.kept, deployment.dead_letters, _LETTERS_KEPT))
+    values = deployment.values
+    wanted = [(name, deployment.events, values.events_kept) for name in deployment.emptied]
+    wanted.append((deployment.kept, deployment.dead_letters, values.letters_kept))
     for name, topic, least in wanted:
         yield from _check(deployment, looks, name, topic, least)
         if not isinstance(look := looks[commands.subscription(name)], Seen):
@@ -29,6 +27,8 @@ def check_subscriptions(deployment: Deployment, looks: Looks) -> Iterator[Findin
             yield from check_push(deployment, look.value, looks)
         else:
             yield _is_pulled(deployment, name, look.value)
+        if name in deployment.emptied:
+            yield from check_redelivery(deployment, name, look.value)
 
 
 def _check(
@@ -81,7 +81,7 @@ def _retention(deployment: Deployment, name: str, value: Any, least: float) -> F
             Subject.SUBSCRIPTIONS,
             f"subscription {name} keeps what waits for {duration(kept)} only, then it is lost",
             f"gcloud pubsub subscriptions update {name} --message-retention-duration="
-            f"{least / DAY:g}d --project={deployment.project}",
+            f"{flag(least)} --project={deployment.project}",
         )
     return ok(Subject.SUBSCRIPTIONS, f"subscription {name} keeps what waits for {duration(kept)}")
 

@@ -22,6 +22,11 @@ def duration(count: float) -> str:
     return f"{count:g} s"
 
 
+def flag(count: float) -> str:
+    """The same as a flag of gcloud has it."""
+    return f"{count / DAY:g}d" if count % DAY == 0 else f"{count:g}s"
+
+
 def within(value: Any, *keys: str) -> Any:
     """What stands at the end of the keys; None where one of them is missing."""
     for key in keys:
@@ -31,11 +36,11 @@ def within(value: Any, *keys: str) -> Any:
     return value
 
 
-def members(policy: Any, role: str) -> set[str]:
-    """Who has a role, without conditions: a condition may be anything."""
+def members(policy: Any, role: str, *, with_conditions: bool = False) -> set[str]:
+    """Who has a role; only without conditions, unless asked for: a condition may be anything."""
     return {
         member
         for binding in within(policy, "bindings") or []
-        if binding.get("role") == role and not binding.get("condition")
+        if binding.get("role") == role and (with_conditions or not binding.get("condition"))
         for member in binding.get("members", [])
     }

@@ -29,6 +29,7 @@ FILLED: Mapping[str, str] = {
     "AEP_FLOW_ID": "flow-1",
     "AEP_CLIENT_ID": "client-1",
     "ALERT_EMAIL": "ops@example.com",
+    "ALERT_NO_WEBHOOK_HOURS": "12",
     "DEPLOY_DRAIN": "true",
     "AEP_SCOPES": "openid,AdobeID,session",  # a value with what flags of gcloud separate by
 }

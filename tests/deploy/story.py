@@ -20,6 +20,8 @@ from pendo_aep.doctor.look import Looks
 from tests.deploy.site import AEP_SECRET, ID, Chapter, Site
 
 _DATA = Path(__file__).with_name("data")
+STRANGER = "user:somebody@example.com"
+_FOR_A_WHILE = {"title": "for a while", "expression": "request.time < timestamp('2030-01-01')"}
 _SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET}
 
 
@@ -92,6 +94,11 @@ def _meddle(google: GoogleServer) -> None:
     """What somebody does by hand, in the console."""
     state = google.state
     state.policies["services/receive"]["bindings"] = []
+    state.policies["services/deliver"]["bindings"] += [
+        {"role": "roles/run.invoker", "members": ["allUsers"]},
+        {"role": "roles/run.servicesInvoker", "members": [STRANGER], "condition": _FOR_A_WHILE},
+    ]
+    state.policies["services/drain"]["bindings"][0]["members"].append("allAuthenticatedUsers")
     del state.metrics["pendo-received"]
     state.metrics["pendo-delivered"]["filter"] = "severity=ERROR"
     _one(state.alert_policies)["combiner"] = "AND"

@@ -16,7 +16,7 @@ from pendo_aep.doctor.examination import judge
 from pendo_aep.doctor.finding import Verdict
 from tests.deploy.rights import Row, looks_without, member, refusal_of_build
 from tests.deploy.site import AEP_SECRET, FILLED, ID, NUMBER
-from tests.deploy.story import Story, outline, table, tell
+from tests.deploy.story import STRANGER, Story, outline, table, tell
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
@@ -144,6 +144,61 @@ async def test_what_differs_is_changed_and_nothing_else(story: Story) -> None:
     assert story.changed.state.rights >= story.made.state.rights - {
         r for r in story.made.state.rights if r[0] == "secrets/aep-client-secret"
     }
+
+
+async def test_only_our_own_accounts_may_call_deliver_and_drain(story: Story) -> None:
+    """Whoever was let in by hand is removed and named; receive stays public."""
+    rights = story.changed.state.rights
+    callers = {
+        name: {member for thing, _, member in rights if thing == f"services/{name}"}
+        for name in ("receive", "deliver", "drain")
+    }
+
+    assert callers == {
+        "receive": {"allUsers"},
+        "deliver": {f"serviceAccount:pendo-push@{ID}.iam.gserviceaccount.com"},
+        "drain": {f"serviceAccount:pendo-scheduler@{ID}.iam.gserviceaccount.com"},
+    }
+    told = [line for line in story.changed.err.splitlines() if line.startswith("! ")]
+    assert sorted(line.split()[1:5:3] for line in told) == [
+        ["allAuthenticatedUsers", "drain,"],
+        ["allUsers", "deliver,"],
+        [STRANGER, "deliver,"],
+    ]
+
+
+async def test_private_functions_are_deployed_as_such(story: Story) -> None:
+    """Gcloud is told so; that it has no question to ask is not what keeps them private."""
+    deployed = {
+        command[2]: command
+        for chapter in (story.made, story.changed)
+        for command in chapter.commands
+        if command[:2] == ["functions", "deploy"]
+    }
+
+    assert {n for n, words in deployed.items() if "--no-allow-unauthenticated" in words} == {
+        "deliver",
+        "drain",
+    }
+    ingress = {
+        name: one.body["serviceConfig"]["ingressSettings"]
+        for name, one in story.changed.state.functions.items()
+    }
+    assert ingress == {
+        "receive": "ALLOW_ALL",
+        "deliver": "ALLOW_INTERNAL_ONLY",
+        "drain": "ALLOW_INTERNAL_ONLY",
+    }
+
+
+async def test_an_alert_that_is_switched_off_is_deleted(story: Story) -> None:
+    """Without ALERT_NO_WEBHOOK_HOURS there is none of it; the others stay."""
+    name = "pendo-to-aep: no webhook comes"
+    made = {policy["displayName"] for policy in story.made.state.alert_policies.values()}
+    left = {policy["displayName"] for policy in story.changed.state.alert_policies.values()}
+
+    assert made - left == {name}
+    assert not left - made
 
 
 async def test_interrupted_and_run_again_it_ends_the_same(story: Story) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pendo_aep.doctor import examination, journey, webhook
 from pendo_aep.doctor.advice import of_deployment
-from pendo_aep.doctor.deployment import Deployment
+from pendo_aep.doctor.deployment import Deployment, Values
 from pendo_aep.doctor.door import Door, find_door
 from pendo_aep.doctor.finding import Finding
 from pendo_aep.doctor.http import Answer
@@ -26,10 +26,29 @@ if TYPE_CHECKING:
 DATA = Path(__file__).with_name("data")
 
 # The tables of what gcloud says; the others are of what comes back over HTTP and in the log.
-LOOKS = ("functions", "topics", "subscriptions", "push", "scheduler", "rights", "secrets")
+LOOKS = (
+    "functions",
+    "topics",
+    "subscriptions",
+    "push",
+    "redelivery",
+    "scheduler",
+    "rights",
+    "secrets",
+)
 
+# As deploy/config.env has them.
+VALUES = Values(
+    events_kept=7 * 86_400,
+    letters_kept=31 * 86_400,
+    attempts=100,
+    least_pause=10,
+    longest_pause=600,
+    ingress="all",
+)
 DEPLOYMENT = Deployment(
     config="my.env",
+    values=VALUES,
     project="demo",
     region="europe-west1",
     events="pendo-events",

@@ -9,8 +9,8 @@ import pytest
 
 from local.functions import PROJECT
 from pendo_aep.doctor.config import ConfigWrong, read_config
-from pendo_aep.doctor.deployment import Deployment
-from tests.doctor.clinic import DEPLOYMENT
+from pendo_aep.doctor.deployment import Deployment, Values
+from tests.doctor.clinic import DEPLOYMENT, VALUES
 from tests.doctor.test_checks import DRAIN_ALONE, PUSH_ALONE
 
 OURS = PROJECT / "deploy" / "config.env"
@@ -61,6 +61,25 @@ def test_lines_are_read_as_a_shell_reads_them(tmp_path: Path) -> None:
     assert deployment.events == "demo-events"
 
 
+def test_what_the_parts_should_be_is_read_as_well(tmp_path: Path) -> None:
+    """Times in seconds, whatever unit the file has; what it leaves out is as in ours."""
+    path = tmp_path / "my.env"
+    path.write_text(
+        "PROJECT=demo\nEVENTS_RETENTION=36h\nDEAD_LETTERS_RETENTION=90m\n"
+        "MAX_DELIVERY_ATTEMPTS=50\nRETRY_MAX_SECONDS=60\nINGRESS=internal-only\n",
+        "utf-8",
+    )
+
+    assert read_config(path, None, None).values == Values(
+        events_kept=36 * 3600,
+        letters_kept=90 * 60,
+        attempts=50,
+        least_pause=VALUES.least_pause,
+        longest_pause=60,
+        ingress="internal-only",
+    )
+
+
 def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
     """Another project and another region, under the same names."""
     path = tmp_path / "my.env"
@@ -77,6 +96,9 @@ def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
         (b"PROJECT=demo\nDEPLOY_PUSH=false", "neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"),
         (b"EVENTS_TOPIC=\nDELIVER_FUNCTION=", "not set: DELIVER_FUNCTION, EVENTS_TOPIC, PROJECT"),
         (b"A=1\nB='2", "line 2: No closing quotation"),
+        (b"PROJECT=demo\nEVENTS_RETENTION=7 days", "EVENTS_RETENTION: must be a number with d"),
+        (b"PROJECT=demo\nMAX_DELIVERY_ATTEMPTS=4", "MAX_DELIVERY_ATTEMPTS: must be a whole"),
+        (b"PROJECT=demo\nINGRESS=", "INGRESS: must be all or internal-only"),
         (b"\xff", "cannot be read"),
     ],
 )

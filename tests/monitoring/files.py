@@ -18,7 +18,7 @@ METRICS = sorted(FOLDER.glob("metrics/*.json"))
 ALERTS = sorted(FOLDER.glob("alerts/*.json"))
 
 _TERM = re.compile(r"([\w.]+)(!=|=~|>=|=)(.+)")
-_TEXT = re.compile(r'"([^"]*)"')
+_TEXT = re.compile(r'"([^"]*)"|\b(\d+)\b')
 _SEVERITIES = ("INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -37,19 +37,31 @@ def read(path: Path) -> Json:
 
 
 def terms(filter_: str) -> list[Term]:
-    """What a filter asks for, all at once."""
+    """What a filter without alternatives asks for, all at once."""
     found = []
     for text in filter_.split(" AND "):
         term = _TERM.fullmatch(text)
         assert term is not None, text
         path, operator, value = term.groups()
-        found.append(Term(path, operator, tuple(_TEXT.findall(value)) or (value,)))
+        values = tuple(text or number for text, number in _TEXT.findall(value))
+        found.append(Term(path, operator, values or (value,)))
     return found
 
 
 def matches(filter_: str, entry: Json) -> bool:
-    """Whether a log entry is one of those that a filter asks for."""
-    return all(_holds(term, _at(entry, term.path)) for term in terms(filter_))
+    """Whether a log entry, or a point of a metric, is one of those that a filter asks for.
+
+    `a AND (b OR c)`, where b and c ask for one thing each.
+    """
+    return all(
+        any(_holds(term, _at(entry, term.path)) for part in parts for term in terms(part))
+        for parts in map(_alternatives, filter_.split(" AND "))
+    )
+
+
+def _alternatives(text: str) -> list[str]:
+    is_one = _TERM.fullmatch(text) is not None
+    return [text] if is_one else text.removeprefix("(").removesuffix(")").split(" OR ")
 
 
 def extracted(extractor: str, entry: Json) -> Any:
@@ -79,8 +91,8 @@ def _at(entry: Any, path: str) -> Any:
 
 def _holds(term: Term, found: Any) -> bool:
     operators: dict[str, Callable[[], bool]] = {
-        "=": lambda: found in term.values,
-        "!=": lambda: found not in term.values,
+        "=": lambda: str(found) in term.values,
+        "!=": lambda: str(found) not in term.values,
         "=~": lambda: found is not None and re.search(term.values[0], found) is not None,
         ">=": lambda: _SEVERITIES.index(found) >= _SEVERITIES.index(term.values[0]),
     }

@@ -11,18 +11,34 @@ from typing import NamedTuple
 
 import pytest
 
+from deploy.cloud.config import Config
+from deploy.cloud.monitoring import spans
 from local.functions import PROJECT
 from local.google.shape import check
 from tests.house.test_links import anchors
-from tests.monitoring.files import ALERTS, DASHBOARD, FOLDER, METRICS, Json, every, read, terms
+from tests.monitoring.files import (
+    ALERTS,
+    DASHBOARD,
+    FOLDER,
+    METRICS,
+    Json,
+    every,
+    extracted,
+    matches,
+    read,
+    terms,
+)
+from tests.monitoring.reasons import reasons_to_hand_back
 
-# Google: Cloud Monitoring "Google Cloud metrics", of what the files use: kind, and value.
-_GOOGLES = {
-    "pubsub.googleapis.com/subscription/oldest_unacked_message_age": ("GAUGE", "INT64"),
-    "pubsub.googleapis.com/subscription/num_undelivered_messages": ("GAUGE", "INT64"),
-    "pubsub.googleapis.com/subscription/dead_letter_message_count": ("DELTA", "INT64"),
-    "run.googleapis.com/request_latencies": ("DELTA", "DISTRIBUTION"),
-    "run.googleapis.com/container/instance_count": ("GAUGE", "INT64"),
+_REQUEST_COUNT = "run.googleapis.com/request_count"
+# Google: Cloud Monitoring "Google Cloud metrics", of what the files use: kind, value, and labels.
+_GOOGLES: dict[str, tuple[str, str, set[str]]] = {
+    "pubsub.googleapis.com/subscription/oldest_unacked_message_age": ("GAUGE", "INT64", set()),
+    "pubsub.googleapis.com/subscription/num_undelivered_messages": ("GAUGE", "INT64", set()),
+    "pubsub.googleapis.com/subscription/dead_letter_message_count": ("DELTA", "INT64", set()),
+    "run.googleapis.com/request_latencies": ("DELTA", "DISTRIBUTION", set()),
+    "run.googleapis.com/container/instance_count": ("GAUGE", "INT64", set()),
+    _REQUEST_COUNT: ("DELTA", "INT64", {"response_code", "response_code_class"}),
 }
 _RESOURCES = {
     "pubsub.googleapis.com": ("pubsub_subscription", "subscription_id"),
@@ -30,6 +46,18 @@ _RESOURCES = {
     "logging.googleapis.com": ("cloud_run_revision", "service_name"),
 }
 _OURS = "logging.googleapis.com/user/"
+# As Cloud Run writes them: Google, "Logging and viewing logs in Cloud Run", request logs.
+REQUESTS: list[Json] = [
+    {
+        "logName": "projects/demo/logs/run.googleapis.com%2Frequests",
+        "resource": {"type": "cloud_run_revision", "labels": {"service_name": name}},
+        "httpRequest": {"requestMethod": "POST", "status": status},
+    }
+    for name, status in [
+        *(("receive", status) for status in (200, 401, 403, 429, 500, 503)),
+        ("deliver", 403),
+    ]
+]
 _SHAPES = [
     *((path, "log_metric") for path in METRICS),
     *((path, "alert_policy") for path in ALERTS),
@@ -47,9 +75,14 @@ class Series(NamedTuple):
 def series() -> Iterator[Series]:
     """Each use in an alert or on the dashboard."""
     for path in ALERTS:
-        for condition in every(read(path), "conditionThreshold"):
-            [aggregation] = condition["aggregations"]
-            yield Series(condition["filter"], aggregation)
+        for kind in ("conditionThreshold", "conditionAbsent"):
+            for condition in every(read(path), kind):
+                [aggregation] = condition["aggregations"]
+                yield Series(condition["filter"], aggregation)
+                if "denominatorFilter" in condition:
+                    # Google: MetricThreshold, both have to be aligned alike.
+                    assert condition["denominatorAggregations"] == condition["aggregations"]
+                    yield Series(condition["denominatorFilter"], aggregation)
     for one in every(read(DASHBOARD), "timeSeriesFilter"):
         yield Series(one["filter"], one["aggregation"])
 
@@ -57,7 +90,7 @@ def series() -> Iterator[Series]:
 def descriptor(metric: str) -> tuple[str, str, set[str]]:
     """The kind, the value type and the labels of a metric that is there."""
     if metric in _GOOGLES:
-        return (*_GOOGLES[metric], set())
+        return _GOOGLES[metric]
     found = read(FOLDER / "metrics" / f"{metric.removeprefix(_OURS)}.json")["metricDescriptor"]
     labels = {label["key"] for label in found.get("labels", [])}
     return found["metricKind"], found["valueType"], labels
@@ -129,14 +162,55 @@ def test_reasons_are_words_of_the_code() -> None:
     assert reasons <= words
 
 
+@pytest.mark.parametrize("reason", sorted(reasons_to_hand_back()))
+def test_messages_that_go_back_are_alerted_of_for_whatever_reason(reason: str) -> None:
+    """`AEP fails` counts every one of them, and the runbook says what the reason means."""
+    [condition] = every(read(FOLDER / "alerts" / "aep-failing.json"), "conditionThreshold")
+    labels = {"type": f"{_OURS}pendo-retried", "labels": {"reason": reason}}
+    point = {"metric": labels, "resource": {"type": "cloud_run_revision"}}
+
+    assert matches(condition["filter"], point)
+
+
+def test_the_runbook_explains_each_reason_and_no_other() -> None:
+    """Its table of reasons is the code's."""
+    text = (PROJECT / "docs" / "operations.md").read_text("utf-8")
+    table = text.partition("| `reason` |")[2].partition("\n\n")[0]
+
+    assert set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)", table, re.MULTILINE)))) == (
+        reasons_to_hand_back()
+    )
+
+
+def test_what_does_not_reach_receive_is_counted_from_the_request_log() -> None:
+    """Google: request_count "excludes requests that are not reaching your container", 403 and 429.
+
+    So Cloud Run's metric is asked for 5xx alone, and the entries of its request log for the rest.
+    """
+    asked = [
+        term.values
+        for one in series()
+        for term in terms(one.filter)
+        if term.path.startswith("metric.labels.response_code")
+    ]
+    metric = read(FOLDER / "metrics" / "pendo-turned-away.json")
+    filter_ = metric["filter"].replace("${RECEIVE_FUNCTION}", "receive")
+    [extractor] = metric["labelExtractors"].values()
+
+    assert asked == [("5xx",)]
+    counted = [entry for entry in REQUESTS if matches(filter_, entry)]
+    assert [extracted(extractor, entry) for entry in counted] == [403, 429, 500]
+
+
 def test_only_names_of_the_deployment_are_filled_in() -> None:
-    """Each `${NAME}` is one of `deploy/config.env`, and there is no other `$`."""
-    config = (PROJECT / "deploy" / "config.env").read_text("utf-8")
-    names = set(re.findall(r"^(\w+)=", config, re.MULTILINE))
+    """Each `${NAME}` is one of `deploy/config.env` or comes from one, and there is no other `$`."""
+    text = (PROJECT / "deploy" / "config.env").read_text("utf-8")
+    given = dict(re.findall(r"^(\w+)=(.*)", text, re.MULTILINE))
+    names = given | spans(Config(PROJECT, given))
     text = "".join(path.read_text("utf-8") for path, _ in _SHAPES)
     used = re.findall(r"\$\{(\w+)\}", text)
 
-    assert set(used) <= names
+    assert set(used) <= names.keys()
     assert text.count("$") == len(used)
 
 
