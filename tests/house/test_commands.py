@@ -43,7 +43,13 @@ def commands(line: str) -> Iterator[str]:
 
 
 def _filled_in(word: str) -> str:
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: _CONFIG.get(found[1], "x"), word)
+    """The word with a value for each variable: the configuration's, or one of the right form."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        return _CONFIG.get(name, "https://x.example" if name.endswith("_URL") else "x")
+
+    return re.sub(r"\$\{?(\w+)\}?", value, word)
 
 
 def complaint(gcloud: str, command: str) -> str | None:
