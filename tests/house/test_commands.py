@@ -43,13 +43,12 @@ def commands(line: str) -> Iterator[str]:
 
 
 def _filled_in(word: str) -> str:
-    """The word with a value for each variable: the configuration's, or one of the right form."""
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: _value(found[1]), word)
 
-    def value(found: re.Match[str]) -> str:
-        name = found[1]
-        return _CONFIG.get(name, "https://x.example" if name.endswith("_URL") else "x")
 
-    return re.sub(r"\$\{?(\w+)\}?", value, word)
+def _value(variable: str) -> str:
+    """The configuration's, or one that gcloud takes in this place."""
+    return str(_CONFIG.get(variable, "https://x.example" if variable.endswith("_URL") else "x"))
 
 
 def complaint(gcloud: str, command: str) -> str | None:
