@@ -12,6 +12,14 @@ from tests.house.files import files
 
 
 @pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The empty home of somebody who has just come."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """The project as it stands here, freshly cloned."""
     folder = tmp_path / "pendo-to-aep"

@@ -20,12 +20,11 @@ import pytest
 
 from local.aep import AepServer
 from local.functions import PROJECT
-from local.google import GoogleServer, GoogleState
-from local.process import free_port
+from local.google import GoogleState
 from tests.deploy.rights import member
 from tests.deploy.site import AEP_SECRET, ID, filled_in
 from tests.deploy.story import table
-from tests.house.deployed import run_what_was_deployed
+from tests.house.deployed import Cloud
 from tests.house.files import blocks
 from tests.house.terminal import Terminal
 
@@ -86,21 +85,15 @@ def test_no_section_is_overlooked() -> None:
 @pytest.mark.emulator
 @pytest.mark.slow
 async def test_its_commands_make_what_deploy_sh_makes(
-    clone: Path, tmp_path: Path, emulator: str, gcloud: str
+    clone: Path, home: Path, tmp_path: Path, emulator: str, gcloud: str
 ) -> None:
     """Every event then reaches AEP, the doctor finds nothing, and deploy.sh has nothing to add."""
-    home = tmp_path / "home"
-    home.mkdir()
-    ports = {name: free_port() for name in ("receive", "deliver")}
-    addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     async with AsyncExitStack() as stack:
         aep = await stack.enter_async_context(AepServer())
-        google = await stack.enter_async_context(
-            GoogleServer(emulator, project=ID, addresses=addresses)
-        )
+        cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
         tools = (f"{sys.prefix}/bin", str(Path(gcloud).parent), os.environ["PATH"])
-        terminal.export({**google.environment(tmp_path), "PATH": os.pathsep.join(tools)})
+        terminal.export({**cloud.google.environment(tmp_path), "PATH": os.pathsep.join(tools)})
         reader = Reader(terminal, clone / "my.env")
         values = {
             "PROJECT": ID,
@@ -111,7 +104,7 @@ async def test_its_commands_make_what_deploy_sh_makes(
         }
         await reader.configure(values)
         await reader.follow(*BY_PUSH)
-        await run_what_was_deployed(stack, google, emulator, ports)
+        await cloud.run_what_was_deployed()
         by_push = await reader.follow(CHECK)
         told = await reader.follow(PENDO)
 
@@ -121,22 +114,22 @@ async def test_its_commands_make_what_deploy_sh_makes(
         await reader.configure(values | {"DEPLOY_DRAIN": "true"})
         await reader.follow(DRAIN, TOKEN)
         with_drain = await reader.follow(CHECK)
-        made = copy.deepcopy(google.state)
+        made = copy.deepcopy(cloud.google.state)
         deployed = await reader.paste("deploy/deploy.sh my.env")
 
     for said in (by_push, with_drain):
         assert "AEP has taken the test event" in said
         assert "all is well" in said
-    assert addresses["receive"] in told
+    assert cloud.addresses["receive"] in told
     assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in told
 
     changes = [shlex.split(line[2:])[:4] for line in deployed.splitlines() if line[:2] == "+ "]
     assert sorted(changes) == [
         ["gcloud", "functions", "deploy", name] for name in ("deliver", "drain", "receive")
     ]
-    assert functions(google.state) == functions(made)
+    assert functions(cloud.google.state) == functions(made)
     assert made.rights == {(r["thing"], r["role"], member(r)) for r in table("rights")}
-    assert made.services == google.state.services
+    assert made.services == cloud.google.state.services
     assert len(made.alert_policies) == len([*(PROJECT / "deploy/monitoring/alerts").iterdir()])
     assert (len(made.dashboards), len(made.channels)) == (1, 1)
 

@@ -21,10 +21,8 @@ from typing import Any
 import pytest
 
 from local.functions import PROJECT
-from local.google import GoogleServer
-from local.process import free_port
 from tests.deploy.site import ID, filled_in
-from tests.house.deployed import run_what_was_deployed
+from tests.house.deployed import Cloud
 from tests.house.files import blocks
 from tests.house.terminal import Terminal
 from tests.platform.desk import new_desk
@@ -41,18 +39,12 @@ _PORT = re.compile(r"(?:127\.0\.0\.1:|--port=)(\d+)")
 @pytest.mark.emulator
 @pytest.mark.slow
 async def test_its_commands_keep_what_it_promises(
-    clone: Path, tmp_path: Path, emulator: str
+    clone: Path, home: Path, tmp_path: Path, emulator: str
 ) -> None:
     """A pipeline here, a dataflow in AEP, and a deployment whose test event comes to AEP."""
-    home = tmp_path / "home"
-    home.mkdir()
-    ports = {name: free_port() for name in ("receive", "deliver")}
-    addresses = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
     async with AsyncExitStack() as stack:
         adobe = await stack.enter_async_context(new_desk())
-        google = await stack.enter_async_context(
-            GoogleServer(emulator, project=ID, addresses=addresses)
-        )
+        cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
 
         async def paste(block: str, until: str | None = None) -> str:
@@ -68,21 +60,21 @@ async def test_its_commands_keep_what_it_promises(
         shown = await paste(without_dots(AEP, environ))
         found = dict(re.findall(r"^(AEP_\w+)=(\S+)$", shown, re.MULTILINE))
 
-        terminal.export(google.environment(tmp_path))
+        terminal.export(cloud.google.environment(tmp_path))
         copy, deploy, doctor = DEPLOY.splitlines()
         await paste(copy)
         config = clone / "my.env"
         assert config.is_file()
         config.write_text(filled_in({"PROJECT": ID, **found}), "utf-8")
-        assert addresses["receive"] in await paste(deploy)
-        await run_what_was_deployed(stack, google, emulator, ports)
+        assert cloud.addresses["receive"] in await paste(deploy)
+        await cloud.run_what_was_deployed()
         said = await paste(doctor)
     assert "AEP has taken the test event" in said
     assert "all is well" in said
 
 
 @pytest.mark.slow
-def test_its_local_commands_bring_a_webhook_to_aep(clone: Path, tmp_path: Path) -> None:
+def test_its_local_commands_bring_a_webhook_to_aep(clone: Path, home: Path) -> None:
     """The webhook of the README's curl reaches the AEP stand-in through both functions.
 
     The packages are those of the test run: what INSTALL does is part of the test above.
@@ -91,8 +83,6 @@ def test_its_local_commands_bring_a_webhook_to_aep(clone: Path, tmp_path: Path) 
         if not is_free(port):
             pytest.skip(f"port {port}, which the README names, is taken on this machine")
     (clone / ".venv").symlink_to(sys.prefix)
-    home = tmp_path / "home"
-    home.mkdir()
     with ExitStack() as stack:
         stand_ins, receive, deliver, own = (
             stack.enter_context(Terminal(clone, home)) for _ in range(4)
