@@ -43,7 +43,12 @@ def commands(line: str) -> Iterator[str]:
 
 
 def _filled_in(word: str) -> str:
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: _CONFIG.get(found[1], "x"), word)
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: _value(found[1]), word)
+
+
+def _value(variable: str) -> str:
+    """The configuration's, or one that gcloud takes in this place."""
+    return str(_CONFIG.get(variable, "https://x.example" if variable.endswith("_URL") else "x"))
 
 
 def complaint(gcloud: str, command: str) -> str | None:
