@@ -148,17 +148,18 @@ class PipelineMachine(RuleBasedStateMachine):
         self.aep.end(self.aep.open[which % len(self.aep.open)], how)
         self.go_on(then)
 
-    @rule(how=st.sampled_from((None, "done", *CALL_ENDS)))
+    @rule(how=st.sampled_from((None, "done", "done", *CALL_ENDS)))
     def pubsub_goes_on_so(self, how: CallEnd | None) -> None:
         """From now on Pub/Sub answers each call at once, in the same way; or leaves it open."""
         self.all_calls_end(how)
 
     @rule(which=st.integers(min_value=0), how=st.sampled_from((None, *CALL_ENDS)))
     def one_place_goes_on_so(self, which: int, how: CallEnd | None) -> None:
-        """One topic or one method fails while the others work, or the other way round."""
+        """One topic or one method fails while all else works."""
+        self.all_calls_end("done")
         self.pubsub.ends_at_once[self.places[which % len(self.places)]] = how
 
-    @rule(how=st.sampled_from((None, "honest", "honest", *POSTINGS)))
+    @rule(how=st.sampled_from((None, *["honest"] * 5, *POSTINGS)))
     def aep_goes_on_so(self, how: Posting | None) -> None:
         """From now on AEP answers each request at once, in the same way; or leaves it open."""
         self.aep.ends_at_once = how
