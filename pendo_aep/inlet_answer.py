@@ -26,6 +26,8 @@ UNKNOWN_OUTCOME: Final = Retry("unknown_outcome")
 UNCLEAR_ENTRIES: Final = Retry("unclear_entries")
 BATCH_REJECTED: Final = Retry("batch_rejected")
 """The batch was refused as a whole: perhaps because of this message, perhaps of another."""
+# Characters. A dead letter keeps no more of it (Google: Pub/Sub quotas, attributes).
+_MAX_DETAIL: Final = 1024
 _STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's place in the batch.
@@ -141,8 +143,8 @@ def _text(said: object) -> str:
     if not said:
         return ""
     if isinstance(said, str):
-        return said
+        return said[:_MAX_DETAIL]
     try:
-        return orjson.dumps(said).decode()
+        return orjson.dumps(said)[:_MAX_DETAIL].decode("utf-8", "ignore")
     except orjson.JSONEncodeError:
         return ""
