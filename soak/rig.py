@@ -26,6 +26,7 @@ from local.pipeline import (
     receive_env,
 )
 from local.pubsub import PubSubServer
+from local.pubsub.window import PushFlow
 from local.tcp_proxy import TcpProxy
 from soak.aep_faults import USUAL, AepFaults
 from soak.fingerprints import in_aep
@@ -39,6 +40,9 @@ Way = Literal["push", "drain"]
 _PULLED: Final = "pulled"
 # Shorter than in a deployment: the more often messages go back to Pub/Sub, the more can go wrong.
 _DEADLINE_SECONDS: Final = "5"
+# Pub/Sub pauses for up to 60 s while every push fails. Here a day's faults come in ten minutes, and
+# most of the time would be such pauses, in which nothing is tried.
+_PUSH_FLOW: Final = PushFlow(maximum_backoff=5.0)
 _DRAIN_SECONDS: Final = 10
 # The shortest that Pub/Sub allows: so long rests what a killed `drain` had pulled.
 _LEASE_SECONDS: Final = 10
@@ -99,7 +103,7 @@ async def run_rig(setup: Setup, ledger: Ledger) -> AsyncIterator[Rig]:
             ledger.held(event.id, in_aep(event.message))
 
     aep = AepServer(USUAL, seed=setup.seed, observer=note)
-    server = Emulator() if setup.has_emulator else PubSubServer(history=0)
+    server = Emulator() if setup.has_emulator else PubSubServer(history=0, push_flow=_PUSH_FLOW)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(aep)
         await stack.enter_async_context(server)
