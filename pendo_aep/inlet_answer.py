@@ -47,8 +47,10 @@ def is_unauthorised(status: int) -> bool:
 def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
     """The outcome of each of the `count` messages of a batch, in their order."""
     if 200 <= status < 300:
-        return _each(body, count)
-    outcome = _outcome(status, _detail(body))
+        outcomes = _each(body, count)
+        # Beside a message that AEP accepted, the settings of all are right.
+        return outcomes if DELIVERED in outcomes else [_unless_setting(one) for one in outcomes]
+    outcome = _unless_setting(_outcome(status, _detail(body)))
     return [BATCH_REJECTED if isinstance(outcome, Refused) and count > 1 else outcome] * count
 
 
@@ -106,11 +108,15 @@ def _outcome(status: int, detail: str) -> Outcome:
     if 200 <= status < 300:
         return DELIVERED
     if reason := _PERMANENT.get(status):
-        said = f"{status} {detail}".strip()
-        if is_configuration_error(detail):
-            return Retry(CONFIGURATION.why, said)
-        return Refused(reason, said)
+        return Refused(reason, f"{status} {detail}".strip())
     return Retry(_why(status), detail)
+
+
+def _unless_setting(outcome: Outcome) -> Outcome:
+    """The outcome; a retry where AEP refuses the message but speaks of a setting."""
+    if isinstance(outcome, Refused) and is_configuration_error(outcome.detail):
+        return Retry(CONFIGURATION.why, outcome.detail)
+    return outcome
 
 
 def _why(status: int) -> str:
