@@ -6,6 +6,7 @@ import hashlib
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,7 +16,8 @@ from fuzz.targets import TARGETS
 
 # libFuzzer: "#1234 DONE cov: 12 ft: 34 corp: ...". Coverage is in branches of `pendo_aep`.
 _FIGURES: Final = re.compile(r"^#(\d+)\s.*?\bcov: (\d+)", re.MULTILINE)
-_MAX_INPUT_BYTES: Final = 20_000
+# Larger seeds are tried as they are and not mutated: one of 500 kB takes as long as a thousand.
+_MAX_MUTATED_BYTES: Final = 20_000
 _MAX_MEGABYTES: Final = 1024
 # One input that takes longer is a hang, and a finding.
 _SLOWEST_SECONDS: Final = 10
@@ -49,22 +51,32 @@ def run(target: str, *, seconds: int, corpora: Path, findings: Path) -> Figures:
     corpus = corpora / target
     for directory in (corpus, findings):
         directory.mkdir(parents=True, exist_ok=True)
-    for seed in TARGETS[target].seeds():
-        (corpus / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
-    command = [sys.executable, "-m", "fuzz.once", target, str(corpus.resolve())]
+    before = set(findings.glob(f"{target}-*"))
+    with tempfile.TemporaryDirectory() as large:
+        for seed in TARGETS[target].seeds():
+            folder = corpus if len(seed) <= _MAX_MUTATED_BYTES else Path(large)
+            (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+        tried = len(list(Path(large).iterdir()))
+        code, said = _fuzz(target, findings, Path(large), "-runs=0")
+    if not code:
+        limits = (f"-max_total_time={seconds}", f"-max_len={_MAX_MUTATED_BYTES}")
+        code, said = _fuzz(target, findings, corpus, *limits)
+    found = sorted(set(findings.glob(f"{target}-*")) - before)
+    if code and not found:
+        raise RuntimeError(f"the fuzzer of {target} did not run:\n{said[-2000:]}")
+    figures = [(int(inputs), int(coverage)) for inputs, coverage in _FIGURES.findall(said)]
+    inputs, coverage = figures[-1] if figures else (0, 0)
+    finding = str(found[0]) if found else None
+    return Figures(target, seconds, tried + inputs, coverage, finding, said)
+
+
+def _fuzz(target: str, findings: Path, corpus: Path, *limits: str) -> tuple[int, str]:
+    """Runs the fuzzer on a corpus; answers its exit code and its output."""
+    command = [sys.executable, "-m", "fuzz.once", target, str(corpus.resolve()), *limits]
     command += [
-        f"-max_total_time={seconds}",
-        f"-max_len={_MAX_INPUT_BYTES}",
         f"-rss_limit_mb={_MAX_MEGABYTES}",
         f"-timeout={_SLOWEST_SECONDS}",
         f"-artifact_prefix={findings.resolve()}/{target}-",
     ]
-    before = set(findings.glob(f"{target}-*"))
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
-    said = (ended.stdout + ended.stderr).decode("utf-8", "replace")
-    found = sorted(set(findings.glob(f"{target}-*")) - before)
-    if ended.returncode and not found:
-        raise RuntimeError(f"the fuzzer of {target} did not run:\n{said[-2000:]}")
-    figures = [(int(inputs), int(coverage)) for inputs, coverage in _FIGURES.findall(said)]
-    inputs, coverage = figures[-1] if figures else (0, 0)
-    return Figures(target, seconds, inputs, coverage, str(found[0]) if found else None, said)
+    return ended.returncode, (ended.stdout + ended.stderr).decode("utf-8", "replace")

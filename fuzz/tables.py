@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from local.samples import LARGE_BYTES, grown
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -20,3 +23,10 @@ def samples(suffix: str) -> list[bytes]:
     """The sample files that end so: `.json` are webhooks, `.event.json` what is made of them."""
     found = sorted((PROJECT / "sample_events").glob(f"*{suffix}"))
     return [path.read_bytes() for path in found if "".join(path.suffixes) == suffix]
+
+
+def large(suffix: str) -> Iterator[bytes]:
+    """A sample with more in its `properties`, of 5, 50 and 500 kB."""
+    sample = json.loads((PROJECT / "sample_events" / f"guide_displayed{suffix}").read_bytes())
+    for size in LARGE_BYTES:
+        yield grown(sample, size)

@@ -23,6 +23,7 @@ DEAD = "pendo-events-dead"
 PUSH = "pendo-events-deliver"
 DEAD_KEPT = "pendo-events-dead-kept"
 SECRET = "local-webhook-secret"  # noqa: S105 (of this machine's pipeline only)
+INLET = "local"  # short, because people type it
 
 # What `deliver` needs to write XDM; the stand-in takes any values.
 XDM_SETTINGS: Mapping[str, str] = {

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
@@ -14,6 +16,14 @@ from local.functions import PROJECT
 FOLDER = PROJECT / "sample_events"
 # The moment at which the expected events were received.
 RECEIVED_AT = "2026-11-02T12:00:00.000Z"
+# The sizes of the webhooks that proofs use beside the samples, which are all under 2 kB.
+LARGE_BYTES: Final = (5_000, 50_000, 500_000)
+# It has what JSON escapes (quotes, backslashes, line breaks) and other scripts. It has no brackets
+# and no surrogates, because `fuzz.reader` does not judge what has many of them.
+_REMARK: Final = (
+    'They call it "the map that lies": see C:\\routes\\north, and 5 % of all trips since May.\n' * 7
+    + "Пробки не учитываются; 経路が遠回りです。"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,29 @@ def _expected(name: str, kind: str) -> dict[str, Any] | None:
         return None
     expected: dict[str, Any] = orjson.loads(path.read_bytes())
     return expected
+
+
+def grown(body: Mapping[str, Any], size: int) -> bytes:
+    """A webhook of `size` bytes: the body with more keys and texts in its `properties`.
+
+    Other scripts are written as ASCII escapes, so the event is a tenth smaller than the webhook. At
+    500 kB it still fits a request to AEP (1 MB), in which `raw` has the properties twice.
+
+    Raises:
+        ValueError: the body is larger already.
+    """
+    properties = {**body.get("properties", {}), "filler": ""}
+    room = size - len(_written({**body, "properties": properties}))
+    if room < 0:
+        raise ValueError(f"the body has more than {size} bytes without any more properties")
+    each = len(_written({"remark_0000": _REMARK})) - len("{}") + len(",")
+    count, rest = divmod(room, each)
+    properties |= {f"remark_{number:04}": _REMARK for number in range(count)}
+    return _written({**body, "properties": {**properties, "filler": "x" * rest}})
+
+
+def _written(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def sign(body: bytes, secret: str) -> dict[str, str]:

@@ -88,7 +88,7 @@ def pubsub_connection(open_channel: OpenChannel | None = None) -> PubSubConnecti
     return Connection(
         "Pub/Sub",
         open_channel or partial(connect, cache(_google_credentials)),
-        grpc.aio.Channel.close,
+        lambda channel: channel.close(),  # `grpc.aio.Channel` itself is abstract
         silent_seconds=_SILENT_SECONDS,
         is_multiplexed=True,
     )

@@ -12,9 +12,9 @@ it has answered promptly before, or is ten seconds old. A slow peer gets one rep
 new connection every ten seconds, not with every call. Repeating is harmless: an event's id is its
 own.
 
-Only the clock can tell. `TCP_USER_TIMEOUT` and keep-alive pings need a kernel or a server that
-allows seconds (a gRPC server closes connections that are pinged too often), and they say nothing
-of a proxy that still acknowledges what it no longer forwards.
+Why a clock: `TCP_USER_TIMEOUT` is not available on every platform and does not notice a proxy that
+acknowledges what it no longer forwards. HTTP/2 pings every few seconds make a gRPC server close the
+connection ("too_many_pings"; gRPC: "Keepalive User Guide").
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Link(Generic[T]):
     opened_at: float
     answered_at: float
     was_prompt: bool = False
-    is_replaced: bool = False
+    is_to_be_closed: bool = False
     users: int = 0
 
 
@@ -109,8 +109,9 @@ class Connection(Generic[T]):
             return await self._attempt(attempt, link, seconds)
         except TimeoutError:
             is_alive = self._is_multiplexed and link.answered_at > now
-            if not (link.is_replaced or is_alive):
-                log("WARNING", "connection silent, trying a new one", to=self._to)
+            if link is self._link and not is_alive:
+                # Not a warning: a pull from an empty subscription looks the same.
+                log("INFO", "no answer, trying a new connection", to=self._to)
                 self._replace(link)
         now = loop.time()
         return await self._attempt(attempt, self._current(now), min(attempt_seconds, until - now))
@@ -144,12 +145,12 @@ class Connection(Generic[T]):
         now = asyncio.get_running_loop().time()
         fresh = self._link = _Link(self._open(), now, now)
         if fresh.transport is not link.transport:
-            link.is_replaced = True
+            link.is_to_be_closed = True
             self._close_if_unused(link)
         return fresh
 
     def _close_if_unused(self, link: _Link[T]) -> None:
-        if link.is_replaced and not link.users:
+        if link.is_to_be_closed and not link.users:
             closing = asyncio.ensure_future(self._close(link.transport))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

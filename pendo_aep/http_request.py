@@ -107,7 +107,9 @@ async def read_body(request: Request, limit: int, share: MemoryShare | None = No
             raise BodyTooLarge
         if share is not None:
             share.hold(size)
-        if message.get("more_body"):
-            body += chunk
-        else:
-            return bytes(body + chunk) if body else chunk
+        more = message.get("more_body")
+        if not body and not more:
+            return chunk  # in one piece, as nearly all are
+        body += chunk
+        if not more:
+            return bytes(body)

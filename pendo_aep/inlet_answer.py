@@ -26,6 +26,8 @@ UNKNOWN_OUTCOME: Final = Retry("unknown_outcome")
 UNCLEAR_ENTRIES: Final = Retry("unclear_entries")
 BATCH_REJECTED: Final = Retry("batch_rejected")
 """The batch was refused as a whole: perhaps because of this message, perhaps of another."""
+# Characters. A dead letter keeps no more of it (Google: Pub/Sub quotas, attributes).
+_MAX_DETAIL: Final = 1024
 _STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's place in the batch.
@@ -45,8 +47,10 @@ def is_unauthorised(status: int) -> bool:
 def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
     """The outcome of each of the `count` messages of a batch, in their order."""
     if 200 <= status < 300:
-        return _each(body, count)
-    outcome = _outcome(status, _detail(body))
+        outcomes = _each(body, count)
+        # Beside a message that AEP accepted, the settings of all are right.
+        return outcomes if DELIVERED in outcomes else [_unless_setting(one) for one in outcomes]
+    outcome = _unless_setting(_outcome(status, _detail(body)))
     return [BATCH_REJECTED if isinstance(outcome, Refused) and count > 1 else outcome] * count
 
 
@@ -104,11 +108,15 @@ def _outcome(status: int, detail: str) -> Outcome:
     if 200 <= status < 300:
         return DELIVERED
     if reason := _PERMANENT.get(status):
-        said = f"{status} {detail}".strip()
-        if is_configuration_error(detail):
-            return Retry(CONFIGURATION.why, said)
-        return Refused(reason, said)
+        return Refused(reason, f"{status} {detail}".strip())
     return Retry(_why(status), detail)
+
+
+def _unless_setting(outcome: Outcome) -> Outcome:
+    """The outcome; a retry where AEP refuses the message but speaks of a setting."""
+    if isinstance(outcome, Refused) and is_configuration_error(outcome.detail):
+        return Retry(CONFIGURATION.why, outcome.detail)
+    return outcome
 
 
 def _why(status: int) -> str:
@@ -141,8 +149,8 @@ def _text(said: object) -> str:
     if not said:
         return ""
     if isinstance(said, str):
-        return said
+        return said[:_MAX_DETAIL]
     try:
-        return orjson.dumps(said).decode()
+        return orjson.dumps(said)[:_MAX_DETAIL].decode("utf-8", "ignore")
     except orjson.JSONEncodeError:
         return ""

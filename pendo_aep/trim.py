@@ -6,6 +6,7 @@ lake, and is dropped by Profile without a word.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
 import orjson
@@ -30,16 +31,21 @@ def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> byte
     properties = event.get("properties")
     if not isinstance(properties, dict):  # something else wrote it: AEP judges
         return _encode(event, encode)
-    by_size = sorted(properties, key=lambda name: len(orjson.dumps(properties[name])))
-    kept, trimmed = dict(properties), list[str]()
-    while True:
+    largest_first = sorted(properties, key=lambda name: len(orjson.dumps(properties[name])))[::-1]
+
+    def without(count: int) -> tuple[bytes, Event]:
+        trimmed = largest_first[:count]
+        kept = dict(properties)
+        for name in trimmed:
+            del kept[name]
         smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
-        message = _encode(smaller, encode)
-        if encode.stored_bytes(message, smaller) <= limit or not by_size:
-            return message
-        largest = by_size.pop()
-        del kept[largest]
-        trimmed.append(largest)
+        return _encode(smaller, encode), smaller
+
+    # Each try writes the whole event: of hundreds of properties, not one try each.
+    count = bisect_left(
+        range(len(largest_first)), True, key=lambda c: encode.stored_bytes(*without(c)) <= limit
+    )
+    return without(count)[0]
 
 
 def _encode(event: Event, encode: Format) -> bytes:

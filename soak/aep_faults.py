@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from local import aep
 from local.aep import AepServer, Behaviour, Fault, RateLimit, Shape
+from local.aep.answers import problem
 from soak.plan import Strike
 from soak.webhooks import refusal
 
@@ -39,8 +40,14 @@ _MANNERS: Final[Mapping[str, Mapping[str, Any]]] = {
 _PARTIAL: Final = "AEP takes some of a batch, the rest is 503"
 _REVOKED: Final = "IMS revokes all tokens"
 _LEAP: Final = "AEP's clock leaps a minute ahead, and back"
+# What AEP says of messages in another format than its inlet takes (seen in a public log, 2024). It
+# names a setting, so nothing may become a dead letter for it.
+_SAID_OF_A_SETTING: Final = "The 'header' field is mandatory and cannot be empty"
+_ALL_REQUESTS: Final = "AEP refuses all requests, for a wrong setting"
+_ALL_MESSAGES: Final = "AEP refuses all messages, for a wrong setting"
 KINDS: Final = (*_FAULTS, *_MANNERS, _PARTIAL, _REVOKED)
 CLOCKS: Final = (_LEAP,)
+SETTINGS: Final = (_ALL_REQUESTS, _ALL_MESSAGES)
 _LEAP_SECONDS: Final = 60.0
 
 
@@ -82,6 +89,11 @@ class AepFaults:
         self.aep.faults.add(refusal(), *self._faults.values())
 
     def _fault(self, strike: Strike) -> Fault:
+        if strike.kind == _ALL_REQUESTS:
+            said = problem(self.aep.inlet, 400, "Bad Request", _SAID_OF_A_SETTING)
+            return aep.answering(400, body=said)
+        if strike.kind == _ALL_MESSAGES:
+            return aep.refusing(lambda _: True, reason=_SAID_OF_A_SETTING)
         if strike.kind == _PARTIAL:
             return aep.refusing(lambda _: self.random.random() < strike.share, status=503)
         return _FAULTS[strike.kind]().with_probability(strike.share)

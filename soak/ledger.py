@@ -1,6 +1,6 @@
 """The ledger: what Pendo was told, beside what AEP holds and what lies in the dead letters.
 
-It knows none of the code that it judges: it is told ids, and compares.
+It knows none of the code that it judges: it is told ids and fingerprints, and compares.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Account:
         lost: told, and neither held nor dead.
         causeless: dead, though nothing was wrong with it, or for another reason than it should.
         strangers: told, held or dead, and never sent under this id.
-        altered: held or dead, with something else in it than was sent under this id.
+        altered: held or dead, with anything else in it than was sent under this id.
     """
 
     sent: int
@@ -56,14 +56,22 @@ class Ledger:
     _totals: Counter[int] = field(default_factory=Counter)
     _causes: dict[str, str] = field(default_factory=dict)
     _reasons: dict[str, str] = field(default_factory=dict)
+    _expected: dict[str, bytes] = field(default_factory=dict)
     _altered: set[str] = field(default_factory=set)
     _open: int = 0
     _copies: int = 0
     _dead_copies: int = 0
 
-    def sent(self, event_id: str, cause: str = "") -> None:
-        """A webhook is on its way; `cause` is the reason for which it must end as a dead letter."""
+    def sent(self, event_id: str, fingerprint: bytes, cause: str = "") -> None:
+        """A webhook is on its way.
+
+        Args:
+            event_id: under which it must be found again.
+            fingerprint: of what AEP must hold of it, or of its dead letter if it has a cause.
+            cause: the reason for which it must end as a dead letter.
+        """
         self._mark(event_id, _SENT)
+        self._expected[event_id] = fingerprint
         if cause:
             self._causes[event_id] = cause
 
@@ -71,19 +79,18 @@ class Ledger:
         """Pendo was answered 2xx: from now on the event is ours to bring to its end."""
         self._mark(event_id, _TOLD)
 
-    def held(self, event_id: str, *, is_intact: bool = True) -> None:
+    def held(self, event_id: str, fingerprint: bytes) -> None:
         """AEP has taken an event."""
         self._copies += not self._mark(event_id, _HELD)
-        if not is_intact:
-            self._altered.add(event_id)
+        self._compare(event_id, fingerprint)
 
-    def buried(self, event_id: str, reason: str, *, is_intact: bool = True) -> None:
+    def buried(self, event_id: str, fingerprint: bytes, reason: str) -> None:
         """An event lies in the dead letters."""
         self._dead_copies += not self._mark(event_id, _DEAD)
         if self._reasons.get(event_id) in (None, self._causes.get(event_id)):
             self._reasons[event_id] = reason  # of two reasons, the one that is wrong is kept
-        if not is_intact:
-            self._altered.add(event_id)
+        if event_id in self._causes:  # without a cause, it is wrong whatever it holds
+            self._compare(event_id, fingerprint)
 
     @property
     def open(self) -> int:
@@ -122,6 +129,10 @@ class Ledger:
             strangers=tuple(event_id for event_id, have in marks.items() if not have & _SENT),
             altered=tuple(sorted(self._altered)),
         )
+
+    def _compare(self, event_id: str, fingerprint: bytes) -> None:
+        if self._expected.get(event_id, fingerprint) != fingerprint:
+            self._altered.add(event_id)
 
     def _mark(self, event_id: str, mark: int) -> bool:
         """Whether it had not been marked so before."""

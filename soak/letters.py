@@ -6,8 +6,8 @@ import grpc.aio
 from google.api_core.exceptions import GoogleAPICallError
 
 from local.pipeline import PubSubAdmin
+from soak.fingerprints import in_letter
 from soak.ledger import Ledger
-from soak.webhooks import is_letter_intact
 
 _POLL_SECONDS = 30.0
 
@@ -24,11 +24,10 @@ async def collect(admin: PubSubAdmin, subscription: str, ledger: Ledger) -> None
         received = answer.received_messages
         for letter in received:
             attributes = letter.message.attributes
-            event_id = attributes.get("eventId", "a dead letter without an id")
             ledger.buried(
-                event_id,
+                attributes.get("eventId", "a dead letter without an id"),
+                in_letter(letter.message.data),
                 attributes.get("reason", "none of ours"),
-                is_intact=is_letter_intact(event_id, letter.message.data),
             )
         if received:
             ack_ids = [letter.ack_id for letter in received]

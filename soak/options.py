@@ -42,7 +42,16 @@ def parse(arguments: Sequence[str]) -> Options:
                 form=given.format,
                 has_emulator=given.emulator,
             ),
-            plan=make_plan(given.seed, seconds, streams(aep_faults.KINDS, aep_faults.CLOCKS)),
+            plan=make_plan(
+                given.seed,
+                seconds,
+                streams(
+                    aep_faults.KINDS,
+                    aep_faults.CLOCKS,
+                    aep_faults.SETTINGS,
+                    has_letters=not given.emulator,
+                ),
+            ),
             events=round(given.rate * seconds),
             pace=Pace(given.rate),
             patience_seconds=given.patience,
@@ -58,8 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m soak",
         description="Sends webhooks through the whole pipeline on this machine while AEP fails, "
-        "functions are killed and Pub/Sub restarts, and compares what Pendo was told with what "
-        "AEP and the dead letters hold.",
+        "functions are killed or frozen, Pub/Sub restarts and connections go silent, and compares "
+        "what Pendo sent and was told with what AEP and the dead letters hold.",
     )
     parser.add_argument(
         "--minutes",

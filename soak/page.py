@@ -69,11 +69,14 @@ def _account(rows: Sequence[Row]) -> str:
         ],
         "dead letters with one": [f"{row['account']['dead']:,}" for row in rows],
         "events AEP got again, with the same `_id`": [_copies(row) for row in rows],
-        "events under another id, or altered": [
+        "events under another id, or altered in anything": [
             f"{len(row['account']['strangers']) + len(row['account']['altered']):,}" for row in rows
         ],
         "secrets or personal data in a line or an answer": [f"{len(r['leaks']):,}" for r in rows],
         "tracebacks": [f"{len(row['tracebacks']):,}" for row in rows],
+        "workers that ended although nobody had killed them": [
+            f"{row['replaced']:,}" if "replaced" in row else "not counted" for row in rows
+        ],
         "memory at most, MB": [
             ", ".join(f"`{name}` {of['peak']:.0f}" for name, of in row["memory"].items())
             for row in rows

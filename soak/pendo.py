@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import orjson
@@ -13,7 +13,7 @@ from soak.canaries import leaks_in
 from soak.http_client import Connection, NoAnswer
 from soak.ledger import Ledger
 from soak.plan import Pace
-from soak.webhooks import Sent, make
+from soak.webhooks import Sent
 
 _CONNECTIONS: Final = 96
 # `receive` gives up on Pub/Sub after eight seconds, and says so.
@@ -30,12 +30,12 @@ class Pendo:
         leaks: answers that hold a secret or personal data.
     """
 
-    def __init__(self, port: int, seed: int, ledger: Ledger) -> None:
-        """Takes the port of `receive`, the seed of the webhooks, and the ledger."""
+    def __init__(self, port: int, webhook: Callable[[int], Sent], ledger: Ledger) -> None:
+        """Takes the port of `receive`, what makes a webhook of its number, and the ledger."""
         self.answers: Counter[str] = Counter()
         self.leaks: list[str] = []
         self._port = port
-        self._seed = seed
+        self._webhook = webhook
         self._ledger = ledger
 
     async def send(self, count: int, pace: Pace) -> None:
@@ -57,8 +57,8 @@ class Pendo:
             for number in numbers:
                 if (early := started + pace.due(number) - loop.time()) > 0:
                     await asyncio.sleep(early)
-                webhook = make(self._seed, number)
-                self._ledger.sent(webhook.event_id, webhook.cause)
+                webhook = self._webhook(number)
+                self._ledger.sent(webhook.event_id, webhook.fingerprint, webhook.cause)
                 await self._until_taken(connection, webhook)
         finally:
             connection.close()

@@ -10,6 +10,17 @@ from typing import Final
 KILL_RECEIVE: Final = "kill receive"
 KILL_CARRIER: Final = "kill carrier"
 PUBSUB_GONE: Final = "Pub/Sub restarts"
+FREEZE_RECEIVE: Final = "receive freezes"
+FREEZE_CARRIER: Final = "carrier freezes"
+SILENT_PUBSUB: Final = "connections to Pub/Sub go silent"
+SILENT_AEP: Final = "connections to AEP go silent"
+LETTERS_DENIED: Final = "dead-letter topic denies the right to publish"
+LETTERS_GONE: Final = "dead-letter topic is out of reach"
+FREEZES: Final = (FREEZE_RECEIVE, FREEZE_CARRIER)
+SILENCES: Final = (SILENT_PUBSUB, SILENT_AEP)
+LETTERS: Final = (LETTERS_DENIED, LETTERS_GONE)
+# CLOUD_RUN_TIMEOUT_SECONDS of the functions: short, so that a freeze need not last a minute.
+WORKER_TIMEOUT_SECONDS: Final = 4
 _ROUND_SECONDS: Final = 10.0
 
 
@@ -55,15 +66,36 @@ class Stream:
 # that. Ten minutes have some seventy kills in them, and room to recover from each.
 _KILLS: Final = Stream((KILL_RECEIVE, KILL_CARRIER), (4.0, 8.0), until=0.7)
 _PUBSUB: Final = Stream((PUBSUB_GONE,), (15.0, 30.0), (0.5, 3.0))
+# Longer than the timeout of a worker, `WORKER_TIMEOUT_SECONDS`.
+_FREEZES: Final = Stream(FREEZES, (10.0, 30.0), (5.0, 8.0))
+_SILENCES: Final = Stream(SILENCES, (5.0, 20.0))
+_LETTERS: Final = Stream(LETTERS, (4.0, 20.0), (2.0, 6.0))
 
 
-def streams(of_aep: Sequence[str], of_clock: Sequence[str]) -> tuple[Stream, ...]:
-    """All that can go wrong, side by side: faults of AEP, kills, Pub/Sub, leaps of AEP's clock."""
+def streams(
+    of_aep: Sequence[str],
+    of_clock: Sequence[str],
+    of_settings: Sequence[str],
+    *,
+    has_letters: bool = True,
+) -> tuple[Stream, ...]:
+    """All that can go wrong, side by side.
+
+    Args:
+        of_aep: faults of AEP.
+        of_clock: leaps of AEP's clock.
+        of_settings: refusals of everything, as after a wrong setting.
+        has_letters: whether the dead-letter topic alone can fail; on Google's emulator it cannot.
+    """
     return (
         Stream(of_aep, (0.5, 3.0), (1.0, 4.0)),
         _KILLS,
         _PUBSUB,
         Stream(of_clock, (8.0, 16.0), (3.0, 8.0)),
+        Stream(of_settings, (10.0, 30.0), (2.0, 5.0)),
+        _FREEZES,
+        _SILENCES,
+        *[_LETTERS] * has_letters,
     )
 
 

@@ -26,7 +26,7 @@ def table(result: Result) -> Table:
         f"{len(account.causeless):,} without cause",
         "lost": f"{len(account.lost):,}",
         "at rest after": f"{result.rest_seconds:.1f} s",
-        "killed": f"{result.kills:,}",
+        "killed": f"{result.kills:,}; {result.replaced:,} workers ended by themselves",
         "all strikes": _counts(result.strikes),
         "logged": _counts(dict(islice(result.messages.items(), _MOST_MESSAGES))),
     }

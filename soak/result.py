@@ -36,6 +36,7 @@ class Result:
         tokens: how many they were issued; one lives for 20 seconds.
         messages: what the functions logged, and how often.
         memory: of each function.
+        replaced: workers that ended although nobody had killed them.
         leaks: lines and answers with a secret or personal data.
         tracebacks: lines with a traceback.
     """
@@ -55,6 +56,7 @@ class Result:
     tokens: int
     messages: Mapping[str, int]
     memory: Mapping[str, Footprint]
+    replaced: int
     leaks: tuple[str, ...]
     tracebacks: tuple[str, ...]
 
@@ -101,6 +103,8 @@ class Result:
             found.append(f"{unsent:,} webhooks never sent")
         if account.unanswered:
             found.append(f"{account.unanswered:,} webhooks never got a 2xx")
+        if self.replaced:
+            found.append(f"{self.replaced:,} workers ended although nobody had killed them")
         if self.gave_up:
             found.append("it did not come to its end: see what the functions logged")
         return found

@@ -26,21 +26,28 @@ from local.pipeline import (
     receive_env,
 )
 from local.pubsub import PubSubServer
+from local.pubsub.window import PushFlow
 from local.tcp_proxy import TcpProxy
 from soak.aep_faults import USUAL, AepFaults
+from soak.fingerprints import in_aep
 from soak.http_client import Connection, NoAnswer
 from soak.ledger import Ledger
 from soak.letters import collect
+from soak.plan import WORKER_TIMEOUT_SECONDS
 from soak.ports import lasting_ports
-from soak.webhooks import is_intact
 
 Way = Literal["push", "drain"]
 _PULLED: Final = "pulled"
 # Shorter than in a deployment: the more often messages go back to Pub/Sub, the more can go wrong.
 _DEADLINE_SECONDS: Final = "5"
+# Pub/Sub pauses for up to 60 s while every push fails. Here a day's faults come in ten minutes, and
+# most of the time would be such pauses, in which nothing is tried.
+_PUSH_FLOW: Final = PushFlow(maximum_backoff=5.0)
 _DRAIN_SECONDS: Final = 10
 # The shortest that Pub/Sub allows: so long rests what a killed `drain` had pulled.
 _LEASE_SECONDS: Final = 10
+# Between two calls of `drain`, which answers at once while AEP fails.
+_CALL_PAUSE_SECONDS: Final = 0.2
 _DRAIN_REQUEST: Final = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -69,7 +76,9 @@ class Rig:
 
     aep: AepServer
     faults: AepFaults
-    gate: TcpProxy
+    pubsub: PubSubServer | Emulator
+    to_pubsub: TcpProxy
+    to_aep: TcpProxy
     receive: Function
     carrier: Function
 
@@ -90,18 +99,22 @@ async def run_rig(setup: Setup, ledger: Ledger) -> AsyncIterator[Rig]:
 
     def note(event: AepEvent) -> None:
         if isinstance(event, AcceptedMessage):
-            ledger.held(event.id, is_intact=is_intact(event.id, event.message))
+            assert isinstance(event.message, dict)  # noqa: S101 (else AEP refuses it)
+            ledger.held(event.id, in_aep(event.message))
 
     aep = AepServer(USUAL, seed=setup.seed, observer=note)
-    server = Emulator() if setup.has_emulator else PubSubServer(history=0)
+    server = Emulator() if setup.has_emulator else PubSubServer(history=0, push_flow=_PUSH_FLOW)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(aep)
         await stack.enter_async_context(server)
-        # What the rig itself does with Pub/Sub does not go through the gate.
+        # What the rig itself does with Pub/Sub does not go through the proxy.
         admin = await stack.enter_async_context(administer(server.host))
         ports = stack.enter_context(closing(lasting_ports()))
-        gate = await stack.enter_async_context(TcpProxy(server.host, next(ports)))
-        receive, carrier = _functions(setup, aep, gate.host, ports)
+        to_pubsub, to_aep = [
+            await stack.enter_async_context(TcpProxy(host, next(ports)))
+            for host in (server.host, aep.url.removeprefix("http://"))
+        ]
+        receive, carrier = _functions(setup, aep, to_pubsub.host, to_aep.host, ports)
         await admin.create_topics()
         async with asyncio.TaskGroup() as group:
             for function in (receive, carrier):
@@ -111,26 +124,31 @@ async def run_rig(setup: Setup, ledger: Ledger) -> AsyncIterator[Rig]:
         await _carry(setup.way, admin, carrier, stack)
         faults = AepFaults(aep, Random(setup.seed))  # noqa: S311 (no secret)
         faults.apply()
-        yield Rig(aep, faults, gate, receive, carrier)
+        yield Rig(aep, faults, server, to_pubsub, to_aep, receive, carrier)
 
 
 def _functions(
-    setup: Setup, aep: AepServer, host: str, ports: Iterator[int]
+    setup: Setup, aep: AepServer, pubsub_host: str, aep_host: str, ports: Iterator[int]
 ) -> tuple[Function, Function]:
+    environ = {"CLOUD_RUN_TIMEOUT_SECONDS": str(WORKER_TIMEOUT_SECONDS), **setup.environ}
+    aep_url = f"http://{aep_host}"
     carrier_settings = {
-        **setup.environ,
+        **environ,
         **(XDM_SETTINGS if setup.form == "xdm" else {}),
         "AEP_CLIENT_ID": aep.client_id,
         "AEP_CLIENT_SECRET": aep.client_secret,
-        "AEP_IMS_URL": aep.url,
+        "AEP_ENDPOINT": aep.endpoint.replace(aep.url, aep_url),
+        "AEP_IMS_URL": aep_url,
         "DELIVER_DEADLINE_SECONDS": _DEADLINE_SECONDS,
         "DRAIN_SUBSCRIPTION": _PULLED,
         "DRAIN_SECONDS": str(_DRAIN_SECONDS),
     }
     target = "deliver" if setup.way == "push" else "drain"
     return (
-        Function("receive", receive_env(host, settings=setup.environ), port=next(ports)),
-        Function(target, deliver_env(host, aep, settings=carrier_settings), port=next(ports)),
+        Function("receive", receive_env(pubsub_host, settings=environ), port=next(ports)),
+        Function(
+            target, deliver_env(pubsub_host, aep, settings=carrier_settings), port=next(ports)
+        ),
     )
 
 
@@ -152,10 +170,9 @@ async def _carry(way: Way, admin: PubSubAdmin, carrier: Function, stack: AsyncEx
 async def _call(port: int) -> None:
     with closing(Connection(port, 2.0 * _DRAIN_SECONDS)) as connection:
         while True:
-            try:
+            with contextlib.suppress(NoAnswer):  # it has been killed, and comes again
                 await connection.post(_DRAIN_REQUEST)
-            except NoAnswer:  # it has been killed, and comes again
-                await asyncio.sleep(0.2)
+            await asyncio.sleep(_CALL_PAUSE_SECONDS)
 
 
 @asynccontextmanager

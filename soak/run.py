@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from soak.ledger import Ledger
@@ -17,6 +18,7 @@ from soak.result import Result
 from soak.rig import Rig, Setup, meanwhile, run_rig
 from soak.strikes import carry_out
 from soak.watch import Watch
+from soak.webhooks import make
 
 _SAY_SECONDS: Final = 10.0
 # Longer than a message rests before it comes again: what has not come by then will not come.
@@ -54,7 +56,8 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
     loop = asyncio.get_running_loop()
     began = datetime.now(UTC)
     async with run_rig(run.setup, ledger) as rig:
-        pendo, watch = Pendo(rig.receive.port, run.setup.seed, ledger), Watch(rig)
+        webhook = partial(make, run.setup.seed, form=run.setup.form)
+        pendo, watch = Pendo(rig.receive.port, webhook, ledger), Watch(rig)
         started = loop.time()
         async with meanwhile(watch.look()), meanwhile(_tell(ledger, say)):
             loaded = asyncio.create_task(_load(run, rig, pendo))
@@ -80,6 +83,7 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
         tokens=watch.tokens,
         messages=dict(watch.lines.messages.most_common()),
         memory=watch.memory.footprints(),
+        replaced=watch.memory.replaced,
         leaks=(*watch.lines.leaks, *pendo.leaks),
         tracebacks=tuple(watch.lines.tracebacks),
     )

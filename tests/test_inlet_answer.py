@@ -201,3 +201,11 @@ def test_a_message_that_is_no_text(message: bytes, detail: str) -> None:
     whole = b'{"title":' + message + b"}"
     for status, body in ((207, each), (400, whole)):
         assert read_answer(status, body, 1) == [Refused(Reason.REJECTED, detail)]
+
+
+@pytest.mark.parametrize("said", ["schema " * 500_000, ["schema "] * 100_000])
+def test_no_more_is_kept_of_what_aep_says_than_a_dead_letter_can(said: object) -> None:
+    """Whatever reads AEP's words afterwards has little to read."""
+    [outcome] = read_answer(400, json.dumps({"message": said}).encode(), 1)
+    assert isinstance(outcome, Refused)
+    assert len(outcome.detail) <= len("400 ") + 1024

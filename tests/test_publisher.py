@@ -9,7 +9,8 @@ import grpc.aio
 import pytest
 
 from local.pubsub import PubSubServer
-from pendo_aep.channel import pubsub_connection
+from local.tcp_proxy import TcpProxy
+from pendo_aep.channel import connect, pubsub_connection
 from pendo_aep.publisher import Publisher
 from pendo_aep.topic import PublishFailed, PublishRefused
 
@@ -98,3 +99,24 @@ async def test_a_large_group_that_is_refused_whole_costs_few_calls(pubsub: PubSu
     pubsub.faults.refuse(refuse)
     assert kinds(await publish(pubsub, *[b"event"] * 1000)) == [PublishFailed] * 1000
     assert calls < 50
+
+
+async def test_a_replaced_channel_is_closed(
+    pubsub: PubSubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing stays behind of a channel that went silent."""
+    opened: list[grpc.aio.Channel] = []
+
+    def open_channel() -> grpc.aio.Channel:
+        opened.append(connect())
+        return opened[-1]
+
+    async with TcpProxy(pubsub.host) as proxy:
+        monkeypatch.setenv("PUBSUB_EMULATOR_HOST", proxy.host)
+        publisher = Publisher(TOPIC, pubsub_connection(open_channel))
+        await publisher.publish(b"1", {})
+        proxy.silence()
+        await publisher.publish(b"2", {})
+        states = [channel.get_state() for channel in opened]
+        await opened[-1].close()
+    assert states == [grpc.ChannelConnectivity.SHUTDOWN, grpc.ChannelConnectivity.READY]

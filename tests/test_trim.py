@@ -58,6 +58,33 @@ def test_what_is_no_property_stays(encode: Format) -> None:
     assert b"v" * 20_000 in message
 
 
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_many_properties_are_not_left_out_one_by_one(encode: Format) -> None:
+    """An event with hundreds of properties is written a few times, not once for each of them."""
+    written: list[int] = []
+
+    class Counted:
+        def encode(self, data: bytes, event: Event) -> bytes:
+            written.append(len(data))
+            return encode.encode(data, event)
+
+        def stored_bytes(self, message: bytes, event: Event) -> int:
+            return encode.stored_bytes(message, event)
+
+    full = event(**{f"text{number}": "x" * 1000 for number in range(500)})
+    message = trim(full, Counted())
+
+    kept = properties_of(message)
+    trimmed = kept.pop("_trimmed")
+    assert isinstance(trimmed, list)
+    assert len(kept) + len(trimmed) == 500
+    one_more = {**kept, trimmed[-1]: "x" * 1000, "_trimmed": trimmed[:-1]}
+    larger: Event = {**full, "properties": one_more}
+    too_large = encode.encode(orjson.dumps(larger), larger)
+    assert encode.stored_bytes(too_large, larger) > PROFILE_LIMIT_BYTES
+    assert len(written) <= 11
+
+
 def test_the_event_itself_is_not_changed() -> None:
     """Trimming makes another event; the one on the topic is what a dead letter would keep."""
     full = event(large="x" * 20_000)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from fuzz.reader import read_plainly
-from fuzz.tables import rows, samples
+from fuzz.tables import large, rows, samples
 from fuzz.targets.events import MAX_VALUE_BYTES, NOW, check_letter, check_sending
 from pendo_aep.event import PLAIN_ID, Event, encode, message_attributes, read_event
 from pendo_aep.normalise import normalise
@@ -158,6 +158,7 @@ def _without(value: Any, path: tuple[str, ...]) -> Any:
 def seeds() -> Iterator[bytes]:
     """Pendo's webhooks as they are, and whatever was thought of in tests."""
     yield from samples(".json")
+    yield from large(".json")
     for row in rows("normalised"):
         yield orjson.dumps(row["webhook"])
     for table in ("answers", "ratings", "timestamps"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import orjson
 
 from fuzz.reader import read_plainly
-from fuzz.tables import rows, samples
+from fuzz.tables import large, rows, samples
 from fuzz.targets.events import check_letter, check_sending
 from pendo_aep.dead_letter import Reason
 from pendo_aep.event import PLAIN_ID, NotAnEvent, read_event
@@ -66,7 +66,8 @@ def seeds() -> Iterator[bytes]:
         yield orjson.dumps(row["push"])
     for row in rows("not_pushes"):
         yield row["body"].encode()
-    inside = [*samples(".event.json"), *(row["data"].encode() for row in rows("foreign"))]
+    inside = [*samples(".event.json"), *large(".event.json")]
+    inside += [row["data"].encode() for row in rows("foreign")]
     inside += [
         b'{"id":"a","type":"poll.x","occurredAt":"t",%s}' % more
         for more in (

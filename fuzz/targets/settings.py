@@ -36,7 +36,7 @@ _RIGHT: Final[Mapping[str, str]] = {
     "AEP_CLIENT_ID": "client",
     "AEP_CLIENT_SECRET": _SECRET,
     "AEP_IMS_ORG_ID": "o@AdobeOrg",
-    "DRAIN_SUBSCRIPTION": "s",
+    "DRAIN_SUBSCRIPTION": "backlog",
 }
 # What one reader of addresses may take for this machine, and another for somebody else's.
 _HOSTS: Final = (
@@ -99,7 +99,7 @@ def check_use(settings: Settings) -> None:
         assert secrets or settings.pendo_allow_unsigned, "nobody could be let in"
         redact({"event": "x", "a": [{"b": 1}]}, settings.redact)
         assert ("event",) not in settings.redact
-        assert settings.topic_path(settings.pubsub_topic).encode().count(b"/") >= 3
+        assert settings.topic_path(settings.pubsub_topic).encode().count(b"/") == 3
         return
     check_url(settings.aep_ims_url)
     headers = [settings.aep_sandbox, settings.aep_ims_org_id, settings.aep_client_id]
@@ -110,7 +110,7 @@ def check_use(settings: Settings) -> None:
         check_url(batch_url(settings.aep_endpoint))
         assert "/collection/batch/" in batch_url(settings.aep_endpoint)
         headers.append(settings.aep_flow_id)
-        assert settings.topic_path(settings.dead_letter_topic).encode().count(b"/") >= 3
+        assert settings.topic_path(settings.dead_letter_topic).encode().count(b"/") == 3
         assert settings.aep_flow_id if settings.aep_format == "raw" else settings.aep_schema_id
     else:
         check_url(settings.aep_platform_url)

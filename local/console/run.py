@@ -24,6 +24,7 @@ from local.pipeline import (
     DEAD,
     DEAD_KEPT,
     EVENTS,
+    INLET,
     PROJECT_ID,
     PUSH,
     SECRET,
@@ -122,7 +123,7 @@ async def run_with_console(
             on_line(target, said)
 
     async with AsyncExitStack() as stack:
-        aep = AepServer(observer=AepStory(state), port=ports.aep)
+        aep = AepServer(inlet=INLET, observer=AepStory(state), port=ports.aep)
         pubsub = PubSubServer(port=ports.pubsub, history=_HISTORY)
         for stand_in, port in ((aep, ports.aep), (pubsub, ports.pubsub)):
             try:

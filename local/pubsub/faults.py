@@ -49,6 +49,7 @@ class Faults:
     """
 
     def __init__(self) -> None:
+        self._closed: dict[str, grpc.StatusCode] = {}
         self._pending: dict[str, deque[_Fault]] = {}
         self._refusals: list[tuple[Refusal, str]] = []
 
@@ -79,6 +80,24 @@ class Faults:
         """Go back to normal; calls that hang already stay hung."""
         self._pending.clear()
         self._refusals.clear()
+        self._closed.clear()
+
+    def close_topic(self, topic: str, code: grpc.StatusCode) -> None:
+        """Fail every Publish to one topic with a status; all other calls work as before."""
+        self._closed[topic] = code
+
+    def open_topic(self, topic: str) -> None:
+        """Let a closed topic take messages again."""
+        self._closed.pop(topic, None)
+
+    def check_topic(self, topic: str) -> None:
+        """Apply the closed topics to a Publish.
+
+        Raises:
+            InjectedError: The topic is closed.
+        """
+        if (code := self._closed.get(topic)) is not None:
+            raise InjectedError(code)
 
     def take(self, rpc: str) -> _Fault | None:
         """What befalls this call of `rpc`."""

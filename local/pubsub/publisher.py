@@ -74,5 +74,6 @@ class PublisherService:
         if request.ByteSize() > MAX_REQUEST_BYTES:
             raise InvalidArgumentError(f"a publish request has at most {MAX_REQUEST_BYTES} bytes")
         drafts = wire.drafts(request.messages)
+        self._faults.check_topic(request.topic)
         self._faults.check(drafts)
         return _PublishResponse(message_ids=self._broker.publish(request.topic, drafts))

@@ -36,7 +36,9 @@ class Google:
         self.refusals: dict[str, dict[str, Any]] = {}
         self.calls: list[tuple[str, str]] = []
         self.environment: dict[str, str] = {}
-        self._answers = {_path(command): value for command, value in answers.items()}
+        # What the log has is asked by a filter, not by a path.
+        described = {c: value for c, value in answers.items() if not c.startswith("logging ")}
+        self._answers = {_path(command): value for command, value in described.items()}
         self._folder = folder
         self._log = log
 

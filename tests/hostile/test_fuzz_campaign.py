@@ -39,7 +39,7 @@ def rows_of(case: ParameterSet) -> Case:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of what a run needs of the project."""
-    for folder in ("pendo_aep", "fuzz", "tests/data", "sample_events"):
+    for folder in ("pendo_aep", "fuzz", "local", "tests/data", "sample_events"):
         ignored = shutil.ignore_patterns("__pycache__", "results.json")
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=ignored)
     return tmp_path

@@ -1,7 +1,8 @@
-"""The files of the project, as somebody has them who clones it now."""
+"""The files of the project, as somebody has them who clones it now, and the shell in them."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -18,3 +19,8 @@ def files(pattern: str = "*") -> list[Path]:
         text=True,
     )
     return [PROJECT / name for name in listed.stdout.split("\0") if name]
+
+
+def blocks(text: str) -> list[str]:
+    """The shell blocks of a document, in their order."""
+    return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)

@@ -10,11 +10,13 @@ import select
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
 _CTRL_C = b"\x03"
+_END_SECONDS = 60.0
 _COLOUR = re.compile(rb"\x1b\[[0-9;?]*[A-Za-z]|\r")
 # Where programs, packages and certificates come from is the machine's; all else is a user's.
 _OF_THE_MACHINE = re.compile(r"PATH|LANG|PYENV_.*|PIP_.*|JAVA_HOME|.*_CERT|.*_CA_CERTS\w*|SSL_.*")
@@ -71,13 +73,35 @@ class Terminal:
         if until is not None:
             shown = self._read(re.escape(until), deadline)
             os.write(self._keyboard, _CTRL_C)
-        # In two parts, for what is typed is shown, too.
-        mark = secrets.token_hex(4)
-        self._type(f'echo {mark}""-"${{failed:-0}}"; failed=0\n')
-        shown += self._read(rf"{mark}-\d+", deadline)
+        shown += self._read_to_the_end(deadline)
         # An interrupt is what make and the shell tell, whatever the program made of it.
         assert shown.endswith("-0" if until is None else "-130"), shown
         return shown
+
+    @contextmanager
+    def running(self, block: str) -> Iterator[None]:
+        """Types lines of shell, the last of which runs until Ctrl-C at the end of the context."""
+        self._type(f"{block.rstrip()}\n")
+        try:
+            yield
+        finally:
+            os.write(self._keyboard, _CTRL_C)
+            self._read_to_the_end(time.monotonic() + _END_SECONDS)
+
+    def wait_for(self, pattern: str, *, seconds: float) -> str:
+        """Waits until something that matches is shown, and returns what is shown up to its end.
+
+        Raises:
+            AssertionError: it was not shown in time; with what was shown.
+        """
+        return self._read(pattern, time.monotonic() + seconds)
+
+    def _read_to_the_end(self, deadline: float) -> str:
+        """Returns what is shown until the shell has nothing left to do, and its exit code."""
+        # In two parts, for what is typed is shown, too.
+        mark = secrets.token_hex(4)
+        self._type(f'echo {mark}""-"${{failed:-0}}"; failed=0\n')
+        return self._read(rf"{mark}-\d+", deadline)
 
     def _type(self, text: str) -> None:
         # A terminal that nobody reads from keeps some 4 kB of what is typed.

@@ -43,7 +43,12 @@ def commands(line: str) -> Iterator[str]:
 
 
 def _filled_in(word: str) -> str:
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: _CONFIG.get(found[1], "x"), word)
+    return re.sub(r"\$\{?(\w+)\}?", lambda found: _value(found[1]), word)
+
+
+def _value(variable: str) -> str:
+    """The configuration's, or one that gcloud takes in this place."""
+    return str(_CONFIG.get(variable, "https://x.example" if variable.endswith("_URL") else "x"))
 
 
 def complaint(gcloud: str, command: str) -> str | None:
@@ -122,7 +127,7 @@ def test_settings_are_those_of_the_config() -> None:
     known = set(re.findall(r"^(\w+)=", TEMPLATE.read_text("utf-8"), re.MULTILINE))
     # Those of the commands, and those that give deploy.sh a secret: not in the file.
     others = {"GOOGLE_CLOUD_PROJECT", "PUBSUB_TOPIC", "PENDO_WEBHOOK_SECRETS", "AEP_CLIENT_SECRET"}
-    statuses = {"PERMISSION_DENIED", "NOT_FOUND"}  # of gRPC, which look alike
+    statuses = {"PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT"}  # of gRPC, which look alike
     settings = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", text)) - statuses
 
     assert settings

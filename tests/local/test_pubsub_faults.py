@@ -133,6 +133,27 @@ def test_one_message_can_be_refused() -> None:
     run(test())
 
 
+def test_one_topic_can_be_closed() -> None:
+    """A closed topic takes nothing; another topic and its subscription work as before."""
+    other = TOPIC + "-other"
+
+    async def test() -> None:
+        async with pubsub() as (server, google):
+            server.create_topic(other)
+            server.create_subscription(SUBSCRIPTION, TOPIC)
+            server.faults.close_topic(other, grpc.StatusCode.PERMISSION_DENIED)
+            request = {"topic": other, "messages": [{"data": b"x"}]}
+            with pytest.raises(exceptions.PermissionDenied):
+                await google.publisher.publish(request=request, retry=None)
+            await google.publish(b"x")
+            assert len(await google.pull()) == 1
+            server.faults.open_topic(other)
+            await google.publisher.publish(request=request, retry=None)
+            assert len(server.published(other)) == 1
+
+    run(test())
+
+
 def test_a_stream_can_fail_to_open() -> None:
     """A fault for StreamingPull befalls the opening of the stream."""
 

@@ -1,25 +1,35 @@
-"""`deliver` with every promise broken now and then: what a soak must notice.
+"""The functions with a planted bug, which the soak must find.
 
-It is the real function otherwise, and is started in its place (FUNCTION_SOURCE).
+They are started in place of the real ones (FUNCTION_SOURCE). BROKEN names the bug.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from itertools import count
 
 import orjson
 
-from main import deliver, receive
+import pendo_aep.receive
+from main import deliver, drain, receive
 from pendo_aep.dead_letter import Reason
-from pendo_aep.delivery import End, PushDelivery
+from pendo_aep.delivery import Delivery, End, PushDelivery
+from pendo_aep.event import Event
 from pendo_aep.logs import log
+from pendo_aep.normalise import normalise
 from pendo_aep.outcome import Refused
+from pendo_aep.signature import VerifiedBody
+from pendo_aep.webhook import Webhook
 
-__all__ = ["deliver", "receive"]
+__all__ = ["deliver", "drain", "receive"]
 
 _ONE_IN = 40
+_LARGE_BYTES = 3000
 _numbers = count()
 _deliver = PushDelivery.deliver
+_bury = Delivery.bury
 
 
 async def _broken(self: PushDelivery, data: bytes, attributes: dict[str, str]) -> End:
@@ -40,4 +50,36 @@ async def _broken(self: PushDelivery, data: bytes, attributes: dict[str, str]) -
     return await _deliver(self, data, attributes)
 
 
-PushDelivery.deliver = _broken  # type: ignore[method-assign]  # that is what this file is for
+async def _always_done(
+    self: Delivery, data: bytes, attributes: Mapping[str, str], refused: Refused
+) -> End:
+    await _bury(self, data, attributes, refused)
+    return End.DONE  # whether the letter lies there or not
+
+
+def _without_large_properties(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
+    event = normalise(webhook, raw, received_at)
+    if len(raw) > _LARGE_BYTES:
+        event.pop("properties", None)
+    return event
+
+
+def _break_delivery() -> None:
+    PushDelivery.deliver = _broken  # type: ignore[method-assign]  # that is what this file is for
+
+
+def _acknowledge_without_letters() -> None:
+    Delivery.bury = _always_done  # type: ignore[method-assign]
+
+
+def _lose_large_properties() -> None:
+    pendo_aep.receive.normalise = _without_large_properties  # type: ignore[attr-defined]
+
+
+BUGS: Mapping[str, Callable[[], None]] = {
+    "delivery": _break_delivery,
+    "letters": _acknowledge_without_letters,
+    "properties": _lose_large_properties,
+}
+
+BUGS[os.environ["BROKEN"]]()

@@ -24,18 +24,21 @@ NOTHING = Account(
 )
 
 
+AS_SENT, ALTERED = b"as sent", b"altered"
+
+
 def tell(ledger: Ledger, told: list[list[str]]) -> None:
     """Tells a ledger what a table says, in its order."""
     for what, event_id, *rest in told:
         match what:
             case "sent":
-                ledger.sent(event_id, *rest)
+                ledger.sent(event_id, AS_SENT, *rest)
             case "told":
                 ledger.told(event_id)
             case "held" | "held altered":
-                ledger.held(event_id, is_intact=what == "held")
+                ledger.held(event_id, AS_SENT if what == "held" else ALTERED)
             case "buried" | "buried altered":
-                ledger.buried(event_id, *rest, is_intact=what == "buried")
+                ledger.buried(event_id, AS_SENT if what == "buried" else ALTERED, *rest)
             case _:
                 pytest.fail(f"the table says {what!r}")
 

@@ -34,5 +34,15 @@ def test_the_longest_life_counts() -> None:
 
 
 def test_a_short_life_says_nothing() -> None:
-    """Under a minute nobody can tell growth from starting."""
-    assert footprint([float(second) for second in range(1, 60)]).growth is None
+    """Under two minutes nobody can tell growth from starting."""
+    assert footprint([float(second) for second in range(1, 120)]).growth is None
+
+
+def test_a_worker_that_ends_by_itself_is_noticed() -> None:
+    """A server has one worker: another is in the place of one that has ended."""
+    memory = Memory()
+    for server, workers in ((1, [10]), (1, [10]), (2, []), (2, [20])):  # 1 was killed as a whole
+        memory.note_workers(server, workers)
+    assert memory.replaced == 0
+    memory.note_workers(2, [21])
+    assert memory.replaced == 1

@@ -6,9 +6,21 @@ import pytest
 
 from soak import aep_faults
 from soak.options import parse
-from soak.plan import KILL_CARRIER, KILL_RECEIVE, PUBSUB_GONE, Pace, count, make_plan, streams
+from soak.plan import (
+    FREEZES,
+    KILL_CARRIER,
+    KILL_RECEIVE,
+    LETTERS,
+    PUBSUB_GONE,
+    SILENCES,
+    WORKER_TIMEOUT_SECONDS,
+    Pace,
+    count,
+    make_plan,
+    streams,
+)
 
-SOURCES = streams(aep_faults.KINDS, aep_faults.CLOCKS)
+SOURCES = streams(aep_faults.KINDS, aep_faults.CLOCKS, aep_faults.SETTINGS)
 
 
 def test_the_same_seed_the_same_plan() -> None:
@@ -24,17 +36,35 @@ def test_the_long_run_is_long_enough(seed: int) -> None:
     strikes = count(run.plan)
     assert run.events >= 1_000_000
     assert strikes[KILL_RECEIVE] + strikes[KILL_CARRIER] >= 50
-    kinds = {KILL_RECEIVE, KILL_CARRIER, PUBSUB_GONE, *aep_faults.KINDS, *aep_faults.CLOCKS}
-    assert strikes.keys() == kinds
+    of_aep = {*aep_faults.KINDS, *aep_faults.CLOCKS, *aep_faults.SETTINGS}
+    of_others = {KILL_RECEIVE, KILL_CARRIER, PUBSUB_GONE, *FREEZES, *SILENCES, *LETTERS}
+    assert strikes.keys() == of_aep | of_others
     assert min(strikes.values()) >= 5
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_short_run_is_long_enough(seed: int) -> None:
-    """A minute is a hundred thousand webhooks, and each function is killed in it."""
+    """A minute is a hundred thousand webhooks, with kills, and with every sort of fault."""
     run = parse(["--minutes", "1", "--seed", str(seed)]).run
     assert run.events >= 100_000
-    assert {KILL_RECEIVE, KILL_CARRIER, PUBSUB_GONE} <= count(run.plan).keys()
+    struck = count(run.plan).keys()
+    assert {KILL_RECEIVE, KILL_CARRIER, PUBSUB_GONE} <= struck
+    for kinds in (FREEZES, SILENCES, LETTERS, aep_faults.SETTINGS):
+        assert struck & set(kinds)
+
+
+def test_a_freeze_outlasts_a_worker() -> None:
+    """Each freeze is longer than the timeout after which gunicorn would kill a worker."""
+    freezes = [strike for strike in make_plan(1, 600, SOURCES) if strike.kind in FREEZES]
+    assert freezes
+    assert min(strike.seconds for strike in freezes) > WORKER_TIMEOUT_SECONDS
+
+
+def test_the_emulator_keeps_its_dead_letter_topic() -> None:
+    """Google's emulator cannot fail for one topic: its plan does not ask for that."""
+    kinds = {strike.kind for strike in parse(["--minutes", "10", "--emulator"]).run.plan}
+    assert not kinds & set(LETTERS)
+    assert kinds >= {*FREEZES, *SILENCES}
 
 
 @pytest.mark.parametrize("seconds", [10, 60, 600])

@@ -26,6 +26,7 @@ WELL = Result(
     tokens=2,
     messages={},
     memory={"receive": Footprint(60.0, 58.0, 59.0, 100, 59 / 58)},
+    replaced=0,
     leaks=(),
     tracebacks=(),
 )
@@ -68,6 +69,7 @@ def test_all_is_well() -> None:
             replace(WELL, memory={"deliver": Footprint(600.0, 60.0, 60.0, 100, 1.0)}),
             "1 functions that took more than 512 MB: deliver (600 MB)",
         ),
+        (replace(WELL, replaced=2), "2 workers ended although nobody had killed them"),
         (replace(WELL, gave_up=True), "it did not come to its end: see what the functions logged"),
     ],
 )

@@ -11,7 +11,9 @@ import pytest
 
 from soak.__main__ import main
 from soak.ledger import Ledger
+from soak.plan import LETTERS_DENIED, Strike
 from soak.rig import Setup
+from soak.webhooks import REFUSED, make
 
 pytestmark = pytest.mark.slow
 
@@ -29,17 +31,25 @@ def test_a_short_run(way: str, tmp_path: Path) -> None:
     assert (code, result["broken"]) == (0, [])
     account = result["account"]
     assert account["sent"] == account["told"] == 3000
-    assert account["held"] == 2994
-    assert account["dead"] == 6
+    assert account["held"] == 2982
+    assert account["dead"] == 18
     assert sum(of for kind, of in result["strikes"].items() if kind.startswith("kill")) >= 1
     assert result["messages"]["webhook accepted"] >= 2997
 
 
+def run_broken(
+    bug: str, *arguments: str, into: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[int, dict[str, Any]]:
+    """A run in which the functions have a bug of `broken_functions.py`."""
+    environ = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py", "BROKEN": bug}
+    monkeypatch.setattr("soak.options.Setup", partial(Setup, environ=environ))
+    return run(*arguments, "--patience", "15", into=into)
+
+
 def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each promise that the functions break is named, and the run fails."""
-    source = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py"}
-    monkeypatch.setattr("soak.options.Setup", partial(Setup, environ=source))
-    code, result = run("--minutes", "0.1", "--rate", "200", "--patience", "15", into=tmp_path)
+    load = ("--minutes", "0.1", "--rate", "200")
+    code, result = run_broken("delivery", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
     found = {problem.split(": ")[0].partition(" ")[2] for problem in result["broken"]}
     assert found == {
@@ -53,17 +63,43 @@ def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     }
 
 
+def test_an_unstored_dead_letter_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A `drain` that acknowledges although its dead letter was not stored has lost events."""
+    plan = [Strike(at=2.0, kind=LETTERS_DENIED, seconds=6.0, share=1.0)]
+    monkeypatch.setattr("soak.options.make_plan", lambda *_: plan)
+    load = ("--way", "drain", "--minutes", "0.2", "--rate", "250")
+    code, result = run_broken("letters", *load, into=tmp_path, monkeypatch=monkeypatch)
+    assert code == 1
+    # They are all that is lost: those that AEP refuses for what they are.
+    refused = {w.event_id for w in (make(1, n, "raw") for n in range(3000)) if w.cause == REFUSED}
+    assert set(result["account"]["lost"]) & refused
+    assert set(result["account"]["lost"]) <= refused
+    assert result["account"]["causeless"] == {}
+
+
+def test_missing_properties_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Events of webhooks over 3 kB that arrive without their `properties` are altered."""
+    load = ("--minutes", "0.1", "--rate", "200")
+    code, result = run_broken("properties", *load, into=tmp_path, monkeypatch=monkeypatch)
+    assert code == 1
+    numbers = (number for number in range(1200) if len(make(1, number, "raw").request) > 3000)
+    large = {make(1, number, "raw").event_id for number in numbers}
+    assert len(large) == 24
+    assert set(result["account"]["altered"]) == large
+    assert result["account"]["lost"] == []
+
+
 def test_what_aep_drops_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One event of a thousand that AEP has accepted and does not hold is lost, by its id."""
 
     class Forgetful(Ledger):
         dropped = ""
 
-        def held(self, event_id: str, *, is_intact: bool = True) -> None:
+        def held(self, event_id: str, fingerprint: bytes) -> None:
             if len(self._marks) > 500 and not Forgetful.dropped:
                 Forgetful.dropped = event_id
             if event_id != Forgetful.dropped:
-                super().held(event_id, is_intact=is_intact)
+                super().held(event_id, fingerprint)
 
     monkeypatch.setattr("soak.__main__.Ledger", Forgetful)
     code, result = run("--minutes", "0.1", "--rate", "170", "--patience", "15", into=tmp_path)

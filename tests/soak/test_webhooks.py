@@ -1,14 +1,44 @@
-"""What Pendo's side sends, and how it is known again."""
+"""What Pendo's side sends, and what must become of it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
+import pytest
 
-from soak.webhooks import Sent, is_intact, is_letter_intact, make
+from local.pipeline import XDM_SETTINGS
+from local.samples import LARGE_BYTES, load_samples
+from pendo_aep.event import encode, read_event
+from pendo_aep.normalise import normalise
+from pendo_aep.settings import ReceiveSettings
+from pendo_aep.signature import VerifiedBody
+from pendo_aep.webhook import parse
+from pendo_aep.xdm import Format, Raw, Xdm
+from soak.fingerprints import in_aep, in_letter
+from soak.webhooks import Sent, make
+
+FORMS: dict[str, Format] = {
+    "raw": Raw(),
+    "xdm": Xdm(
+        schema_id=XDM_SETTINGS["AEP_SCHEMA_ID"],
+        dataset_id=XDM_SETTINGS["AEP_DATASET_ID"],
+        ims_org_id=XDM_SETTINGS["AEP_IMS_ORG_ID"],
+        tenant_id=XDM_SETTINGS["AEP_TENANT_ID"],
+        identity_namespace="PendoVisitor",
+    ),
+}
+REDACTED = ReceiveSettings.model_fields["redact"].default
+# Every sample as it is, with the first that AEP refuses; then some of 5, of 50 and of 500 kB.
+NUMBERS = (*range(102), *range(151, 1500, 50), *range(501, 5000, 500), *range(1, 30_000, 5000))
+# In the order in which they are sent.
+SAMPLES = [sample.name for sample in load_samples() if sample.event is not None]
+ANSWERS = ("poll_submitted_free_text", "nps_submitted_comment")
+raw = partial(make, 1, form="raw")
 
 
 def body_of(webhook: Sent) -> bytes:
@@ -16,47 +46,107 @@ def body_of(webhook: Sent) -> bytes:
     return webhook.request.partition(b"\r\n\r\n")[2]
 
 
-def event_of(webhook: Sent) -> dict[str, Any]:
-    """The fields of a raw event that say whose it is."""
-    body = orjson.loads(body_of(webhook))
-    return {"id": body["uniqueId"], "visitorId": body["visitorId"]}
+def event_of(webhook: Sent) -> bytes:
+    """The event that `receive` makes of a webhook."""
+    body = VerifiedBody(body_of(webhook))
+    return encode(normalise(parse(body, REDACTED), body, datetime.now(UTC)))
 
 
-def xdm_of(webhook: Sent) -> dict[str, Any]:
-    """The same in XDM."""
-    event = event_of(webhook)
-    identities = {"PendoVisitor": [{"id": event["visitorId"]}]}
-    return {"body": {"xdmEntity": {"_id": event["id"], "identityMap": identities}}}
+def message_of(event: bytes, form: str) -> dict[str, Any]:
+    """What `deliver` makes of an event."""
+    message: dict[str, Any] = orjson.loads(FORMS[form].encode(event, read_event(event)))
+    return message
 
 
 def test_the_same_number_the_same_webhook() -> None:
     """A webhook is made of its seed and its number; no two of a run have the same id."""
-    assert make(1, 5) == make(1, 5)
-    assert len({make(seed, number).event_id for seed in (1, 2) for number in range(500)}) == 1000
+    assert raw(5) == raw(5)
+    ids = {make(seed, number, "raw").event_id for seed in (1, 2) for number in range(500)}
+    assert len(ids) == 1000
 
 
-def test_two_in_a_thousand_must_die() -> None:
-    """Of a thousand, one is refused by AEP and one cannot be read; all others are well."""
-    causes = Counter(make(1, number).cause for number in range(3000))
-    assert causes == {"": 2994, "rejected": 3, "not_json": 3}
+def test_some_must_die() -> None:
+    """Of a thousand, five are refused by AEP and one cannot be read; all others are well."""
+    causes = Counter(raw(number).cause for number in range(3000))
+    assert causes == {"": 2982, "rejected": 15, "not_json": 3}
 
 
-def test_an_event_is_known_by_its_visitor() -> None:
-    """Another's visitor under an id is noticed, raw or in XDM."""
-    one, another = make(1, 1), make(1, 2)
-    for message_of in (event_of, xdm_of):
-        assert is_intact(one.event_id, message_of(one))
-        assert not is_intact(one.event_id, message_of(another))
+def test_some_are_large() -> None:
+    """One in fifty has 5 kB, one in five hundred 50 kB, one in five thousand 500 kB."""
+    sizes = Counter(
+        min(LARGE_BYTES, key=lambda of: abs(of - size))
+        for size in (len(body_of(raw(number))) for number in range(5000))
+        if size > 4000
+    )
+    assert sizes == {5_000: 90, 50_000: 9, 500_000: 1}
 
 
-def test_a_letter_is_known_by_its_bytes() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_webhook_becomes_what_is_expected(form: str) -> None:
+    """What the functions make of a webhook, of any sample and size, is what the soak expects."""
+    for number in NUMBERS:
+        webhook = make(1, number, form)
+        event = event_of(webhook)
+        found = in_letter(event) if webhook.cause else in_aep(message_of(event, form))
+        assert found == webhook.fingerprint, number
+
+
+def paths(value: Any, *path: str | int) -> list[tuple[str | int, ...]]:
+    """The paths of all that is in a JSON value."""
+    if not isinstance(value, dict | list):
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [path, *(inner for key, of in items for inner in paths(of, *path, key))]
+
+
+def without(value: Any, path: tuple[str | int, ...]) -> Any:
+    """A copy of a JSON value without what stands at the path."""
+    copy = orjson.loads(orjson.dumps(value))
+    *way, last = path
+    inner = copy
+    for key in way:
+        inner = inner[key]
+    del inner[last]
+    return copy
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("number", [*map(SAMPLES.index, ANSWERS), 51], ids=[*ANSWERS, "5 kB"])
+def test_whatever_is_missing_is_noticed(form: str, number: int) -> None:
+    """Anything that is left out of an event in AEP, at any depth, makes it another one."""
+    webhook = make(1, number, form)
+    message = message_of(event_of(webhook), form)
+    all_of_it = ("body", "xdmEntity") if form == "xdm" else ()
+    found = [path for path in paths(message) if path[:2] == all_of_it or form == "raw"]
+    parts = [path for path in found if len(path) > len(all_of_it)]
+    assert len(parts) > 20
+    for path in parts:
+        assert in_aep(without(message, path)) != webhook.fingerprint, path
+
+
+def test_what_belongs_to_another_is_noticed() -> None:
+    """Two events of one sample share no id, time, visitor, account, comment or properties."""
+    number = SAMPLES.index("poll_submitted_free_text")
+    one, another = raw(number), raw(number + len(SAMPLES))
+    message, others = (message_of(event_of(webhook), "raw") for webhook in (one, another))
+    own = {key for key in message if message[key] != others[key]} - {"receivedAt"}
+    assert own == {
+        "id", "occurredAt", "visitorId", "accountId", "properties", "propertiesJson",
+        "answers", "surveyAnswers",
+    }  # fmt: skip
+    for key in own - {"id"}:
+        assert in_aep({**message, key: others[key]}) != one.fingerprint, key
+
+
+def test_a_letter_is_compared_to_the_byte() -> None:
     """A dead letter holds the event of its id, or the very body that nobody could read."""
-    refused, unreadable = make(1, 500), make(1, 999)
+    refused, unreadable = raw(100), raw(999)
     assert (refused.cause, unreadable.cause) == ("rejected", "not_json")
-    event = event_of(refused)
-    assert is_letter_intact(refused.event_id, orjson.dumps(event))
-    assert not is_letter_intact(refused.event_id, orjson.dumps({**event, "visitorId": "x"}))
-    assert not is_letter_intact(refused.event_id, b"")
-    assert is_letter_intact(unreadable.event_id, body_of(unreadable))
+    event = orjson.loads(event_of(refused))
+    assert in_letter(orjson.dumps(event)) == refused.fingerprint
+    for changed in ({"visitorId": "x"}, {"receivedAt": "2020-01-01T00:00:00.000Z"}):
+        assert in_letter(orjson.dumps({**event, **changed})) != refused.fingerprint
+    assert in_letter(b"") != refused.fingerprint
+    assert in_letter(body_of(unreadable)) == unreadable.fingerprint
     assert unreadable.event_id == hashlib.sha256(body_of(unreadable)).hexdigest()
-    assert not is_letter_intact(unreadable.event_id, body_of(unreadable)[:-1])
+    assert in_letter(body_of(unreadable)[:-1]) != unreadable.fingerprint
