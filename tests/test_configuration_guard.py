@@ -119,6 +119,24 @@ def test_the_first_accepted_message_ends_it(refuse: Script) -> None:
     at_once(test())
 
 
+@pytest.mark.parametrize("refuse", [whole, each, no_header])
+def test_after_an_acceptance_it_counts_anew(refuse: Script) -> None:
+    """What was refused before the last accepted message says nothing any more."""
+    inlet = FakeInlet(refuse)
+
+    async def test() -> None:
+        sending = Sending(inlet)
+        await sending.send(numbered(50))
+        inlet.script = accept
+        await asyncio.sleep(10)
+        await sending.send(numbered(1))
+        inlet.script = each
+        await asyncio.sleep(3600)
+        assert await sending.send(numbered(19)) == {"rejected": 19}
+
+    at_once(test())
+
+
 @REFUSALS
 def test_soon_after_an_acceptance_refusals_are_final(refuse: Script) -> None:
     """Within a minute of an accepted message, many bad events in a row are bad events."""
