@@ -21,12 +21,14 @@ from typing import Any
 import pytest
 
 from local.functions import PROJECT
+from local.samples import load_samples
 from tests.deploy.site import ID, filled_in
 from tests.house.deployed import Cloud
 from tests.house.files import blocks
 from tests.house.terminal import Terminal
 from tests.platform.desk import new_desk
 
+SAMPLES = len(load_samples())
 README = (PROJECT / "README.md").read_text("utf-8")
 RUN, TEST, INSTALL, STAND_INS, RECEIVE, DELIVER, SEND, AEP, DEPLOY, BY_HAND = blocks(README)
 # With an install in it, on a machine that does other things, too.
@@ -52,7 +54,9 @@ async def test_its_commands_keep_what_it_promises(
                 terminal.paste, block, seconds=PATIENCE_SECONDS, until=until
             )
 
-        assert "15 of 15 samples" in await paste(RUN, until="What the functions log follows")
+        assert f"{SAMPLES} of {SAMPLES} samples" in await paste(
+            RUN, until="What the functions log follows"
+        )
 
         await paste(INSTALL)
         environ = adobe.environ
