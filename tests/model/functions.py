@@ -7,7 +7,6 @@ from typing import Any
 
 from starlette.requests import Request
 
-from local.pipeline import DEAD, EVENTS, SECRET
 from local.samples import sign
 from pendo_aep.brake import Brake
 from pendo_aep.channel import PubSubConnection, pubsub_connection
@@ -25,7 +24,8 @@ from pendo_aep.settings import ReceiveSettings, load
 from pendo_aep.xdm import Raw
 from tests.model.stores import AepModel, ChannelsModel, PubSubModel
 
-TOPIC, DEAD_TOPIC = f"projects/p/topics/{EVENTS}", f"projects/p/topics/{DEAD}"
+TOPIC, DEAD_TOPIC = "projects/p/topics/events", "projects/p/topics/dead"
+SECRET = "secret"
 DEADLINE_SECONDS = 5.0
 # Twice the ack deadline of the subscription: without leases, messages would come again meanwhile.
 DRAIN_SECONDS = 20.0

@@ -44,7 +44,9 @@ def mutate(case: Case, root: Path) -> None:
 def targets(case: Case) -> list[str]:
     """What pytest runs to find the bug of a row."""
     if "model" in case:
-        return [f"tests/model/test_{case['model']}.py", "--hypothesis-profile=first-example"]
+        # The fixtures of all other tests take as long to import as a model takes to fail.
+        options = ["--confcutdir=tests/model", "--hypothesis-profile=first-example"]
+        return [f"tests/model/test_{case['model']}.py", *options]
     return list(case["tests"])
 
 
@@ -74,7 +76,9 @@ def all_pass(cases: Sequence[Case], project: Path) -> bool:
 
 
 def _run(arguments: Sequence[str], root: Path) -> int:
-    command = [sys.executable, "-m", "pytest", "-qx", "-p", "no:cacheprovider", *arguments]
+    # Schemathesis is slow to load, and no row needs it.
+    options = ["-qx", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
+    command = [sys.executable, "-m", "pytest", *options, *arguments]
     # Compiled once, in the project that is copied: that takes longer than most of the tests.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
