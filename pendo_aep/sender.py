@@ -151,6 +151,8 @@ class Sender:
     def _tell(self, tried: Tried, messages: Sequence[bytes]) -> None:
         """Says loudly what only a person can mend."""
         for message, outcome in zip(messages, tried.outcomes, strict=True):
+            if outcome is DELIVERED:  # nearly all
+                continue
             if outcome == UNKNOWN_OUTCOME:
                 self._unnamed_messages.ring(
                     "AEP answers that it succeeded, and does not name the messages it accepted",
