@@ -109,6 +109,8 @@ class _Run:
                     if seconds <= 0 or not (pulled := await self._pull(seconds, tasks)):
                         break
                     await self._take_in(pulled, tasks)
+                    if self._sender.only_probes:
+                        await self._send_batch(tasks)  # one message asks; more would only wait
                 await self._send_batch(tasks)
         finally:
             self.counts.returned = len(self._held)

@@ -21,6 +21,8 @@ Way = Literal["push", "drain"]
 SECRET: Final = "local-secret"
 # Seen with 0.8.20: it opens no connection any more, whatever the retry policy says.
 EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes to what failed for a while"
+# Between two runs of `drain`: one that is held back answers at once.
+_PAUSE_SECONDS: Final = 0.1
 _TOPICS: Final[dict[Way, str]] = {"push": EVENTS, "drain": "events-to-drain"}
 _FUNCTIONS: Final[dict[Way, str]] = {"push": "deliver", "drain": "drain"}
 
@@ -62,17 +64,23 @@ class Carriage:
                 await self._admin.create_pull_subscription("drained", _TOPICS[way], self._project)
         self._settings = settings
         async with self.aep:
-            collector = asyncio.create_task(self._collect(letters))
+            background = [asyncio.create_task(self._collect(letters))]
             try:
                 for way in ways:
                     await self.start(way)
+                    if way == "drain":
+                        drain = self._functions[way].url
+                        background.append(asyncio.create_task(self._schedule(drain)))
                 yield
             finally:
-                collector.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await collector
+                for task in background:
+                    task.cancel()
+                ended = await asyncio.gather(*background, return_exceptions=True)
                 for way in list(self._functions):
                     await self._stop(way)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error  # a background task that broke off explains what did not come
 
     async def start(self, way: Way, port: int = 0) -> None:
         """Starts the function of one way, on the port of its predecessor if it has one."""
@@ -116,29 +124,34 @@ class Carriage:
             await asyncio.sleep(over_seconds * len(some) / len(ids))
 
     async def until(self, way: Way, condition: Callable[[], bool], seconds: float = 60) -> None:
-        """Waits for a condition on AEP or the dead letters; `drain` is called all the while."""
-        draining = asyncio.create_task(self._drain()) if way == "drain" else None
+        """Waits for a condition on AEP or the dead letters.
+
+        Raises:
+            TimeoutError: it is not met in time; the text is what the function of this way said.
+        """
         try:
             async with asyncio.timeout(seconds):
                 while not condition():
                     self._changed.clear()
                     await self._changed.wait()
-                    if draining is not None and draining.done():
-                        draining.result()
-        finally:
-            if draining is not None:
-                draining.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await draining
+        except TimeoutError:
+            said = "\n".join(self._functions[way].output[-100:])
+            raise TimeoutError(f"not within {seconds} s; {way} said last:\n{said}") from None
 
     def ended(self, ids: Sequence[str]) -> bool:
         """Has each of these come to its end: accepted by AEP, or a dead letter?"""
         return all(i in self.aep.distinct_ids or i in self.dead for i in ids)
 
-    async def _drain(self) -> None:
+    async def _schedule(self, drain: str) -> None:
+        """Calls `drain` as a scheduler does, only sooner: one run after the other, never two.
+
+        Of two runs, one may pull what the other gives back in the moment in which it gives up
+        waiting. Pub/Sub then keeps those messages until their ack deadline.
+        """
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):  # it has been killed
-                await send(self._http, self._functions["drain"].url, b"")
+                await send(self._http, drain, b"")
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _collect(self, letters: str) -> None:
         """Takes dead letters as they come."""
