@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from pendo_aep.secret import LEAST_SECONDS, POLL_SECONDS
 
 _RESULTS: Final = Path(__file__).with_name("results.json")
 _PRICES: Final = Path(__file__).with_name("prices.json")
+_LOG_ENTRIES: Final = Path(__file__).with_name("log_entries.json")
 
 RATES: Final = (0.1, 1, 10, 100, 1_000)
 """Events a second."""
@@ -38,6 +40,10 @@ _DELIVER_SECONDS: Final = 0.02 + 0.15
 # A call of `drain` ends when a pull has waited in vain for this long (`pendo_aep/drain.py`).
 _DRAIN_TAIL_SECONDS: Final = 2.0
 _DRAIN_EVERY_SECONDS: Final = 60
+# An instance has four batches under way, each as long as AEP takes, so it sends no more than this.
+_BATCHES_PER_SECOND: Final = 4 / 0.15
+# What a topic keeps by default (`EVENTS_RETENTION`), as a share of a month.
+_KEPT_MONTHS: Final = 7 / 30
 # Pub/Sub bills these with a message: its id and its time.
 _MESSAGE_ID_BYTES: Final = 16
 _TIME_BYTES: Final = 20
@@ -55,6 +61,8 @@ class Prices:
     pubsub_least_bytes: int
     scheduler_job_month: float
     secret_10000_accesses: float
+    logging_gib: float
+    pubsub_kept_gib_month: float
 
     @property
     def secret_access(self) -> float:
@@ -93,15 +101,17 @@ class Bill:
     receive: float
     to_aep: float
     pubsub: float
+    kept: float
     requests: float
     secrets: float
+    logs: float
     scheduler: float = 0.0
 
     @property
     def total(self) -> float:
         """All of it."""
-        parts = (self.receive, self.to_aep, self.pubsub, self.requests, self.secrets)
-        return sum(parts) + self.scheduler
+        total: float = sum(astuple(self))
+        return total
 
 
 def active_instances(rate: float, cpu_us: float, seconds: float, billed: float) -> float:
@@ -115,6 +125,56 @@ def active_instances(rate: float, cpu_us: float, seconds: float, billed: float) 
     return max(1 - math.exp(-rate * step), rate * cpu_us / 1e6 / _BUSY)
 
 
+@dataclass(frozen=True, slots=True)
+class Entries:
+    """Log entries for one event, on average.
+
+    Attributes:
+        received: lines of `receive`.
+        delivered: lines of `deliver` or `drain`, one for each message.
+        batches: their lines about requests to AEP.
+        requests: Cloud Run's own entries.
+    """
+
+    received: float
+    delivered: float
+    batches: float
+    requests: float
+
+    def bytes(self, *, with_requests: bool) -> float:
+        """What Cloud Logging stores: whole entries, in JSON without spaces (assumed)."""
+
+        def line(name: str) -> int:
+            return len(orjson.dumps({**log_entry("line"), "jsonPayload": log_entry(name)}))
+
+        lines = (
+            self.received * line("receive")
+            + self.delivered * line("deliver")
+            + self.batches * line("batch")
+        )
+        if not with_requests:
+            return lines
+        return lines + self.requests * len(orjson.dumps(log_entry("request")))
+
+
+@cache
+def log_entry(name: str) -> dict[str, Any]:
+    """An example of `log_entries.json`: `line` and `request` whole, the others what a line says."""
+    found: dict[str, Any] = orjson.loads(_LOG_ENTRIES.read_bytes())[name]
+    return found
+
+
+def pushed_entries(rate: float) -> Entries:
+    """By push: at a low rate, each message is a batch of its own."""
+    return Entries(1, 1, min(1.0, _BATCHES_PER_SECOND / rate), 2)
+
+
+def drained_entries(rate: float) -> Entries:
+    """By drain: of a run, the requests to AEP and the line that ends it."""
+    calls = 1 / _DRAIN_EVERY_SECONDS / rate
+    return Entries(1, 1, 2 * calls, 1 + calls)
+
+
 def push(rate: float, cpu: Cpu, prices: Prices) -> Bill:
     """A million events, each pushed to `deliver`."""
     return Bill(
@@ -125,8 +185,10 @@ def push(rate: float, cpu: Cpu, prices: Prices) -> Bill:
             prices,
         ),
         pubsub=_pubsub(prices),
+        kept=_kept(prices),
         requests=2 * prices.million_requests,
         secrets=_secrets(rate, cpu, prices),
+        logs=_logs(pushed_entries(rate), prices),
     )
 
 
@@ -138,8 +200,10 @@ def drain(rate: float, cpu: Cpu, prices: Prices) -> Bill:
         receive=_receive(rate, cpu, prices),
         to_aep=_million_of(rate, min(seconds * calls, 1.0), prices),
         pubsub=_pubsub(prices),
+        kept=_kept(prices),
         requests=prices.million_requests * (1 + calls / rate),
         secrets=_secrets(rate, cpu, prices),
+        logs=_logs(drained_entries(rate), prices),
         scheduler=prices.scheduler_job_month / (rate * _MONTH_SECONDS) * _MILLION,
     )
 
@@ -167,10 +231,24 @@ def _million_of(rate: float, instances: float, prices: Prices) -> float:
 
 def _pubsub(prices: Prices) -> float:
     """Published once, delivered once; a batch of them costs no less than each alone."""
+    size = max(_message_bytes(), prices.pubsub_least_bytes)
+    return 2 * size * _MILLION / 2**40 * prices.pubsub_tib
+
+
+def _kept(prices: Prices) -> float:
+    """Kept by the topic, to be replayed."""
+    return _message_bytes() * _MILLION / 2**30 * prices.pubsub_kept_gib_month * _KEPT_MONTHS
+
+
+def _message_bytes() -> int:
     event = events.event()
     size = len(orjson.dumps(event)) + _MESSAGE_ID_BYTES + _TIME_BYTES
-    size += sum(len(name) + len(value) for name, value in events.attributes(event).items())
-    return 2 * max(size, prices.pubsub_least_bytes) * _MILLION / 2**40 * prices.pubsub_tib
+    return size + sum(len(name) + len(value) for name, value in events.attributes(event).items())
+
+
+def _logs(entries: Entries, prices: Prices, *, with_requests: bool = False) -> float:
+    size = entries.bytes(with_requests=with_requests)
+    return size * _MILLION / 2**30 * prices.logging_gib
 
 
 def secret_reads(rate: float, cpu: Cpu) -> float:
@@ -190,6 +268,14 @@ def _secrets(rate: float, cpu: Cpu, prices: Prices) -> float:
 def _secret_row(name: str, reads: float, prices: Prices) -> list[str]:
     month = reads * _MONTH_SECONDS
     return [name, f"{month:,.0f}", f"{month * prices.secret_access:.2f}"]
+
+
+def _log_row(rate: float, way: str, prices: Prices) -> list[str]:
+    entries = pushed_entries(rate) if way == "push" else drained_entries(rate)
+    switch = (False, True)
+    sizes = [f"{entries.bytes(with_requests=on) / 1000:.1f}" for on in switch]
+    costs = [f"{_logs(entries, prices, with_requests=on):.2f}" for on in switch]
+    return [f"{rate:g}", way, *sizes, *costs]
 
 
 def load_prices() -> Prices:
@@ -219,13 +305,16 @@ def tables(cpu: Cpu, prices: Prices) -> Mapping[str, str]:
                 bill.to_aep,
                 bill.requests,
                 bill.pubsub,
+                bill.kept,
+                bill.logs,
                 bill.secrets,
                 bill.scheduler,
             )
             month = bill.total * rate * _MONTH_SECONDS / _MILLION
             costs = [f"{part:.2f}" for part in parts]
             rows.append([f"{rate:g}", name, *costs, f"**{bill.total:.2f}**", f"{month:,.2f}"])
-    head = ["events/s", "", "`receive`", "to AEP", "requests", "Pub/Sub", "secret", "Scheduler"]
+    head = ["events/s", "", "`receive`", "to AEP", "requests", "Pub/Sub", "kept", "logs"]
+    head += ["secret", "Scheduler"]
     slower = cpu.times(2)
     return {
         "secret": table(
@@ -234,6 +323,10 @@ def tables(cpu: Cpu, prices: Prices) -> Mapping[str, str]:
                 *(_secret_row(f"{rate:g}", secret_reads(rate, cpu), prices) for rate in RATES),
                 _secret_row("forged, all the time", 1 / LEAST_SECONDS, prices),
             ],
+        ),
+        "logs": table(
+            ["events/s", "", "kB an event", "with request logs", "USD a million", "with them"],
+            [_log_row(rate, way, prices) for rate in (0.1, 100) for way in ("push", "drain")],
         ),
         "bill": table([*head, "**USD a million**", "USD a month"], rows),
         "cheaper": f"**{cheaper_from(cpu, prices):.2g} events/s**",

@@ -44,11 +44,16 @@ def log(
         message: what happened, in a few fixed words: the fields tell the rest.
         event_id: the event that the line is about, if it is about one.
         trace: the `traceparent` of the request, if it has one.
-        fields: more keys of the line; those that are None are left out.
+        fields: more keys of the line.
+
+    What is None is left out.
     """
-    line: dict[str, object] = {"severity": severity, "message": message, "eventId": event_id}
-    found = trace_id(trace)
-    line["logging.googleapis.com/trace"] = f"{_traces()}/{found}" if found else None
+    # A key without a value would cost as much as one with it: Cloud Logging bills the whole entry.
+    line: dict[str, object] = {"severity": severity, "message": message}
+    if event_id is not None:
+        line["eventId"] = event_id
+    if found := trace_id(trace):
+        line["logging.googleapis.com/trace"] = f"{_traces()}/{found}"
     line.update({name: value for name, value in fields.items() if value is not None})
     _write(line)
 

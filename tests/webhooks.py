@@ -16,6 +16,8 @@ from local.samples import sign
 # Never to be seen in a log line or an error body.
 VISITOR = "canary-visitor@example.com"
 COMMENT = "canary comment of a visitor"
+# Cloud Logging moves these out of a line's `jsonPayload` (Google: "Structured logging").
+MOVED_KEYS = frozenset({"severity", "logging.googleapis.com/trace"})
 
 
 def webhook(number: int = 0, **changes: object) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from deploy.cloud import functions, monitoring, parts, rights
+from deploy.cloud import functions, monitoring, parts, request_logs, rights
 from deploy.cloud.config import Config
 from deploy.cloud.gcloud import Gcloud, GcloudFailed, Words
 from deploy.cloud.inventory import GROUPS, Inventory
@@ -71,6 +71,7 @@ class Demolition:
         names = (config["PENDO_SECRET"], config["AEP_SECRET"])
         self._delete(("secrets", name, ("secrets", "delete", name)) for name in names)
         monitoring.unwatch(config, self._inventory, self._gcloud)
+        request_logs.remove(config, self._gcloud)
         rights.revoke_in_project(config, self._gcloud)
         self._delete((part.kind, part.name, part.delete) for part in parts.accounts(config))
 

@@ -23,7 +23,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
     "AEP_ENDPOINT": (r"https?://\S+", "AEP's streaming endpoint, https://.../collection/INLET"),
     "DRAIN_SCHEDULE": (r"\S+( \S+){4}", "five fields of cron, in quotes"),
     "INGRESS": (r"all|internal-only", "all or internal-only"),
-    **dict.fromkeys(("DEPLOY_PUSH", "DEPLOY_DRAIN"), _BOOLEAN),
+    **dict.fromkeys(("DEPLOY_PUSH", "DEPLOY_DRAIN", "EXCLUDE_REQUEST_LOGS"), _BOOLEAN),
     **dict.fromkeys(("EVENTS_TOPIC", "DEAD_LETTER_TOPIC", "DEAD_LETTER_SUBSCRIPTION"), _NAME),
     **dict.fromkeys(("PUSH_SUBSCRIPTION", "DRAIN_SUBSCRIPTION"), _NAME),
     **dict.fromkeys(("PENDO_SECRET", "AEP_SECRET"), _SECRET),

@@ -6,7 +6,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from deploy.cloud import functions, monitoring, parts, rights, secrets
+from deploy.cloud import functions, monitoring, parts, request_logs, rights, secrets
 from deploy.cloud.config import Config, ConfigWrong
 from deploy.cloud.gcloud import Gcloud
 from deploy.cloud.inventory import Inventory
@@ -25,6 +25,7 @@ def up(config: Config, gcloud: Gcloud) -> str:
     given = secrets.secrets(config)  # before anything is called: a file may be missing
     config = in_project(config, gcloud)
     _enable_services(config, gcloud)
+    request_logs.apply(config, gcloud)
     kinds = ["accounts", "topics", "subscriptions", "secrets", "functions", *monitoring.KINDS]
     inventory = Inventory(config, gcloud, [*kinds, "jobs"] if config.drain else kinds)
     make = partial(ensure, inventory=inventory, gcloud=gcloud)

@@ -43,6 +43,7 @@ class GoogleState:
         agents: the addresses of Google's own service accounts that have come about.
         policies: IAM policies by what they are of: `topics/T`, `services/S`, ..., or `project`.
         jobs: of Cloud Scheduler.
+        exclusions: those of the log sink `_Default`, by their names.
         backlog: how many messages Cloud Monitoring says wait in a subscription; put some in.
         log: the JSON lines that the functions printed, oldest first; put some in.
     """
@@ -60,6 +61,7 @@ class GoogleState:
     dashboards: dict[str, Json] = field(default_factory=dict)
     alert_policies: dict[str, Json] = field(default_factory=dict)
     channels: dict[str, Json] = field(default_factory=dict)
+    exclusions: dict[str, Json] = field(default_factory=dict)
     backlog: dict[str, int] = field(default_factory=dict)
     log: list[Json] = field(default_factory=list)
 

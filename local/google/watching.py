@@ -14,6 +14,7 @@ from local.google.shape import check
 from local.google.state import GoogleState, Json
 
 _METRICS = "logging/v2/projects/{project}/metrics"
+_DEFAULT_SINK = "logging/v2/projects/{project}/sinks/_Default"
 _LINES_OF = re.compile(r'jsonPayload\.(\w+)="([^"]*)"')
 _USER_METRIC = re.compile(r'metric\.type="logging\.googleapis\.com/user/([\w./-]+)"')
 # In seconds. Google: MetricAbsence.duration, and "metric-absence alerting policies".
@@ -36,6 +37,8 @@ class Watching:
         state = self._state
         return (
             Route("POST", "logging/v2/entries:list", self._lines),
+            Route("GET", _DEFAULT_SINK, lambda _: self._sink()),
+            Route("PATCH", _DEFAULT_SINK, self._update_sink, changes=True),
             Route("POST", _METRICS, self._create_metric, changes=True),
             Route("GET", _METRICS, lambda _: Answer({"metrics": [*state.metrics.values()]})),
             Route("GET", f"{_METRICS}/{{one}}", lambda c: Answer(_known(state.metrics, c))),
@@ -92,6 +95,26 @@ class Watching:
             if line.get(key) == value
         ]
         return Answer({"entries": found} if found else {})
+
+    def _sink(self) -> Answer:
+        """Google makes this sink with each project (Google: "Route log entries")."""
+        bucket = f"projects/{self._state.project}/locations/global/buckets/_Default"
+        sink: Json = {"name": "_Default", "destination": f"logging.googleapis.com/{bucket}"}
+        if exclusions := [*self._state.exclusions.values()]:
+            sink["exclusions"] = exclusions
+        return Answer(sink)
+
+    def _update_sink(self, call: Call) -> Answer:
+        """Replaces all exclusions (Google: ConfigServiceV2.UpdateSink, with its update mask)."""
+        if call.query.get("updateMask") != "exclusions":
+            raise invalid("updateMask: only exclusions can be changed here")
+        found = call.fields().get("exclusions", [])
+        for one in found:
+            if not one.get("name") or not one.get("filter"):
+                raise invalid("exclusions: name and filter are required")
+        self._state.exclusions.clear()
+        self._state.exclusions.update((one["name"], one) for one in found)
+        return self._sink()
 
     def _create_metric(self, call: Call) -> Answer:
         body = call.fields()

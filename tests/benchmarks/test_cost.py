@@ -21,6 +21,8 @@ PRICES = Prices(
     pubsub_least_bytes=1000,
     scheduler_job_month=0.1,
     secret_10000_accesses=0.03,
+    logging_gib=0.5,
+    pubsub_kept_gib_month=0.27,
 )
 
 
@@ -56,9 +58,20 @@ def test_a_bill_by_hand() -> None:
     assert paid.to_aep == pytest.approx(0.2 * 0.000021 * 1e6, rel=0.001)
     assert paid.requests == pytest.approx(0.8)
     assert paid.secrets == pytest.approx(1e6 * 0.000003, rel=0.011)  # each webhook has it read
+    # Three lines of some 0.9 kB: what came, what was sent, what was delivered.
+    assert paid.logs == pytest.approx(3 * 0.9e9 / 2**30 * 0.5, rel=0.05)
     assert paid.total == pytest.approx(
-        paid.receive + paid.to_aep + 0.8 + paid.pubsub + paid.secrets
+        paid.receive + paid.to_aep + 0.8 + paid.pubsub + paid.kept + paid.secrets + paid.logs
     )
+
+
+def test_request_logs_would_cost_more_than_the_requests() -> None:
+    """That is why the deployment excludes them: two entries of over 1 kB for each event by push."""
+    entries = bill.pushed_entries(100)
+    more = entries.bytes(with_requests=True) - entries.bytes(with_requests=False)
+
+    assert more > 2_000
+    assert more * 1e6 / 2**30 * PRICES.logging_gib > 2 * PRICES.million_requests
 
 
 @pytest.mark.parametrize(

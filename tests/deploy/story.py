@@ -21,6 +21,7 @@ from tests.deploy.site import AEP_SECRET, ID, Chapter, Site
 
 _DATA = Path(__file__).with_name("data")
 STRANGER = "user:somebody@example.com"
+THEIR_EXCLUSION = {"name": "theirs", "filter": "severity=DEBUG"}
 _FOR_A_WHILE = {"title": "for a while", "expression": "request.time < timestamp('2030-01-01')"}
 _SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET}
 
@@ -94,6 +95,8 @@ def _meddle(google: GoogleServer) -> None:
     """What somebody does by hand, in the console."""
     state = google.state
     state.policies["services/receive"]["bindings"] = []
+    state.exclusions["pendo-to-aep-receive"]["filter"] = "severity=INFO"
+    state.exclusions["theirs"] = THEIR_EXCLUSION
     state.policies["services/deliver"]["bindings"] += [
         {"role": "roles/run.invoker", "members": ["allUsers"]},
         {"role": "roles/run.servicesInvoker", "members": [STRANGER], "condition": _FOR_A_WHILE},
@@ -136,6 +139,7 @@ def outline(chapter: Chapter) -> dict[str, Any]:
         "jobs": state.jobs,
         "metrics": state.metrics,
         "policies": policies,
+        "exclusions": state.exclusions,
         "dashboards": [{**d, "name": "", "etag": ""} for d in state.dashboards.values()],
         "channels": sorted(names.values()),
         "topics": chapter.topics,

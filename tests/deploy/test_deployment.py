@@ -16,7 +16,7 @@ from pendo_aep.doctor.examination import judge
 from pendo_aep.doctor.finding import Verdict
 from tests.deploy.rights import Row, looks_without, member, refusal_of_build
 from tests.deploy.site import AEP_SECRET, FILLED, ID, NUMBER
-from tests.deploy.story import STRANGER, Story, outline, table, tell
+from tests.deploy.story import STRANGER, THEIR_EXCLUSION, Story, outline, table, tell
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
@@ -96,6 +96,18 @@ async def test_what_watches_is_there(story: Story) -> None:
     silence = conditions["pendo-to-aep: no webhook comes"]["conditionAbsent"]
     assert expire["thresholdValue"] == 0.75 * 31 * 86_400
     assert silence["duration"] == "43200s"  # ALERT_NO_WEBHOOK_HOURS=12
+
+
+async def test_request_logs_of_successes_are_excluded(story: Story) -> None:
+    """Made, mended when somebody changed it, removed at the end; another's exclusion stays."""
+    [made] = story.made.state.exclusions.values()
+    changed, gone = story.changed.state.exclusions, story.gone.state.exclusions
+
+    assert 'log_id("run.googleapis.com/requests")' in made["filter"]
+    assert all(f'"{name}"' in made["filter"] for name in ("receive", "deliver", "drain"))
+    assert "httpRequest.status<300" in made["filter"]
+    assert changed == {made["name"]: made, "theirs": THEIR_EXCLUSION}
+    assert gone == {"theirs": THEIR_EXCLUSION}
 
 
 async def test_rights_are_those_of_the_table_and_no_others(story: Story) -> None:
