@@ -75,13 +75,15 @@ class PubSubAdmin:
         )
 
     async def create_pull_subscription(
-        self, name: str, topic: str, project: str = PROJECT_ID
+        self, name: str, topic: str, project: str = PROJECT_ID, *, ack_deadline_seconds: int = 60
     ) -> str:
         """A pull subscription on a topic; answers its path."""
         path = f"projects/{project}/subscriptions/{name}"
         await self.subscriber.create_subscription(
             Subscription(
-                name=path, topic=f"projects/{project}/topics/{topic}", ack_deadline_seconds=60
+                name=path,
+                topic=f"projects/{project}/topics/{topic}",
+                ack_deadline_seconds=ack_deadline_seconds,
             )
         )
         return path

@@ -26,6 +26,9 @@ from pendo_aep.sender import Outgoing, Sender
 
 # How long a pull may wait for a first message: after that, the subscription is empty.
 _PULL_SECONDS = 2.0
+# With less time than this no pull begins. What Pub/Sub hands out in the moment in which the client
+# gives up is lost to it until the ack deadline, so a pull is only given up where nothing waits.
+_SHORTEST_PULL_SECONDS = 0.5
 # How long a batch that is not full waits for a pull that is under way; then it goes as it is.
 _GATHER_SECONDS = 0.5
 # The share of a run's time in which it pulls; the rest is for the last answers of AEP.
@@ -106,7 +109,9 @@ class _Run:
             async with asyncio.TaskGroup() as tasks:
                 while not self._sender.holds_back:
                     seconds = min(_PULL_SECONDS, stop_pulling - self._loop.time())
-                    if seconds <= 0 or not (pulled := await self._pull(seconds, tasks)):
+                    if seconds < _SHORTEST_PULL_SECONDS:
+                        break
+                    if not (pulled := await self._pull(seconds, tasks)):
                         break
                     await self._take_in(pulled, tasks)
                     if self._sender.only_probes:

@@ -21,6 +21,8 @@ Way = Literal["push", "drain"]
 SECRET: Final = "local-secret"
 # Seen with 0.8.20: it opens no connection any more, whatever the retry policy says.
 EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes to what failed for a while"
+# What Pub/Sub hands to a pull that has just been given up comes again after this.
+_ACK_SECONDS: Final = 10
 # Between two runs of `drain`: one that is held back answers at once.
 _PAUSE_SECONDS: Final = 0.1
 _TOPICS: Final[dict[Way, str]] = {"push": EVENTS, "drain": "events-to-drain"}
@@ -61,7 +63,9 @@ class Carriage:
             if way == "drain":
                 topic = f"projects/{self._project}/topics/{_TOPICS[way]}"
                 await self._admin.publisher.create_topic(name=topic)
-                await self._admin.create_pull_subscription("drained", _TOPICS[way], self._project)
+                await self._admin.create_pull_subscription(
+                    "drained", _TOPICS[way], self._project, ack_deadline_seconds=_ACK_SECONDS
+                )
         self._settings = settings
         async with self.aep:
             background = [asyncio.create_task(self._collect(letters))]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from typing import cast
 
 import aiohttp
 import orjson
 import pytest
+from starlette.requests import Request
 
 from local.aep import AepServer, answering, has_id, refusing, silent
 from local.functions import Function
 from local.pipeline import DEAD
 from local.pubsub import PubSubServer
+from pendo_aep.delivery import Delivery, End
+from pendo_aep.drain import Drain
+from pendo_aep.group_commit import Limits
+from pendo_aep.outcome import DELIVERED, Outcome
+from pendo_aep.puller import Pulled, Puller
+from pendo_aep.sender import Outgoing, Sender
 from tests.carriage import event
 from tests.webhooks import Answer, send, unique_id
 
@@ -139,3 +148,65 @@ async def test_a_missing_subscription_is_said(
 
     assert answer.status == 503
     assert "DRAIN_SUBSCRIPTION" in answer.json()["error"]
+
+
+class BusyPuller:
+    """A subscription in which one more message always waits."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []  # how long each pull was to wait
+
+    async def pull(self, limit: int, wait_seconds: float) -> list[Pulled]:
+        """One message, after a moment."""
+        assert limit
+        self.waits.append(wait_seconds)
+        await asyncio.sleep(0.005)
+        number = len(self.waits)
+        return [Pulled(f"ack-{number}", event(unique_id(number)), {"eventId": unique_id(number)})]
+
+    async def lease(self, ack_ids: list[str], seconds: int) -> None:
+        """Takes it."""
+
+    async def acknowledge(self, ack_ids: list[str]) -> list[str]:
+        """Takes it."""
+        return ack_ids
+
+
+class Accepting:
+    """Encodes, accepts and ends every message."""
+
+    holds_back = only_probes = False
+
+    def encode(self, data: bytes, _: dict[str, str]) -> bytes:
+        """As it is."""
+        return data
+
+    async def send(self, batch: list[Outgoing]) -> list[Outcome]:
+        """AEP has taken all."""
+        return [DELIVERED] * len(batch)
+
+    def end(self, *_: object) -> End:
+        """It is done."""
+        return End.DONE
+
+
+async def test_a_busy_run_does_not_begin_a_pull_that_it_would_give_up() -> None:
+    """Near the end of its time it stops; a pull of some milliseconds would lose what it is handed.
+
+    Assumed: Pub/Sub, like the stand-in, does not notice that the client has given up.
+    """
+    puller, rest = BusyPuller(), Accepting()
+    limits = Limits(max_items=1000, max_bytes=950_000, max_in_flight=4)
+    drain = Drain(
+        cast("Puller", puller),
+        cast("Delivery", rest),
+        cast("Sender", rest),
+        limits,
+        seconds=1.0,
+    )
+
+    answer = await drain(Request({"type": "http"}))
+
+    assert answer.status_code == 200
+    assert len(puller.waits) > 1
+    assert min(puller.waits) >= 0.5
