@@ -76,6 +76,7 @@ class Inlet:
         endpoint: str,
         flow_id: str = "",
         sandbox: str = "",
+        ims_org_id: str = "",
         tokens: TokenSource | None = None,
         is_single: bool = False,
     ) -> None:
@@ -87,11 +88,14 @@ class Inlet:
         self._is_single = is_single
         self._url = single_url(endpoint) if is_single else batch_url(endpoint)
         self._tokens = tokens
-        self._headers = {"Content-Type": "application/json"}
+        self._headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if flow_id:
             self._headers["x-adobe-flow-id"] = flow_id
         if sandbox:
             self._headers["x-sandbox-name"] = sandbox
+        if tokens and ims_org_id:
+            # Adobe: "Authenticate and access Experience Platform APIs", beside a token.
+            self._headers["x-gw-ims-org-id"] = ims_org_id
 
     async def post(self, messages: Sequence[bytes], until: float) -> Answer:
         """Posts one batch, once; with another token and once more if AEP will not take the first.

@@ -137,8 +137,8 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
 
     aep_endpoint: Inlet
     """The streaming endpoint as AEP shows it. `https://dcs.adobedc.net/collection/INLET`"""
-    aep_flow_id: Header = ""
-    """The id of the dataflow; required for `raw`."""
+    aep_flow_id: Header
+    """The id of the dataflow."""
     aep_format: Literal["raw", "xdm"] = "raw"
     """`raw` sends the normalised event, which the dataflow maps; `xdm` an XDM ExperienceEvent."""
     aep_raw_mode: Literal["batch", "enveloped", "single"] = "batch"
@@ -168,12 +168,10 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
         """What the format needs, and the other half of the credentials."""
         header = ("AEP_DATASET_ID", "AEP_IMS_ORG_ID")
         needed: tuple[str, ...] = ()
-        if given.get("AEP_FORMAT", "raw") == "raw":
-            needed += ("AEP_FLOW_ID",)
-            if given.get("AEP_RAW_MODE") == "enveloped":
-                needed += header
-        elif given["AEP_FORMAT"] == "xdm":
+        if given.get("AEP_FORMAT") == "xdm":
             needed += ("AEP_SCHEMA_ID", "AEP_TENANT_ID", *header)
+        elif given.get("AEP_RAW_MODE") == "enveloped":
+            needed += header
         credentials = ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET")
         if any(name in given for name in credentials):
             needed += credentials

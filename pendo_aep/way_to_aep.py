@@ -73,6 +73,7 @@ def _inlet(settings: DeliverSettings, max_requests: int) -> Inlet:
         endpoint=settings.aep_endpoint,
         flow_id=settings.aep_flow_id,
         sandbox=settings.aep_sandbox,
+        ims_org_id=settings.aep_ims_org_id,
         tokens=tokens,
         is_single=settings.is_single,
     )

@@ -120,8 +120,9 @@ def _wrong_in_header(message: object) -> str | None:
             return f"The 'header.schemaRef.{name}' field is mandatory"
     if not _is_text(_at(message, "header", "imsOrgId")):
         return "Message has an absent or wrong ims org in the header"
-    if not _is_text(_at(message, "header", "datasetId")):
-        return "The 'header.datasetId' field is mandatory"
+    for name in ("datasetId", "flowId"):
+        if not _is_text(_at(message, "header", name)):
+            return f"The 'header.{name}' field is mandatory"
     if _at(message, "body", "xdmMeta", "schemaRef") != reference:
         return "Message has unknown xdm format"
     return None

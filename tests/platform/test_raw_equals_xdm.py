@@ -37,6 +37,7 @@ XDM = Xdm(
     ims_org_id=IMS_ORG_ID,
     tenant_id=TENANT,
     identity_namespace=NAMESPACE,
+    flow_id="f",
 )
 
 
@@ -97,16 +98,13 @@ def test_what_every_event_has(sample: Sample) -> None:
 
 
 def test_scores_and_answers() -> None:
-    """An NPS rating is a number, 0 too; an answer without its poll keeps its place."""
+    """An NPS rating is a number, 0 too; only an answer with its poll is a survey's answer."""
     zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
     row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
     assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
     gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x"]}]}
     row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
-    assert row["surveyResponse"] == {
-        "surveyQuestions": ["", "q"],
-        "surveyAnswers": ["a", '["x"]'],
-    }
+    assert row["surveyResponse"] == {"surveyQuestions": ["q"], "surveyAnswers": ['["x"]']}
     assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
 
 
