@@ -24,11 +24,12 @@ from pendo_aep.platform.schema import schema
 from pendo_aep.signature import VerifiedBody
 from pendo_aep.webhook import parse
 from pendo_aep.xdm import Raw, Xdm
-from tests.cases import JSON_VALUES, TEXTS, randomly
+from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
 from tests.local.platform.client import CONVERSION
 from tests.platform.tenant import NAMESPACE, tenant
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+NOW = "2026-01-31T09:30:00.000Z"
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
 XDM = Xdm(
@@ -106,6 +107,34 @@ def test_scores_and_answers() -> None:
     row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
     assert row["surveyResponse"] == {"surveyQuestions": ["q"], "surveyAnswers": ['["x"]']}
     assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
+
+
+@pytest.mark.parametrize("case", cases("empty_values"))
+def test_empty_values(case: Case) -> None:
+    """Both formats leave out the same, and the row is valid: AEP takes an empty value nowhere."""
+    event = read_event(
+        orjson.dumps({"id": "a", "type": "poll.submitted", "occurredAt": NOW} | case["event"])
+    )
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+@pytest.mark.parametrize("character", ["x", "ä", "\n", "\U0001f600"])
+@pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
+def test_an_identity_that_aep_would_skip(character: str, length: int, is_identity: bool) -> None:
+    """Too long a visitor id is a field, and no identity, whichever format is sent."""
+    event = event_of({"event": "x", "visitorId": "v" + character * (length - 2) + "v"})
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert ("identityMap" in row) is is_identity
+    assert row["_acme"]["pendo"]["visitorId"] == event["visitorId"]
+
+
+def test_a_tenant_with_an_underscore() -> None:
+    """The mapping set reaches the object of a tenant such as `accenture_partner`."""
+    destinations = {one["destination"] for one in mappings("accenture_partner", NAMESPACE)}
+    assert "_accenture_partner.pendo.visitorId" in destinations
 
 
 def event_of(webhook: dict[str, Any]) -> Event:
