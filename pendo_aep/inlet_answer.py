@@ -60,13 +60,11 @@ def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
 def _each(body: bytes, count: int) -> list[Outcome]:
     try:
         answer = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        responses = answer.get("responses")
+    except (orjson.JSONDecodeError, AttributeError):
         return [UNKNOWN_OUTCOME] * count
-    if not isinstance(answer, dict):
-        return [UNKNOWN_OUTCOME] * count
-    if count == 1 and "responses" not in answer and answer.get("xactionId"):
+    if responses is None and count == 1 and answer.get("xactionId"):
         return [_entry(answer)]
-    responses = answer.get("responses")
     if not isinstance(responses, list) or not responses:
         return [UNKNOWN_OUTCOME] * count
     if len(responses) != count:

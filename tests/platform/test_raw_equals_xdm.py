@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.platform import IMS_ORG_ID, TENANT, PlatformState, Resource
-from local.platform.data_prep.mapping import apply_mappings, compile_mapping
+from local.platform.data_prep.mapping import Mapping, apply_mappings, compile_mapping
 from local.platform.registry.resolve import resolve
 from local.platform.registry.standard import standard_resources
 from local.platform.xdm import problems_of
@@ -65,24 +65,33 @@ async def test_every_sample() -> None:
         assert (event["type"], row) == (event["type"], {"data": xdm(event), "errors": None})
 
 
-RESOLVED = resolve(
-    PlatformState(
-        sandbox="prod",
-        tenant=TENANT,
-        ims_org_id=IMS_ORG_ID,
-        standard=standard_resources(),
-        field_groups={
-            GROUP_ID: Resource(
-                id=GROUP_ID, kind="mixins", body=field_group("Fields", TENANT), tenant=TENANT
-            )
-        },
-    ),
-    schema("Events", GROUP_ID),
-)
-MAPPINGS = [
-    compile_mapping(one["sourceType"], one["source"], one["destination"], RESOLVED)
-    for one in mappings(TENANT, NAMESPACE)
-]
+def resolved(tenant_id: str) -> dict[str, Any]:
+    """The schema of events, in the registry of a tenant."""
+    group = field_group("Fields", tenant_id)
+    return resolve(
+        PlatformState(
+            sandbox="prod",
+            tenant=tenant_id,
+            ims_org_id=IMS_ORG_ID,
+            standard=standard_resources(),
+            field_groups={
+                GROUP_ID: Resource(id=GROUP_ID, kind="mixins", body=group, tenant=tenant_id)
+            },
+        ),
+        schema("Events", GROUP_ID),
+    )
+
+
+def compiled(tenant_id: str) -> list[Mapping]:
+    """The mapping set of a tenant."""
+    return [
+        compile_mapping(one["sourceType"], one["source"], one["destination"], resolved(tenant_id))
+        for one in mappings(tenant_id, NAMESPACE)
+    ]
+
+
+RESOLVED = resolved(TENANT)
+MAPPINGS = compiled(TENANT)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -132,9 +141,11 @@ def test_an_identity_that_aep_would_skip(character: str, length: int, is_identit
 
 
 def test_a_tenant_with_an_underscore() -> None:
-    """The mapping set reaches the object of a tenant such as `accenture_partner`."""
-    destinations = {one["destination"] for one in mappings("accenture_partner", NAMESPACE)}
-    assert "_accenture_partner.pendo.visitorId" in destinations
+    """The mapping set fills the object of a tenant such as `accenture_partner`."""
+    row, errors = apply_mappings(compiled("accenture_partner"), raw(event_of({"event": "x"})))
+    assert errors == []
+    assert row["_accenture_partner"]["pendo"]["event"] == "x"
+    assert list(problems_of(row, resolved("accenture_partner"))) == []
 
 
 def event_of(webhook: dict[str, Any]) -> Event:
