@@ -440,7 +440,7 @@ async def test_xdm_arrives_as_an_experience_event(
     (accepted,) = [m for m in aep.accepted if m.id == unique_id(980)]
     assert isinstance(accepted.message, dict)
     assert accepted.message["header"]["imsOrgId"] == XDM_SETTINGS["AEP_IMS_ORG_ID"]
-    assert accepted.message["header"]["flowId"] == "flow-1"
+    assert accepted.message["header"]["flowId"] == XDM_SETTINGS["AEP_FLOW_ID"]
     assert aep.requests[-1].headers["x-gw-ims-org-id"] == XDM_SETTINGS["AEP_IMS_ORG_ID"]
     entity = accepted.message["body"]["xdmEntity"]
     assert entity["_acme"]["pendo"]["nps"]["rating"] == 0
