@@ -13,7 +13,7 @@ import orjson
 from local.aep import AepServer
 from local.functions import Function
 from local.pipeline import SECRET, Pipeline
-from local.samples import Sample, sign
+from local.samples import Sample, sign, without_empty_values
 
 _ARRIVAL_SECONDS = 30.0
 # The words of `pendo_aep.delivery` for the end of one attempt.
@@ -112,7 +112,7 @@ def _difference(sample: Sample, message: Any) -> str:
 
 
 def _raw(sample: Sample) -> dict[str, Any]:
-    """The event with what `raw` adds for a mapping set: the very values of the XDM entity."""
+    """The event as `raw` sends it: without what is empty, and with what only XDM has."""
     entity, event = sample.xdm or {}, sample.event or {}
     (own,) = (value for key, value in entity.items() if key.startswith("_") and key != "_id")
     survey = entity.get("surveyResponse", {})
@@ -121,7 +121,8 @@ def _raw(sample: Sample) -> dict[str, Any]:
         "surveyQuestions": survey.get("surveyQuestions"),
         "surveyAnswers": survey.get("surveyAnswers"),
     }
-    return event | {key: value for key, value in added.items() if value is not None}
+    sent: dict[str, Any] = without_empty_values(event)
+    return sent | {key: value for key, value in added.items() if value is not None}
 
 
 def _leaves(value: Any, path: str = "") -> dict[str, Any]:

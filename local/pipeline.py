@@ -24,9 +24,11 @@ PUSH = "pendo-events-deliver"
 DEAD_KEPT = "pendo-events-dead-kept"
 SECRET = "local-webhook-secret"  # noqa: S105 (of this machine's pipeline only)
 INLET = "local"  # short, because people type it
+FLOW_ID = "local-flow"
 
 # What `deliver` needs to write XDM; the stand-in takes any values.
 XDM_SETTINGS: Mapping[str, str] = {
+    "AEP_FLOW_ID": FLOW_ID,
     "AEP_FORMAT": "xdm",
     "AEP_SCHEMA_ID": "https://ns.adobe.com/acme/schemas/0123456789abcdef",
     "AEP_DATASET_ID": "5da9452f7de80400007c52a1",
@@ -151,7 +153,7 @@ def deliver_env(
         "GOOGLE_CLOUD_PROJECT": project,
         "PUBSUB_EMULATOR_HOST": host,
         "AEP_ENDPOINT": aep.endpoint,
-        "AEP_FLOW_ID": "local-flow",
+        "AEP_FLOW_ID": FLOW_ID,
         **(settings or {}),
     }
 

@@ -24,6 +24,7 @@ _REMARK: Final = (
     'They call it "the map that lies": see C:\\routes\\north, and 5 % of all trips since May.\n' * 7
     + "Пробки не учитываются; 経路が遠回りです。"
 )
+_EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,3 +92,13 @@ def sign(body: bytes, secret: str) -> dict[str, str]:
     """
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {"Content-Type": "application/json", "X-Pendo-Signature": digest}
+
+
+def without_empty_values(value: Any) -> Any:
+    """A JSON value without the empty values in it, which AEP takes for no field."""
+    if isinstance(value, dict):
+        value = {key: without_empty_values(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in value.items() if inner not in _EMPTY}
+    if isinstance(value, list):
+        return [inner for inner in map(without_empty_values, value) if inner not in _EMPTY]
+    return value

@@ -16,6 +16,7 @@ from pendo_aep.event import NotAnEvent, read_event
 from pendo_aep.group_commit import GroupCommit, Overloaded
 from pendo_aep.inlet import SEPARATOR_BYTES
 from pendo_aep.logs import log
+from pendo_aep.mapping_row import is_too_long
 from pendo_aep.outcome import Delivered, Outcome, Refused, Retry
 from pendo_aep.sender import Outgoing
 from pendo_aep.trim import PROFILE_LIMIT_BYTES, trim
@@ -58,6 +59,8 @@ class Delivery:
         """
         event = read_event(data)
         attributes.setdefault("eventId", event["id"])
+        if is_too_long(event.get("visitorId")):
+            log("WARNING", "identity over 1,024 characters", event_id=event["id"])
         message = self._format.encode(data, event)
         if len(message) <= PROFILE_LIMIT_BYTES:
             return message

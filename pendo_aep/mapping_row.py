@@ -8,12 +8,36 @@ from typing import Any, Final, TypeAlias
 import orjson
 
 from pendo_aep.event import Event
-from pendo_aep.mapping import Field
+from pendo_aep.mapping import FIELDS, Field
 
 Json: TypeAlias = dict[str, Any]
 
 # Adobe: "IdentityMap"; Pendo does not say whether a visitor was logged in.
 AUTHENTICATED_STATE: Final = "ambiguous"
+# Adobe: "Identity Service guardrails"; a record with a longer identity value is skipped.
+MAX_IDENTITY_CHARACTERS: Final = 1024
+
+
+def is_too_long(identity: object) -> bool:
+    """Would AEP skip a record with this identity? It is sent as a field only."""
+    return isinstance(identity, str) and len(identity) > MAX_IDENTITY_CHARACTERS
+
+
+def without_empty(value: Any) -> Any:
+    """A JSON value without the empty values in it, at any depth; None if it is empty itself.
+
+    Adobe: "Schema composition", null and empty values are not accepted for any ingested field.
+    """
+    if isinstance(value, dict):
+        value = {
+            key: left
+            for key, inner in value.items()
+            # Most are text: they need no call.
+            if (left := inner if inner and type(inner) is str else without_empty(inner)) is not None
+        }
+    elif isinstance(value, list):
+        value = [left for inner in value if (left := without_empty(inner)) is not None]
+    return value if value or value == 0 else None  # 0 and false are values
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +48,7 @@ class Row:
     source_leaf: str | None  # of each element, where the source is an array
     xdm: tuple[str, ...]
     xdm_leaf: str | None
+    siblings: tuple[str, ...]  # the leaves that share the elements in XDM
     field: Field
 
     @classmethod
@@ -37,34 +62,44 @@ class Row:
             source_leaf or None,
             tuple(xdm.split(".")),
             xdm_leaf.removeprefix(".") or None,
+            _siblings(field),
             field,
         )
 
     def value(self, event: Event) -> Any:
-        """What the row says of an event, as XDM has it; None when it says nothing."""
+        """What the row says of an event, as XDM has it; None when that is nothing or empty."""
         if self.field.only and not event["type"].startswith(self.field.only):
             return None
         value: Any = event
         for key in self.source:
             value = value.get(key) if isinstance(value, dict) else None
-        if value is None:
+        if value is None or value == "":
             return None
         if self.source_leaf is not None:
             return self._elements(value)
         if self.field.type == "json":
-            return orjson.dumps(value).decode()
+            return orjson.dumps(value).decode() if value else None
         if self.field.type == "identity":
+            if is_too_long(value):
+                return None
             # The visitor id is the only identity there is.
             return [{"id": value, "primary": True, "authenticatedState": AUTHENTICATED_STATE}]
-        return value
+        return without_empty(value) if isinstance(value, dict | list) else value
 
-    def _elements(self, value: object) -> list[Any]:
-        elements = value if isinstance(value, list) else []
-        leaves = [e.get(self.source_leaf) if isinstance(e, dict) else None for e in elements]
-        if self.xdm_leaf is not None:
-            return leaves
-        # Questions and answers are arrays side by side: a gap must not shift them.
-        return ["" if leaf is None else leaf for leaf in leaves]
+    def _elements(self, value: object) -> list[Any] | None:
+        """One leaf for each element, None where it is empty.
+
+        Arrays side by side (questions and answers) have an element only where each of them has one,
+        so that they stay aligned. Objects need one leaf that is not empty.
+        """
+        is_enough = all if self.xdm_leaf is None else any
+        leaves: list[Any] = []
+        for element in value if isinstance(value, list) else ():
+            if isinstance(element, dict):
+                found = [without_empty(element.get(leaf)) for leaf in self.siblings]
+                if is_enough(leaf is not None for leaf in found):
+                    leaves.append(without_empty(element.get(self.source_leaf)))
+        return leaves or None
 
     def write(self, entity: Json, value: Any) -> None:
         """Puts it where the row says; elements of one array meet in the same objects."""
@@ -77,3 +112,16 @@ class Row:
         for place, leaf in zip(entity.setdefault(last, [{} for _ in value]), value, strict=True):
             if leaf is not None:
                 place[self.xdm_leaf] = leaf
+
+
+def _siblings(field: Field) -> tuple[str, ...]:
+    """The leaves of the same array that stand with this one: in one object, or side by side."""
+    array, _, leaf = field.source.partition("[].")
+    if not leaf:
+        return ()
+    is_side_by_side = field.xdm.endswith("[]")
+    return tuple(
+        other.source.partition("[].")[2]
+        for other in FIELDS
+        if other.source.startswith(f"{array}[].") and other.xdm.endswith("[]") is is_side_by_side
+    )

@@ -98,7 +98,8 @@ Project: TypeAlias = Annotated[str, AfterValidator(_project)]
 Topic: TypeAlias = Annotated[str, AfterValidator(_topic_name)]
 # What goes into a header: a line break in it would be one in the request.
 Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
-Tenant: TypeAlias = Annotated[str, Field(pattern=r"^_?[A-Za-z0-9]+$")]
+# Adobe's documentation shows tenants with an underscore inside, such as `accenture_partner`.
+Tenant: TypeAlias = Annotated[str, Field(pattern=r"^_?[A-Za-z0-9][A-Za-z0-9_]*$")]
 # Adobe: Identity Service, "code: letters and digits only".
 NamespaceCode: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 Inlet: TypeAlias = Annotated[Url, AfterValidator(_inlet)]

@@ -34,7 +34,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "Project": "project id",
     "RedactedPaths": "list",
     "Subscription": "name",
-    "Tenant": "letters, digits",
+    "Tenant": "letters, digits, `_`",
     "Topic": "name",
     "Url": "URL",
     "str": "text",

@@ -8,13 +8,15 @@ import orjson
 
 from pendo_aep.event import Event, NotAnEvent
 from pendo_aep.mapping import FIELDS, own_object
-from pendo_aep.mapping_row import Row
+from pendo_aep.mapping_row import Row, without_empty
 
 Json: TypeAlias = dict[str, Any]
 
 # Adobe: "Streaming ingestion", the content type of a schema reference in a message.
 SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full+json;version=1"
 TOO_DEEP: Final = "nested too deep, over 254 levels"  # orjson's limit
+# Where none of these stands in compact JSON, as `receive` writes it, no value is empty.
+_EMPTY_VALUES: Final = (b'""', b"null", b"[]", b"{}")
 
 
 class Format(Protocol):
@@ -34,30 +36,56 @@ class Format(Protocol):
 
 
 class Raw:
-    """The normalised event as it lies on the topic; the dataflow maps it."""
+    """The normalised event as it lies on the topic, without empty values; the dataflow maps it."""
 
     _added = tuple(Row.of(field) for field in FIELDS if field.added)
 
     def encode(self, data: bytes, event: Event) -> bytes:
         """The bytes of the message, and behind them what a mapping set could not make of them.
 
-        The rest is not serialised again.
+        The rest is serialised again only where it holds an empty value.
         """
         try:
-            added = orjson.dumps(
-                {
-                    row.field.added: value
-                    for row in self._added
-                    if (value := row.value(event)) is not None
-                }
-            )
-        except orjson.JSONEncodeError:
+            added = {
+                row.field.added: value
+                for row in self._added
+                if (value := row.value(event)) is not None
+            }
+            if any(empty in data for empty in _EMPTY_VALUES):
+                return orjson.dumps(without_empty(event) | added)
+            return data.rstrip()[:-1] + b"," + orjson.dumps(added)[1:] if added else data
+        except (orjson.JSONEncodeError, RecursionError):
             raise NotAnEvent(TOO_DEEP) from None
-        return data if added == b"{}" else data.rstrip()[:-1] + b"," + added[1:]
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
         """All but `properties`, which are stored as the text that was added."""
-        return len(message) - len(orjson.dumps(event.get("properties", {})))
+        return len(message) - len(orjson.dumps(without_empty(event.get("properties")) or {}))
+
+
+class EnvelopedRaw(Raw):
+    """The same in the envelope that Adobe shows for raw data ("Send partial row updates").
+
+    Adobe's OpenAPI of the batch endpoint wants a header in each message. It is the same for every
+    event: written once.
+    """
+
+    def __init__(self, *, flow_id: str, ims_org_id: str, dataset_id: str) -> None:
+        """Takes what AEP calls these."""
+        header = {
+            "flowId": flow_id,
+            "imsOrgId": ims_org_id,
+            "datasetId": dataset_id,
+            "operations": {"data": "create"},
+        }
+        self._before = orjson.dumps({"header": header})[:-1] + b',"body":'
+
+    def encode(self, data: bytes, event: Event) -> bytes:
+        """The header, and the raw event as the body."""
+        return self._before + super().encode(data, event) + b"}"
+
+    def stored_bytes(self, message: bytes, event: Event) -> int:
+        """What is stored of the body."""
+        return super().stored_bytes(message, event) - len(self._before) - 1
 
 
 class Xdm:
@@ -71,7 +99,7 @@ class Xdm:
         ims_org_id: str,
         tenant_id: str,
         identity_namespace: str,
-        flow_id: str | None = None,
+        flow_id: str,
     ) -> None:
         """Takes what AEP calls these; `tenant_id` with or without its leading underscore."""
         tenant = own_object(tenant_id)
@@ -81,10 +109,9 @@ class Xdm:
             "schemaRef": schema,
             "imsOrgId": ims_org_id,
             "datasetId": dataset_id,
+            "flowId": flow_id,
             "source": {"name": "pendo-to-aep"},
         }
-        if flow_id:
-            header["flowId"] = flow_id
         # The envelope is the same for every event: written once, around each entity.
         empty = orjson.dumps({"header": header, "body": {"xdmMeta": {"schemaRef": schema}}})
         self._before = empty.removesuffix(b"}}") + b',"xdmEntity":'
@@ -106,7 +133,7 @@ class Xdm:
         """One message: header, schema reference and entity."""
         try:
             return self._before + orjson.dumps(self.entity(event)) + b"}}"
-        except orjson.JSONEncodeError:
+        except (orjson.JSONEncodeError, RecursionError):
             raise NotAnEvent(TOO_DEEP) from None
 
     def stored_bytes(self, message: bytes, event: Event) -> int:  # noqa: ARG002 (the Protocol's)

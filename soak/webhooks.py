@@ -18,7 +18,14 @@ import orjson
 from local.aep import Fault, refusing
 from local.aep.messages import id_of
 from local.pipeline import SECRET
-from local.samples import LARGE_BYTES, Sample, grown, load_samples, sign
+from local.samples import (
+    LARGE_BYTES,
+    Sample,
+    grown,
+    load_samples,
+    sign,
+    without_empty_values,
+)
 from soak.canaries import COMMENT, VISITOR
 from soak.fingerprints import RECEIVED, TENANT, digest, json_text, sorted_json
 
@@ -134,7 +141,7 @@ def _template(number: int, size: int) -> _Template:
         event["properties"] = kept
         xdm[TENANT]["pendo"]["properties"] = json_text(kept)
         added["propertiesJson"] = json_text(kept)
-    in_aep = {"raw": sorted_json({**event, **added}), "xdm": sorted_json(xdm)}
+    in_aep = {"raw": sorted_json({**without_empty_values(event), **added}), "xdm": sorted_json(xdm)}
     return _Template(written, sorted_json(event), in_aep)
 
 

@@ -139,7 +139,8 @@ async def test_an_accepted_message_is_acknowledged(
     headers = aep.requests[-1].headers
     assert headers["x-adobe-flow-id"] == "flow-1"
     assert headers["x-sandbox-name"] == "prod"
-    assert "Authorization" not in headers
+    assert headers["Accept"] == "application/json"
+    assert not {"Authorization", "x-gw-ims-org-id"} & headers.keys()
 
 
 async def test_an_event_names_itself(deliver: Function, http: aiohttp.ClientSession) -> None:
@@ -440,9 +441,49 @@ async def test_xdm_arrives_as_an_experience_event(
     (accepted,) = [m for m in aep.accepted if m.id == unique_id(980)]
     assert isinstance(accepted.message, dict)
     assert accepted.message["header"]["imsOrgId"] == XDM_SETTINGS["AEP_IMS_ORG_ID"]
+    assert accepted.message["header"]["flowId"] == XDM_SETTINGS["AEP_FLOW_ID"]
+    assert aep.requests[-1].headers["x-gw-ims-org-id"] == XDM_SETTINGS["AEP_IMS_ORG_ID"]
     entity = accepted.message["body"]["xdmEntity"]
     assert entity["_acme"]["pendo"]["nps"]["rating"] == 0
     assert entity["identityMap"]["PendoVisitor"][0]["id"] == VISITOR
+
+
+async def test_an_identity_that_aep_would_skip_is_counted(
+    deliver: Function, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """A visitor id over 1,024 characters is delivered, and logged without the id itself."""
+    visitor = "canary-visitor" * 100
+    long = orjson.dumps(orjson.loads(event(984)) | {"visitorId": visitor})
+
+    assert (await send(http, deliver.url, push(long, eventId=unique_id(984)))).status == 204
+
+    assert unique_id(984) in aep.distinct_ids
+    said = {"eventId": unique_id(984), "message": "identity over 1,024 characters"}
+    async with asyncio.timeout(5):
+        while not any(line.items() >= said.items() for line in deliver.lines):
+            await deliver.next_line()
+    assert "canary-visitor" not in deliver.text
+
+
+async def test_no_empty_value_is_sent(
+    deliver: Function, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """What Pendo left empty is not in the message, but for the text of the properties."""
+    answers = [{"pollId": "p", "value": ""}, {"pollId": "q", "value": "a"}]
+    properties = {"guideId": "", "steps": [{"id": "s", "type": ""}]}
+    given = orjson.loads(event(983)) | {"answers": answers, "properties": properties}
+
+    body = push(orjson.dumps(given), eventId=unique_id(983))
+    assert (await send(http, deliver.url, body)).status == 204
+
+    (accepted,) = [m for m in aep.accepted if m.id == unique_id(983)]
+    assert accepted.message == orjson.loads(event(983)) | {
+        "answers": [{"pollId": "p"}, {"pollId": "q", "value": "a"}],
+        "surveyQuestions": ["q"],
+        "surveyAnswers": ["a"],
+        "properties": {"steps": [{"id": "s"}]},
+        "propertiesJson": orjson.dumps(properties).decode(),
+    }
 
 
 async def test_what_profile_would_drop_is_warned_of(

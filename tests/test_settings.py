@@ -156,11 +156,28 @@ def test_endpoints(url: str) -> None:
 
 
 def test_xdm() -> None:
-    """The format `xdm` needs its five names, and no flow id."""
-    environ = {name: text for name, text in XDM.items() if name != "AEP_FLOW_ID"}
-    assert load(DeliverSettings, environ).aep_tenant_id == "_acme"
-    for name in ("AEP_SCHEMA_ID", "AEP_DATASET_ID", "AEP_IMS_ORG_ID", "AEP_TENANT_ID"):
-        assert problems_of("deliver", environ | {name: ""}) == [f"{name}: is missing"]
+    """The format `xdm` needs its five names, and the flow id that `raw` needs too."""
+    needed = XDM.keys() - DELIVER.keys() - {"AEP_FORMAT"} | {"AEP_FLOW_ID"}
+    assert len(needed) == 5
+    for name in needed:
+        assert problems_of("deliver", XDM | {name: ""}) == [f"{name}: is missing"]
+
+
+@pytest.mark.parametrize("tenant", ["acme", "_acme", "accenture_partner", "_a_1_", "2acme"])
+def test_the_tenant(tenant: str) -> None:
+    """A tenant id may hold underscores, and `aep` and `deliver` agree on it."""
+    for function, environ in (("deliver", XDM), ("platform", PLATFORM)):
+        settings = load_of(function, environ | {"AEP_TENANT_ID": tenant})
+        assert not isinstance(settings, ReceiveSettings)
+        assert settings.aep_tenant_id == tenant
+
+
+@pytest.mark.parametrize("mode", ["batch", "enveloped", "single"])
+def test_the_raw_mode(mode: str) -> None:
+    """It says how raw events go, and nothing of events in XDM, whatever stands there."""
+    raw = DELIVER | {"AEP_RAW_MODE": mode, "AEP_DATASET_ID": "d", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
+    assert load(DeliverSettings, raw).is_single is (mode == "single")
+    assert not load(DeliverSettings, XDM | {"AEP_RAW_MODE": mode}).is_single
 
 
 @pytest.fixture

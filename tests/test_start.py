@@ -18,6 +18,7 @@ WRONG = {
             "AEP_CLIENT_ID",
             "AEP_DATASET_ID",
             "AEP_ENDPOINT",
+            "AEP_FLOW_ID",
             "AEP_IMS_ORG_ID",
             "AEP_IMS_URL",
             "AEP_SCHEMA_ID",

@@ -13,7 +13,14 @@ from pendo_aep.xdm import Format, Raw, Xdm
 
 FORMATS: list[Format] = [
     Raw(),
-    Xdm(schema_id="s", dataset_id="d", ims_org_id="o", tenant_id="acme", identity_namespace="P"),
+    Xdm(
+        schema_id="s",
+        dataset_id="d",
+        ims_org_id="o",
+        tenant_id="acme",
+        identity_namespace="P",
+        flow_id="f",
+    ),
 ]
 
 

@@ -13,16 +13,17 @@ from local.samples import Sample, load_samples
 from pendo_aep.event import Event, NotAnEvent, read_event
 from pendo_aep.mapping import FIELDS
 from pendo_aep.xdm import Format, Raw, Xdm
-from tests.cases import table
+from tests.cases import Case, cases, table
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+BARE = {"id": "a", "type": "poll.submitted", "occurredAt": "t"}
 SCHEMA = {
     "id": "https://ns.adobe.com/acme/schemas/1",
     "contentType": "application/vnd.adobe.xed-full+json;version=1",
 }
 
 
-def xdm(tenant_id: str = "_acme", flow_id: str | None = None) -> Xdm:
+def xdm(tenant_id: str = "_acme") -> Xdm:
     """A builder for the tenant `acme`."""
     return Xdm(
         schema_id=SCHEMA["id"],
@@ -30,7 +31,7 @@ def xdm(tenant_id: str = "_acme", flow_id: str | None = None) -> Xdm:
         ims_org_id="o@AdobeOrg",
         tenant_id=tenant_id,
         identity_namespace="PendoVisitor",
-        flow_id=flow_id,
+        flow_id="flow",
     )
 
 
@@ -157,20 +158,40 @@ def test_only_surveys_are_surveys(kind: str, is_survey: bool, event: Event) -> N
     assert ("surveyID" in xdm().entity(event)["surveyResponse"]) is is_survey
 
 
-def test_arrays_stay_side_by_side(event: Event) -> None:
-    """An answer without its poll leaves a gap, so that questions and answers stay together."""
-    event["answers"] = [{"pollId": "p", "value": "a"}, {"value": "b"}, {"pollId": "r", "value": ""}]
+@pytest.mark.parametrize("case", cases("empty_values"))
+def test_no_empty_value_is_sent(case: Case) -> None:
+    """Neither format holds an empty value at any depth, but for the text of the properties."""
+    event = read_event(orjson.dumps(BARE | case["event"]))
+    raw, entity = orjson.loads(Raw().encode(orjson.dumps(event), event)), xdm().entity(event)
+    assert raw == BARE | case["raw"]
+    assert entity == {"_id": "a", "timestamp": "t", "eventType": "poll.submitted"} | case["xdm"]
+    for sent in (raw, entity):
+        assert list(empty_values(sent)) == []
+
+
+def empty_values(value: Any) -> Iterator[Any]:
+    """Every empty value in a JSON value."""
+    if value in (None, "", [], {}):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from empty_values(inner)
+
+
+@pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
+def test_an_identity_that_aep_would_skip(length: int, is_identity: bool, event: Event) -> None:
+    """A visitor id over 1,024 characters stays a field, and is no identity; the rest is sent."""
+    event["visitorId"] = "ä" * length
     entity = xdm().entity(event)
-    survey = entity["surveyResponse"]
-    assert survey["surveyQuestions"] == ["p", "", "r"]
-    assert survey["surveyAnswers"] == ["a", "b", ""]
-    assert entity["_acme"]["pendo"]["answers"] == event["answers"]
+    assert ("identityMap" in entity) is is_identity
+    assert entity["_acme"]["pendo"]["visitorId"] == "ä" * length
+    assert entity["_acme"]["pendo"]["accountId"] == event["accountId"]
 
 
-@pytest.mark.parametrize("tenant_id", ["acme", "_acme"])
+@pytest.mark.parametrize("tenant_id", ["acme", "_acme", "accenture_partner"])
 def test_the_tenant(tenant_id: str, event: Event) -> None:
     """The tenant's object begins with one underscore, however the tenant is given."""
-    assert "_acme" in xdm(tenant_id).entity(event)
+    assert "_" + tenant_id.removeprefix("_") in xdm(tenant_id).entity(event)
 
 
 def test_the_event_is_left_alone(event: Event) -> None:
@@ -182,18 +203,16 @@ def test_the_event_is_left_alone(event: Event) -> None:
     assert json.dumps(event) == before
 
 
-@pytest.mark.parametrize("flow_id", [None, "", "flow"])
-def test_the_envelope(flow_id: str | None, event: Event) -> None:
+def test_the_envelope(event: Event) -> None:
     """The envelope is Adobe's: a header, and the schema again beside the entity."""
     header: dict[str, Any] = {
         "schemaRef": SCHEMA,
         "imsOrgId": "o@AdobeOrg",
         "datasetId": "d",
+        "flowId": "flow",
         "source": {"name": "pendo-to-aep"},
     }
-    if flow_id:
-        header["flowId"] = flow_id
-    build = xdm(flow_id=flow_id)
+    build = xdm()
     assert json.loads(build.encode(b"", event)) == {
         "header": header,
         "body": {"xdmMeta": {"schemaRef": SCHEMA}, "xdmEntity": build.entity(event)},

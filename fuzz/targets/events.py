@@ -7,6 +7,7 @@ from typing import Final
 
 import orjson
 
+from local.samples import without_empty_values
 from pendo_aep.dead_letter import Reason, Stage, letter_attributes
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.delivery import Delivery
@@ -29,6 +30,7 @@ _FORMATS: Final[tuple[Format, ...]] = (
         ims_org_id="o@AdobeOrg",
         tenant_id="acme",
         identity_namespace="PendoVisitor",
+        flow_id="flow",
     ),
 )
 _ADDED: Final = frozenset(field.added for field in FIELDS)
@@ -52,9 +54,12 @@ def _assert_holds(sent: bytes, event: Event, format_: Format, *, made_anew: froz
     # Strictly one object: what breaks out of it would be another message of AEP's batch.
     message = orjson.loads(sent)
     if isinstance(format_, Raw):
-        assert all(key in made_anew or message[key] == value for key, value in event.items()), (
-            "raw, and not as it came"
-        )
+        # Of JSON that is not compact, which `receive` does not write, an empty value may be left.
+        kept = without_empty_values(message)
+        assert all(
+            key in made_anew or kept[key] == value
+            for key, value in without_empty_values(event).items()
+        ), "raw, and not as it came"
     else:
         entity = message["body"]["xdmEntity"]
         assert (entity["_id"], entity["timestamp"]) == (event["id"], event["occurredAt"])

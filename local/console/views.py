@@ -27,6 +27,7 @@ _XDM: Final = Xdm(
     ims_org_id=XDM_SETTINGS["AEP_IMS_ORG_ID"],
     tenant_id=XDM_SETTINGS["AEP_TENANT_ID"],
     identity_namespace="PendoVisitor",
+    flow_id=XDM_SETTINGS["AEP_FLOW_ID"],
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from pendo_aep.mapping import FIELDS, Field, own_object
-from pendo_aep.mapping_row import AUTHENTICATED_STATE
+from pendo_aep.mapping_row import AUTHENTICATED_STATE, MAX_IDENTITY_CHARACTERS
 from pendo_aep.xdm import SCHEMA_CONTENT_TYPE
 
 Json: TypeAlias = dict[str, Any]
@@ -67,14 +67,16 @@ def _whole(path: str) -> str:
 
 
 def _identity(source: str, namespace: str) -> str:
-    """`identityMap` with one identity; nothing at all for an event without a visitor.
+    """`identityMap` with one identity; nothing for a visitor id that is missing or too long.
 
     Adobe: the LAVA source's tutorial has the same expression, but for the condition.
     """
     state = f'"authenticatedState", "{AUTHENTICATED_STATE}"'
     identity = f'to_object("id", {source}, "primary", true, {state})'
     identities = f'to_map("{namespace}", to_array(false, {identity}))'
-    return f"iif(is_empty({source}), nullify(), {identities})"
+    # `coalesce`: Adobe does not say what a missing id is to `matches_regex`.
+    fits = f'matches_regex(coalesce({source}, ""), "(?s)^.{{1,{MAX_IDENTITY_CHARACTERS}}}$")'
+    return f"iif({fits}, {identities}, nullify())"
 
 
 def _only(beginnings: tuple[str, ...], source: str) -> str:

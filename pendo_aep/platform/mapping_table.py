@@ -35,8 +35,9 @@ Generated from [`pendo_aep/mapping.py`](../pendo_aep/mapping.py) by \
 
 Where each field of the [normalised event](specification.md#the-normalised-event) stands in XDM, \
 whichever way it gets there: `AEP_FORMAT=xdm`, or `raw` and the mapping set below. \
-What an event does not have is absent. The type `json` is text that holds JSON; `identity` is an \
-entry of `identityMap`.
+What an event does not have, or has empty, is absent. Survey questions and answers are only those \
+answers that have both a poll id and a text. The type `json` is text that holds JSON; `identity` \
+is an entry of `identityMap`, for ids of up to 1,024 characters.
 
 {fields}
 

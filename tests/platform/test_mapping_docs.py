@@ -39,7 +39,9 @@ SHOW = """
 import json
 from pendo_aep.platform import field_group, mapping_set
 from pendo_aep.xdm import Xdm
-xdm = Xdm(schema_id="", dataset_id="", ims_org_id="", tenant_id="a", identity_namespace="N")
+xdm = Xdm(
+    schema_id="", dataset_id="", ims_org_id="", tenant_id="a", identity_namespace="N", flow_id=""
+)
 event = {"id": "a", "type": "x", "occurredAt": "t", "nps": {"rating": 0}}
 group = field_group.field_group("", "a")["definitions"]["customFields"]["properties"]["_a"]
 print(json.dumps({

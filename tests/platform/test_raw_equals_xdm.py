@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.platform import IMS_ORG_ID, TENANT, PlatformState, Resource
-from local.platform.data_prep.mapping import apply_mappings, compile_mapping
+from local.platform.data_prep.mapping import Mapping, apply_mappings, compile_mapping
 from local.platform.registry.resolve import resolve
 from local.platform.registry.standard import standard_resources
 from local.platform.xdm import problems_of
@@ -24,11 +24,12 @@ from pendo_aep.platform.schema import schema
 from pendo_aep.signature import VerifiedBody
 from pendo_aep.webhook import parse
 from pendo_aep.xdm import Raw, Xdm
-from tests.cases import JSON_VALUES, TEXTS, randomly
+from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
 from tests.local.platform.client import CONVERSION
 from tests.platform.tenant import NAMESPACE, tenant
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+NOW = "2026-01-31T09:30:00.000Z"
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
 XDM = Xdm(
@@ -37,6 +38,7 @@ XDM = Xdm(
     ims_org_id=IMS_ORG_ID,
     tenant_id=TENANT,
     identity_namespace=NAMESPACE,
+    flow_id="f",
 )
 
 
@@ -63,24 +65,33 @@ async def test_every_sample() -> None:
         assert (event["type"], row) == (event["type"], {"data": xdm(event), "errors": None})
 
 
-RESOLVED = resolve(
-    PlatformState(
-        sandbox="prod",
-        tenant=TENANT,
-        ims_org_id=IMS_ORG_ID,
-        standard=standard_resources(),
-        field_groups={
-            GROUP_ID: Resource(
-                id=GROUP_ID, kind="mixins", body=field_group("Fields", TENANT), tenant=TENANT
-            )
-        },
-    ),
-    schema("Events", GROUP_ID),
-)
-MAPPINGS = [
-    compile_mapping(one["sourceType"], one["source"], one["destination"], RESOLVED)
-    for one in mappings(TENANT, NAMESPACE)
-]
+def resolved(tenant_id: str) -> dict[str, Any]:
+    """The schema of events, in the registry of a tenant."""
+    group = field_group("Fields", tenant_id)
+    return resolve(
+        PlatformState(
+            sandbox="prod",
+            tenant=tenant_id,
+            ims_org_id=IMS_ORG_ID,
+            standard=standard_resources(),
+            field_groups={
+                GROUP_ID: Resource(id=GROUP_ID, kind="mixins", body=group, tenant=tenant_id)
+            },
+        ),
+        schema("Events", GROUP_ID),
+    )
+
+
+def compiled(tenant_id: str) -> list[Mapping]:
+    """The mapping set of a tenant."""
+    return [
+        compile_mapping(one["sourceType"], one["source"], one["destination"], resolved(tenant_id))
+        for one in mappings(tenant_id, NAMESPACE)
+    ]
+
+
+RESOLVED = resolved(TENANT)
+MAPPINGS = compiled(TENANT)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -97,17 +108,44 @@ def test_what_every_event_has(sample: Sample) -> None:
 
 
 def test_scores_and_answers() -> None:
-    """An NPS rating is a number, 0 too; an answer without its poll keeps its place."""
+    """An NPS rating is a number, 0 too; only an answer with its poll is a survey's answer."""
     zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
     row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
     assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
     gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x"]}]}
     row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
-    assert row["surveyResponse"] == {
-        "surveyQuestions": ["", "q"],
-        "surveyAnswers": ["a", '["x"]'],
-    }
+    assert row["surveyResponse"] == {"surveyQuestions": ["q"], "surveyAnswers": ['["x"]']}
     assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
+
+
+@pytest.mark.parametrize("case", cases("empty_values"))
+def test_empty_values(case: Case) -> None:
+    """Both formats leave out the same, and the row is valid: AEP takes an empty value nowhere."""
+    event = read_event(
+        orjson.dumps({"id": "a", "type": "poll.submitted", "occurredAt": NOW} | case["event"])
+    )
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+@pytest.mark.parametrize("character", ["x", "ä", "\n", "\U0001f600"])
+@pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
+def test_an_identity_that_aep_would_skip(character: str, length: int, is_identity: bool) -> None:
+    """Too long a visitor id is a field, and no identity, whichever format is sent."""
+    event = event_of({"event": "x", "visitorId": "v" + character * (length - 2) + "v"})
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert ("identityMap" in row) is is_identity
+    assert row["_acme"]["pendo"]["visitorId"] == event["visitorId"]
+
+
+def test_a_tenant_with_an_underscore() -> None:
+    """The mapping set fills the object of a tenant such as `accenture_partner`."""
+    row, errors = apply_mappings(compiled("accenture_partner"), raw(event_of({"event": "x"})))
+    assert errors == []
+    assert row["_accenture_partner"]["pendo"]["event"] == "x"
+    assert list(problems_of(row, resolved("accenture_partner"))) == []
 
 
 def event_of(webhook: dict[str, Any]) -> Event:

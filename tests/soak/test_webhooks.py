@@ -30,6 +30,7 @@ FORMS: dict[str, Format] = {
         ims_org_id=XDM_SETTINGS["AEP_IMS_ORG_ID"],
         tenant_id=XDM_SETTINGS["AEP_TENANT_ID"],
         identity_namespace="PendoVisitor",
+        flow_id="flow",
     ),
 }
 REDACTED = ReceiveSettings.model_fields["redact"].default

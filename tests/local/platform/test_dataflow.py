@@ -29,7 +29,7 @@ class HandClock:
 
 
 def xdm(world: World, **header: Any) -> dict[str, Any]:
-    """An XDM message for the world's dataset."""
+    """An XDM message for the world's dataset, by its flow for XDM."""
     reference = {
         "id": world.ids["schema"],
         "contentType": "application/vnd.adobe.xed-full+json;version=1",
@@ -39,6 +39,7 @@ def xdm(world: World, **header: Any) -> dict[str, Any]:
             "schemaRef": reference,
             "imsOrgId": world.client.platform.ims_org_id,
             "datasetId": world.ids["dataset"],
+            "flowId": world.ids["xdm_flow"],
         }
         | header,
         "body": {"xdmMeta": {"schemaRef": reference}, "xdmEntity": ROW},
@@ -145,7 +146,7 @@ async def test_the_http_source_takes_raw_data(empty: World) -> None:
 
 @pytest.mark.parametrize("is_authenticated", [False, True])
 async def test_the_http_source_takes_xdm(empty: World, is_authenticated: bool) -> None:
-    """XDM goes to the dataset in its header, with a flow or without; with a token if so made."""
+    """XDM goes to the dataset in its header, if it names its flow; with a token if so made."""
     await empty.make(*HTTP[:-1])
     auth = empty.body("base")["auth"]
     params = {"dataType": "xdm", "authenticationRequired": is_authenticated}
@@ -156,11 +157,12 @@ async def test_the_http_source_takes_xdm(empty: World, is_authenticated: bool) -
 
     if is_authenticated:
         assert (await empty.client.send(inlet, [xdm(empty)])).status == 401
-    messages = [xdm(empty), xdm(empty, flowId=empty.ids["xdm_flow"]), xdm(empty, flowId="x")]
-    await empty.client.send(inlet, messages, token)
+    messages = [xdm(empty), xdm(empty, flowId=""), xdm(empty, flowId="x")]
+    answered = await empty.client.send(inlet, messages, token)
 
+    assert [entry.get("statusCode") for entry in answered.body["responses"]] == [None, 400, None]
     state = empty.client.platform.state
-    assert state.datasets[empty.ids["dataset"]].rows == [ROW, ROW]
+    assert state.datasets[empty.ids["dataset"]].rows == [ROW]
     assert [lost.reason for lost in state.lost] == [assumed.UNKNOWN_FLOW]
 
 
@@ -169,6 +171,7 @@ async def test_xdm_for_something_else_is_lost(empty: World) -> None:
     await empty.make(*HTTP[:-1])
     auth = empty.body("base")["auth"]
     await empty.make("base", auth=auth | {"params": auth["params"] | {"dataType": "xdm"}})
+    await empty.make("http_source", "xdm_flow")
     wrong = xdm(empty)
     wrong["body"]["xdmEntity"] = ROW | {"unheardOf": 1}
     other = xdm(empty)
@@ -180,7 +183,8 @@ async def test_xdm_for_something_else_is_lost(empty: World) -> None:
     state = empty.client.platform.state
     assert answered.status == 207
     assert not state.datasets[empty.ids["dataset"]].rows
-    assert [lost.reason for lost in state.lost] == [
+    errors = state.flows[empty.ids["xdm_flow"]].errors
+    assert [error.reason for error in errors if error.dropped] == [
         "the organisation is another",
         "there is no such dataset",
         "#: extraneous key [unheardOf] is not permitted",
