@@ -35,6 +35,10 @@ UNKNOWN_PATH_STATUS: Final = 404
 UNKNOWN_METHOD_STATUS: Final = 405
 # Adobe asks for `Content-Type: application/json`; only the registry's answer without it is shown.
 CONTENT_TYPE_STATUS: Final = 415
+# Adobe's tutorials enable a dataflow without a body and without a Content-Type; a few pages show
+# `application/json` for other actions. What another type is answered is not said.
+ACTION_CONTENT_TYPES: Final = frozenset({"", "application/json"})
+ACTION_CONTENT_TYPE_STATUS: Final = 415
 
 # Adobe gives XDM-1010 to XDM-1017 for "Resource not found" by type; only that of a schema is seen.
 NOT_FOUND_CODES: Final = {

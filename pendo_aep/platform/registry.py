@@ -12,6 +12,8 @@ from pendo_aep.platform.permission import Permission
 Resource: TypeAlias = Literal["fieldgroups", "schemas"]
 
 _BASE: Final = "/data/foundation/schemaregistry"
+# Adobe: calls other than look-ups and lists are shown without an Accept header.
+_ANY: Final = "*/*"
 _LIST: Final = "application/vnd.adobe.xed-id+json"
 # With the raw `allOf`; a major version means its latest minor one.
 _LOOKUP: Final = "application/vnd.adobe.xed+json; version=1"
@@ -22,20 +24,22 @@ _MAX_PAGES: Final = 100
 
 async def tenant_id(client: Client) -> str:
     """The tenant's id, without an underscore."""
-    operation = Operation("read the tenant id", "GET", f"{_BASE}/stats", Permission.VIEW_SCHEMAS)
+    operation = Operation(
+        "read the tenant id", "GET", f"{_BASE}/stats", Permission.VIEW_SCHEMAS, _ANY
+    )
     return str((await client.read(operation))["tenantId"])
 
 
 async def find(client: Client, resource: Resource, title: str) -> list[str]:
     """The `$id`s of the tenant's resources with that title."""
     operation = Operation(
-        f"list {resource}", "GET", f"{_BASE}/tenant/{resource}", Permission.VIEW_SCHEMAS
+        f"list {resource}", "GET", f"{_BASE}/tenant/{resource}", Permission.VIEW_SCHEMAS, _LIST
     )
     query = [("property", f"title=={title}"), ("orderby", "title")]
     found: list[str] = []
     start: list[tuple[str, str]] = []
     for _ in range(_MAX_PAGES):
-        answer = await client.read(operation, [*query, *start], _LIST)
+        answer = await client.read(operation, [*query, *start])
         # Exactly: Adobe does not say how its filter compares.
         found += [str(one["$id"]) for one in answer["results"] if one.get("title") == title]
         following = answer.get("_page", {}).get("next")
@@ -47,8 +51,8 @@ async def find(client: Client, resource: Resource, title: str) -> list[str]:
 
 async def read(client: Client, resource: Resource, resource_id: str) -> Json:
     """One resource, as it was sent and with what the registry adds."""
-    operation = _one(resource, resource_id, "read", "GET", Permission.VIEW_SCHEMAS)
-    answer: Json = await client.read(operation, accept=_LOOKUP)
+    operation = _one(resource, resource_id, "read", "GET", Permission.VIEW_SCHEMAS, _LOOKUP)
+    answer: Json = await client.read(operation)
     return answer
 
 
@@ -59,6 +63,7 @@ async def create(client: Client, resource: Resource, body: Json) -> str:
         "POST",
         f"{_BASE}/tenant/{resource}",
         Permission.MANAGE_SCHEMAS,
+        _ANY,
     )
     return str((await client.change(operation, body))["$id"])
 
@@ -77,7 +82,12 @@ async def delete(client: Client, resource: Resource, resource_id: str) -> None:
 
 
 def _one(
-    resource: Resource, resource_id: str, verb: str, method: str, needs: Permission
+    resource: Resource,
+    resource_id: str,
+    verb: str,
+    method: str,
+    needs: Permission,
+    accept: str = _ANY,
 ) -> Operation:
     path = f"{_BASE}/tenant/{resource}/{quote(resource_id, safe='')}"
-    return Operation(f"{verb} the {_NAMES[resource]} {resource_id}", method, path, needs)
+    return Operation(f"{verb} the {_NAMES[resource]} {resource_id}", method, path, needs, accept)
