@@ -112,6 +112,8 @@ MAPPING_SET_START_COUNTS_PAGES: Final = False
 MAPPING_SET_DELETE_STATUS: Final = 204
 # Adobe shows no destination inside of a map, such as `identityMap.NS[0].id`.
 MAP_ENTRY_REFUSED: Final = True
+# Adobe documents `is_empty` for objects and arrays, and prints no answer for a text or a number.
+IS_EMPTY_OF_A_TEXT_FAILS: Final = True
 # Adobe does not say whether two mappings may have one destination.
 DUPLICATE_DESTINATION_REFUSED: Final = True
 

@@ -69,12 +69,14 @@ def _whole(path: str) -> str:
 def _identity(source: str, namespace: str) -> str:
     """`identityMap` with one identity; nothing at all for an event without a visitor.
 
-    Adobe: the LAVA source's tutorial has the same expression, but for the condition.
+    Adobe: the LAVA source's tutorial has the same expression, but for the condition. "Data Prep
+    mapping functions" has `contains_key` for attributes, and `is_empty` for objects and arrays
+    only. An event without a visitor does not have the key.
     """
     state = f'"authenticatedState", "{AUTHENTICATED_STATE}"'
     identity = f'to_object("id", {source}, "primary", true, {state})'
     identities = f'to_map("{namespace}", to_array(false, {identity}))'
-    return f"iif(is_empty({source}), nullify(), {identities})"
+    return f'iif(contains_key("{source}"), {identities}, nullify())'
 
 
 def _only(beginnings: tuple[str, ...], source: str) -> str:
