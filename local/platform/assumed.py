@@ -103,7 +103,7 @@ STORED_TYPES: Final[dict[Literal["ATTRIBUTE", "EXPRESSION", "STATIC"], str]] = {
 # literally, or stands for the latest, is not said.
 MAPPING_SET_IS_READ_AT_FIRST_VERSION: bool = True
 # Adobe's OpenAPI has a name in its schema of a listed mapping set, and none in its example.
-MAPPING_SET_LIST_HAS_NAMES: bool = True
+MAPPING_SET_LIST_HAS_NAMES: bool = False
 # Adobe's "Update dataflows" sends `mappingVersion` as a number; the flow it reads has it as text.
 FLOW_SHOWS_MAPPING_VERSION_AS_TEXT: bool = True
 # Adobe does not say whether `start` of a list of mapping sets counts sets or pages.

@@ -49,6 +49,16 @@ def step_as_json(step: Step, *, is_done: bool) -> str:
     return json.dumps(told) + "\n"
 
 
+def check_as_text(samples: int) -> str:
+    """That AEP maps every sample as `deliver` does."""
+    return f"AEP maps all {samples} sample events as deliver does\n"
+
+
+def check_as_json(samples: int) -> str:
+    """The same as one line of JSON."""
+    return json.dumps({"mappingCheck": "same", "samples": samples}) + "\n"
+
+
 def trial_as_text(trial: Trial) -> str:
     """What AEP said of the test event, and what that means."""
     if trial.is_taken:

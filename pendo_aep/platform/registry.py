@@ -6,6 +6,7 @@ from typing import Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from pendo_aep.platform.client import Client, Operation
+from pendo_aep.platform.errors import Refused
 from pendo_aep.platform.part import Json
 from pendo_aep.platform.permission import Permission
 
@@ -20,6 +21,7 @@ _LOOKUP: Final = "application/vnd.adobe.xed+json; version=1"
 _NAMES: Final[dict[Resource, str]] = {"fieldgroups": "field group", "schemas": "schema"}
 # Far more than any tenant has: an end for a list that would have none.
 _MAX_PAGES: Final = 100
+_NOT_FOUND: Final = 404
 
 
 async def tenant_id(client: Client) -> str:
@@ -54,6 +56,24 @@ async def read(client: Client, resource: Resource, resource_id: str) -> Json:
     operation = _one(resource, resource_id, "read", "GET", Permission.VIEW_SCHEMAS, _LOOKUP)
     answer: Json = await client.read(operation)
     return answer
+
+
+async def has_standard(client: Client, group_id: str) -> bool:
+    """Whether the registry has a field group of Adobe's own, in the container `global`."""
+    operation = Operation(
+        f"look for Adobe's field group {group_id}",
+        "GET",
+        f"{_BASE}/global/fieldgroups/{quote(group_id, safe='')}",
+        Permission.VIEW_SCHEMAS,
+        _LOOKUP,
+    )
+    try:
+        await client.read(operation)
+    except Refused as refused:
+        if refused.status != _NOT_FOUND:
+            raise
+        return False
+    return True
 
 
 async def create(client: Client, resource: Resource, body: Json) -> str:
