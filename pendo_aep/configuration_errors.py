@@ -13,8 +13,8 @@ from typing import Any, Final
 import orjson
 
 _EVERYTHING: Final = (
-    "AEP refuses every event; check AEP_FORMAT, AEP_FLOW_ID, and that the schema requires no field "
-    "that events do not have"
+    "AEP refuses every event; check AEP_FORMAT, AEP_RAW_MODE, AEP_FLOW_ID, and that the schema "
+    "requires no field that events do not have"
 )
 _ADDRESS: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
 _WORD: Final = re.compile(r"\w[\w@.+%/-]+\w")
@@ -58,12 +58,12 @@ def _unknown(thing: str) -> re.Pattern[str]:
 CONFIGURATION_ERRORS: Final = (
     ConfigurationError(
         re.compile(r"'header' field is mandatory", re.IGNORECASE),
-        "this inlet does not take events without a header; check AEP_FORMAT",
+        "this inlet does not take events without a header; check AEP_RAW_MODE and AEP_FORMAT",
         "a log of 2024 from the batch endpoint, raw events sent to an inlet for XDM",
     ),
     ConfigurationError(
         re.compile(r"'header\.[\w.]+' field is mandatory", re.IGNORECASE),
-        "check AEP_SCHEMA_ID, AEP_DATASET_ID, AEP_IMS_ORG_ID and AEP_FLOW_ID",
+        "check AEP_RAW_MODE, AEP_SCHEMA_ID, AEP_DATASET_ID, AEP_IMS_ORG_ID and AEP_FLOW_ID",
         "assumed, from the text above and the fields that the OpenAPI file requires",
     ),
     ConfigurationError(_unknown("schema(?:ref)?"), "check AEP_SCHEMA_ID", "assumed"),

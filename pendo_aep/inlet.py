@@ -1,4 +1,4 @@
-"""AEP's streaming endpoint: posts batches, and says what became of each message."""
+"""AEP's streaming endpoint: posts batches or single messages, and returns what AEP answers."""
 
 from __future__ import annotations
 
@@ -57,8 +57,13 @@ def batch_url(endpoint: str) -> str:
     `https://HOST/collection/INLET` becomes `https://HOST/collection/batch/INLET`; what is one
     already stays. A query (AEP shows `?x-adobe-flow-id=` for the Pendo source) is kept.
     """
+    return single_url(endpoint).replace("/collection/", "/collection/batch/", 1)
+
+
+def single_url(endpoint: str) -> str:
+    """The address for single messages of the same endpoint."""
     before, _, inlet = endpoint.partition("/collection/")
-    return f"{before}/collection/batch/{inlet.removeprefix('batch/')}"
+    return f"{before}/collection/{inlet.removeprefix('batch/')}"
 
 
 class Inlet:
@@ -72,10 +77,15 @@ class Inlet:
         flow_id: str = "",
         sandbox: str = "",
         tokens: TokenSource | None = None,
+        is_single: bool = False,
     ) -> None:
-        """Takes the endpoint as AEP shows it; without `tokens` the inlet is an open one."""
+        """Takes the endpoint as AEP shows it; without `tokens` the inlet is an open one.
+
+        `is_single` posts to the endpoint for single messages: one message in each request.
+        """
         self._connection = connection
-        self._url = batch_url(endpoint)
+        self._is_single = is_single
+        self._url = single_url(endpoint) if is_single else batch_url(endpoint)
         self._tokens = tokens
         self._headers = {"Content-Type": "application/json"}
         if flow_id:
@@ -90,13 +100,17 @@ class Inlet:
 
         Args:
             messages: JSON objects, one or more; with commas and `ENVELOPE_BYTES` at most 1 MB.
+                Exactly one for the endpoint of single messages.
             until: when to give up, in the event loop's time; ten seconds from now at the latest.
 
         Raises:
             NoAnswer: the connection broke or was silent; AEP may have taken the batch.
             TokenUnavailable: there is no token to send it with; AEP has not seen the batch.
         """
-        body = _BEFORE + b",".join(messages) + _AFTER
+        if self._is_single:
+            [body] = messages
+        else:
+            body = _BEFORE + b",".join(messages) + _AFTER
         if self._tokens is None:
             answer = await self._request(body, len(messages), self._headers, until)
         else:

@@ -4,6 +4,9 @@ Adobe: "Streaming ingestion", batch endpoint. A batch is answered 207 whether al
 it was taken, and failures are spelled in several ways: `statusCode` in the documentation, `status`
 in real answers, with and without an `xactionId`. What an answer does not say for sure is unknown,
 and unknown is tried again: an event's `_id` makes that harmless.
+
+The endpoint for single messages answers 200 with what is one entry of a batch's answer
+(`{"inletId", "xactionId", "receivedTimeMs"}`), and refuses by the status of the request.
 """
 
 from __future__ import annotations
@@ -56,9 +59,14 @@ def read_answer(status: int, body: bytes, count: int) -> list[Outcome]:
 
 def _each(body: bytes, count: int) -> list[Outcome]:
     try:
-        responses = orjson.loads(body)["responses"]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+        answer = orjson.loads(body)
+    except orjson.JSONDecodeError:
         return [UNKNOWN_OUTCOME] * count
+    if not isinstance(answer, dict):
+        return [UNKNOWN_OUTCOME] * count
+    if count == 1 and "responses" not in answer and answer.get("xactionId"):
+        return [_entry(answer)]
+    responses = answer.get("responses")
     if not isinstance(responses, list) or not responses:
         return [UNKNOWN_OUTCOME] * count
     if len(responses) != count:

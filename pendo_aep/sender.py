@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeGuard
@@ -46,7 +47,7 @@ class Outgoing(NamedTuple):
 
 
 class Poster(Protocol):
-    """What posts one batch, once; `inlet.Inlet` is the real one."""
+    """What posts one request, once; `inlet.Inlet` is the real one."""
 
     async def post(self, messages: Sequence[bytes], until: float) -> Answer:
         """The answer; raises NoAnswer or TokenUnavailable."""
@@ -56,10 +57,22 @@ class Poster(Protocol):
 class Sender:
     """Carries batches to AEP. One for all of a process: they share the brake."""
 
-    def __init__(self, inlet: Poster, brake: Brake) -> None:
-        """Takes the inlet and its brake."""
+    def __init__(self, inlet: Poster, brake: Brake, *, singles_at_once: int = 0) -> None:
+        """Takes the inlet and its brake.
+
+        Args:
+            inlet: posts the requests.
+            brake: holds requests back while AEP keeps failing.
+            singles_at_once: 0: a batch is one request. Otherwise each message is a request of its
+                own, and at most so many requests run at the same time.
+        """
         self._inlet = inlet
         self._brake = brake
+        self._sends_singly = singles_at_once > 0
+        # How many batches there are at the same time is bounded by those who send them.
+        self._slots: AbstractAsyncContextManager[None] = (
+            asyncio.Semaphore(singles_at_once) if singles_at_once else nullcontext()
+        )
         self._guard = ConfigurationGuard()
         self._wrong_setting = Alarm()
         self._unnamed_messages = Alarm()
@@ -78,6 +91,8 @@ class Sender:
         """The outcome of each message, in their order, by the earliest of their deadlines."""
         if self._guard.is_closed and len(batch) > 1:
             return await self._probe(batch)
+        if self._sends_singly and len(batch) > 1:
+            return await self._send_singly(batch)
         loop = asyncio.get_running_loop()
         until = min(outgoing.deadline for outgoing in batch)
         outcomes: list[Outcome] = [_TOO_LATE] * len(batch)
@@ -108,6 +123,12 @@ class Sender:
             unclear_before = UNCLEAR_ENTRIES in found
         return outcomes
 
+    async def _send_singly(self, batch: Sequence[Outgoing]) -> list[Outcome]:
+        """Sends each message as a batch of one: retry, brake and guard know nothing else."""
+        async with asyncio.TaskGroup() as tasks:
+            sending = [tasks.create_task(self.send([outgoing])) for outgoing in batch]
+        return [outcome for task in sending for outcome in task.result()]
+
     async def _probe(self, batch: Sequence[Outgoing]) -> list[Outcome]:
         """Sends one message, and the others only if AEP accepts it."""
         if self._guard.rejects_now:
@@ -126,6 +147,12 @@ class Sender:
 
     async def _try(self, messages: Sequence[bytes], *, until: float, expects_error: bool) -> Tried:
         """One request, if there is time for it, and the guard and the brake let it."""
+        async with self._slots:
+            return await self._try_now(messages, until=until, expects_error=expects_error)
+
+    async def _try_now(
+        self, messages: Sequence[bytes], *, until: float, expects_error: bool
+    ) -> Tried:
         if not self._guard.admits(len(messages)):
             return Tried(0, [CONFIGURATION] * len(messages))
         try:

@@ -73,7 +73,8 @@ class _AdobeSettings(_Settings):
     secrets: ClassVar = ("AEP_CLIENT_SECRET",)
 
     aep_ims_org_id: Header = ""
-    """The organisation; required for `xdm`, and for `aep`. `ABC@AdobeOrg`"""
+    """The organisation; required for `xdm`, for `raw` in an envelope, and for `aep`.
+    `ABC@AdobeOrg`"""
     aep_tenant_id: Tenant = ""
     """The tenant, with or without its underscore; required for `xdm`. `acme`"""
     aep_sandbox: Header = "prod"
@@ -140,10 +141,14 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
     """The id of the dataflow; required for `raw`."""
     aep_format: Literal["raw", "xdm"] = "raw"
     """`raw` sends the normalised event, which the dataflow maps; `xdm` an XDM ExperienceEvent."""
+    aep_raw_mode: Literal["batch", "enveloped", "single"] = "batch"
+    """How `raw` events are sent: as they are in batches; in batches, each in an envelope with a
+    header; or one in each request. `aep apply --test-event` finds out which of them the inlet
+    takes. `xdm` ignores it."""
     aep_schema_id: str = ""
     """The schema; required for `xdm`. `https://ns.adobe.com/acme/schemas/1`"""
     aep_dataset_id: str = ""
-    """The dataset; required for `xdm`."""
+    """The dataset; required for `xdm`, and for `raw` in an envelope."""
     aep_trim_properties: bool = False
     """`true` leaves out the largest properties of an event over 10 KB, which Profile would drop."""
     # Adobe: 1 MB a request; the default leaves room for the envelope.
@@ -161,14 +166,23 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
         """What the format needs, and the other half of the credentials."""
-        of_format = {
-            "raw": ("AEP_FLOW_ID",),
-            "xdm": ("AEP_SCHEMA_ID", "AEP_DATASET_ID", "AEP_IMS_ORG_ID", "AEP_TENANT_ID"),
-        }
+        header = ("AEP_DATASET_ID", "AEP_IMS_ORG_ID")
+        needed: tuple[str, ...] = ()
+        if given.get("AEP_FORMAT", "raw") == "raw":
+            needed += ("AEP_FLOW_ID",)
+            if given.get("AEP_RAW_MODE") == "enveloped":
+                needed += header
+        elif given["AEP_FORMAT"] == "xdm":
+            needed += ("AEP_SCHEMA_ID", "AEP_TENANT_ID", *header)
         credentials = ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET")
-        return of_format.get(str(given.get("AEP_FORMAT", "raw")), ()) + (
-            credentials if any(name in given for name in credentials) else ()
-        )
+        if any(name in given for name in credentials):
+            needed += credentials
+        return needed
+
+    @property
+    def is_single(self) -> bool:
+        """Does each event go in a request of its own?"""
+        return self.aep_format == "raw" and self.aep_raw_mode == "single"
 
 
 class DrainSettings(DeliverSettings):

@@ -60,6 +60,32 @@ class Raw:
         return len(message) - len(orjson.dumps(event.get("properties", {})))
 
 
+class EnvelopedRaw(Raw):
+    """The same in the envelope that Adobe shows for raw data ("Send partial row updates").
+
+    Adobe's OpenAPI of the batch endpoint wants a header in each message. It is the same for every
+    event: written once.
+    """
+
+    def __init__(self, *, flow_id: str, ims_org_id: str, dataset_id: str) -> None:
+        """Takes what AEP calls these."""
+        header = {
+            "flowId": flow_id,
+            "imsOrgId": ims_org_id,
+            "datasetId": dataset_id,
+            "operations": {"data": "create"},
+        }
+        self._before = orjson.dumps({"header": header})[:-1] + b',"body":'
+
+    def encode(self, data: bytes, event: Event) -> bytes:
+        """The header, and the raw event as the body."""
+        return self._before + super().encode(data, event) + b"}"
+
+    def stored_bytes(self, message: bytes, event: Event) -> int:
+        """What is stored of the body."""
+        return super().stored_bytes(message, event) - len(self._before) - 1
+
+
 class Xdm:
     """XDM ExperienceEvents in the envelope of the streaming endpoint."""
 

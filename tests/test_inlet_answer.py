@@ -37,6 +37,26 @@ def test_each_message(case: Case) -> None:
     assert [name(outcome) for outcome in outcomes] == expected
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # Adobe: "Streaming ingestion", the answer to a single message.
+        ({"inletId": "i", "xactionId": "1:2:0", "receivedTimeMs": 1}, "delivered"),
+        ({"inletId": "i", "xactionId": "1:2:153", "receivedTimeMs": 1}, "delivered"),
+        ({"inletId": "i", "xactionId": "1:2:0", "status": 400}, "refused"),
+        ({"inletId": "i", "receivedTimeMs": 1}, "unknown"),
+        ({"inletId": "i", "xactionId": ""}, "unknown"),
+        ({"status": 200}, "unknown"),
+        ({"xactionId": "1:2:0", "responses": []}, "unknown"),
+    ],
+)
+def test_a_single_message(body: dict[str, object], expected: str) -> None:
+    """A 200 delivers a single message only with its `xactionId`, and never more than one."""
+    said = orjson.dumps(body)
+    assert [name(outcome) for outcome in read_answer(200, said, 1)] == [expected]
+    assert read_answer(200, said, 2) == [UNKNOWN, UNKNOWN]
+
+
 @pytest.mark.parametrize("case", cases("inlet_statuses"))
 def test_whole_batch(case: Case) -> None:
     """A status for the whole request refuses only a message that was sent alone.

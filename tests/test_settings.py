@@ -163,6 +163,14 @@ def test_xdm() -> None:
         assert problems_of("deliver", environ | {name: ""}) == [f"{name}: is missing"]
 
 
+@pytest.mark.parametrize("mode", ["batch", "enveloped", "single"])
+def test_the_raw_mode(mode: str) -> None:
+    """It says how raw events go, and nothing of events in XDM, whatever stands there."""
+    raw = DELIVER | {"AEP_RAW_MODE": mode, "AEP_DATASET_ID": "d", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
+    assert load(DeliverSettings, raw).is_single is (mode == "single")
+    assert not load(DeliverSettings, XDM | {"AEP_RAW_MODE": mode}).is_single
+
+
 @pytest.fixture
 def mounted(tmp_path: Path) -> Path:
     """A mounted secret."""

@@ -37,6 +37,7 @@ _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
 }
 _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
     "AEP_FORMAT": (r"raw|xdm", "raw or xdm"),
+    "AEP_RAW_MODE": (r"batch|enveloped|single", "batch, enveloped or single"),
     "AEP_IMS_URL": (r"https?://\S+", "a URL"),
     "ALERT_EMAIL": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
     # Google: "Create metric-absence alerting policies", 23.5 hours at most.
@@ -115,10 +116,11 @@ def _each(values: Mapping[str, str]) -> Iterator[str]:
 def _needed(values: Mapping[str, str]) -> Iterator[str]:
     if values["DEPLOY_PUSH"] == values["DEPLOY_DRAIN"] == "false":
         yield "DEPLOY_PUSH, DEPLOY_DRAIN: one of them must be true, or nothing reaches AEP"
+    needed = ["AEP_FLOW_ID"]
     if values["AEP_FORMAT"] == "xdm":
-        needed = ["AEP_SCHEMA_ID", "AEP_DATASET_ID", "AEP_IMS_ORG_ID", "AEP_TENANT_ID"]
-    else:
-        needed = ["AEP_FLOW_ID"]
+        needed += ["AEP_SCHEMA_ID", "AEP_DATASET_ID", "AEP_IMS_ORG_ID", "AEP_TENANT_ID"]
+    elif values["AEP_RAW_MODE"] == "enveloped":
+        needed += ["AEP_DATASET_ID", "AEP_IMS_ORG_ID"]
     if values["AEP_CLIENT_SECRET_FILE"] and not values["AEP_CLIENT_ID"]:
         yield "AEP_CLIENT_ID: is not set, but AEP_CLIENT_SECRET_FILE is"
     for name in needed:

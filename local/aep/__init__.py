@@ -4,7 +4,7 @@ It keeps to what Adobe documents; where Adobe is silent or contradicts itself, t
 named constant with the reason beside it, or a setting that tests can turn both ways.
 """
 
-from local.aep.behaviour import Behaviour, MessageFormat, RateLimit, Shape
+from local.aep.behaviour import Behaviour, MessageFormat, RateLimit, RawMode, Shape
 from local.aep.faults import (
     Fault,
     answering,
@@ -42,6 +42,7 @@ __all__ = [
     "MessageFormat",
     "Observer",
     "RateLimit",
+    "RawMode",
     "ReceivedRequest",
     "RefusedMessage",
     "RequestRead",

@@ -29,6 +29,21 @@ class MessageFormat(StrEnum):
     XDM = "xdm"
 
 
+class RawMode(StrEnum):
+    """The ways to send raw records, of which an inlet may refuse some.
+
+    Adobe documents the last for raw records, and the second for partial updates of profiles
+    (data-prep/upserts.md). That an inlet takes the first is seen in Adobe's Kafka sink.
+    """
+
+    BATCH = "batch"
+    """The record by itself, in a batch."""
+    ENVELOPED = "enveloped"
+    """In an envelope of `header` and `body`."""
+    SINGLE = "single"
+    """The record by itself, as the whole request."""
+
+
 @dataclass(frozen=True, slots=True)
 class RateLimit:
     """The guardrails that Adobe documents for one streaming connection, both per second."""
@@ -44,6 +59,7 @@ class Behaviour:
     Attributes:
         shape: what the body of a 207 looks like.
         format: what the inlet takes.
+        raw_modes: how it takes raw records.
         needs_token: whether the inlet is an authenticated one.
         token_seconds: how long a token lives from its issue on, in seconds.
         latency_seconds: how long each request takes; what it brings is accepted at its end.
@@ -53,6 +69,7 @@ class Behaviour:
 
     shape: Shape = Shape.DOCS
     format: MessageFormat = MessageFormat.AUTO
+    raw_modes: frozenset[RawMode] = frozenset(RawMode)
     needs_token: bool = False
     token_seconds: int = 86_399
     latency_seconds: float = 0.0

@@ -181,7 +181,7 @@ class Inlet:
         refusals = [effect for effect in effects if isinstance(effect, Refuse)]
         outcomes: list[Refusal | None] = []
         for message in messages:
-            outcome = check(message, behaviour.format, now, self._raw_id)
+            outcome = check(message, behaviour, now, self._raw_id, is_batch=call.is_batch)
             for refuse in refusals:
                 if outcome is None and refuse.which(message):
                     outcome = Refusal(refuse.status, refuse.reason)

@@ -1,11 +1,11 @@
 """What AEP looks at in a message before it takes it: the XDM envelope, or a raw record's id."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from local.aep.behaviour import MessageFormat
+from local.aep.behaviour import Behaviour, MessageFormat, RawMode
 
 RAW_ID = "id"
 
@@ -27,34 +27,74 @@ class Refusal:
 def is_xdm(message: object, expected: MessageFormat) -> bool:
     """Say whether a message is to be read as XDM by an inlet of that format."""
     if expected is MessageFormat.AUTO:
+        if raw_mode(message, is_batch=True) is RawMode.ENVELOPED:
+            return False
         return isinstance(message, dict) and "header" in message and "body" in message
     return expected is MessageFormat.XDM
 
 
+def raw_mode(message: object, *, is_batch: bool) -> RawMode:
+    """Return how a raw record was sent. Adobe: data-prep/upserts.md shows the envelope."""
+    if isinstance(_at(message, "header", "operations"), Mapping):
+        return RawMode.ENVELOPED
+    return RawMode.BATCH if is_batch else RawMode.SINGLE
+
+
+def raw_record(message: object) -> object:
+    """Return the record itself, out of its envelope if it has one."""
+    is_enveloped = raw_mode(message, is_batch=True) is RawMode.ENVELOPED
+    return _at(message, "body") if is_enveloped else message
+
+
 def id_of(message: object) -> str | None:
     """Return the event id: `body.xdmEntity._id`, else `id`; None where there is none."""
-    for found in (_at(message, "body", "xdmEntity", "_id"), _at(message, RAW_ID)):
+    for found in (_at(message, "body", "xdmEntity", "_id"), _at(raw_record(message), RAW_ID)):
         if _is_text(found):
             return str(found)
     return None
 
 
 def check(
-    message: object, expected: MessageFormat, now: datetime, raw_id: str | None = RAW_ID
+    message: object,
+    behaviour: Behaviour,
+    now: datetime,
+    raw_id: str | None = RAW_ID,
+    *,
+    is_batch: bool = True,
 ) -> Refusal | None:
     """Return why AEP would refuse the message, None where it would not.
 
     Args:
         message: as it was parsed.
-        expected: what the inlet takes.
+        behaviour: what the inlet takes.
         now: what "in the future" is measured against.
         raw_id: the key that a raw record must have; None for any JSON object.
+        is_batch: whether it came to the batch endpoint.
     """
-    if is_xdm(message, expected):
+    if is_xdm(message, behaviour.format):
         reason = _wrong_in_xdm(message, now)
     else:
-        reason = _wrong_in_raw(message, raw_id)
+        mode = raw_mode(message, is_batch=is_batch)
+        reason = _wrong_in_mode(message, mode, behaviour.raw_modes) or _wrong_in_raw(
+            raw_record(message), raw_id
+        )
     return Refusal(400, reason) if reason else None
+
+
+def _wrong_in_mode(message: object, mode: RawMode, taken: Collection[RawMode]) -> str | None:
+    """Return what the inlet misses, where it does not take raw records in this way.
+
+    Adobe's OpenAPI requires `header` and `body` of each message of a batch. The texts about an
+    envelope are assumed.
+    """
+    if mode is not RawMode.ENVELOPED:
+        return None if mode in taken else "The 'header' field is mandatory and cannot be empty"
+    if mode not in taken:
+        return "The 'header.schemaRef.id' field is mandatory"
+    for name in ("flowId", "imsOrgId", "datasetId"):
+        if not _is_text(_at(message, "header", name)):
+            return f"The 'header.{name}' field is mandatory"
+    return None
 
 
 def _wrong_in_raw(message: object, raw_id: str | None) -> str | None:

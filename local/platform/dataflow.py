@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from local.aep.messages import utc_now, wrong_in_entity
+from local.aep.messages import raw_record, utc_now, wrong_in_entity
 from local.platform import assumed
 from local.platform.batches import store
 from local.platform.data_prep.mapping import apply_mappings
@@ -71,7 +71,7 @@ def _take_raw(state: PlatformState, flow: Flow, message: object) -> None:
     target = state.target_connections[flow.body["targetConnectionIds"][0]]
     dataset = state.datasets.get(target.body["params"]["dataSetId"])
     mappings = compiled(state, mapping_set.versions[params["mappingVersion"]])
-    row, errors = apply_mappings(mappings, message)
+    row, errors = apply_mappings(mappings, raw_record(message))
     for error in errors:
         reason = f"{error.mapping.destination}: {error.reason}"
         flow.errors.append(FlowError(reason, dropped=False, message=message))

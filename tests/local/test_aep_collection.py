@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from local.aep import AepServer, Behaviour, MessageFormat, RateLimit, Shape
+from local.aep import AepServer, Behaviour, MessageFormat, RateLimit, RawMode, Shape
 from local.aep.inlet import MAX_REQUEST_BYTES
 from local.aep.messages import utc_now
 from tests.local.aep_client import FLOW, AepClient, raw, run
@@ -72,7 +72,11 @@ def test_message_is_judged_by_itself(case: dict[str, Any]) -> None:
             assert not aep.accepted
             assert [refused.reason for refused in aep.refused] == [case["reason"]]
 
-    run(scenario, AepServer(Behaviour(format=MessageFormat(case.get("format", "auto")))))
+    behaviour = Behaviour(
+        format=MessageFormat(case.get("format", "auto")),
+        raw_modes=frozenset(map(RawMode, case.get("raw_modes", RawMode))),
+    )
+    run(scenario, AepServer(behaviour))
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case["name"])
@@ -161,6 +165,20 @@ def test_single_message_refused() -> None:
         assert len(aep.refused) == 1
 
     run(scenario)
+
+
+@pytest.mark.parametrize("mode", [RawMode.BATCH, RawMode.ENVELOPED])
+def test_single_message_not_taken(mode: RawMode) -> None:
+    """An inlet that takes raw records in batches only refuses a single one as a whole."""
+
+    async def scenario(aep: AepServer, client: AepClient) -> None:
+        answered = await client.single({"id": "a"})
+
+        assert answered.status == 400
+        assert "'header' field is mandatory" in answered.json["report"]["message"]
+        assert not aep.accepted
+
+    run(scenario, AepServer(Behaviour(raw_modes=frozenset({mode}))))
 
 
 def test_xdm_needs_no_flow_id() -> None:

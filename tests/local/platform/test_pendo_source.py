@@ -50,6 +50,16 @@ async def test_raw_messages_are_mapped_by_the_very_mapping_set(pendo: World) -> 
     assert not state.lost
 
 
+async def test_an_enveloped_record_is_mapped_without_its_envelope(pendo: World) -> None:
+    """The mapping set sees the record, however it was sent."""
+    ids = pendo.ids
+    header = {"flowId": ids["flow"], "imsOrgId": "o", "datasetId": ids["dataset"]}
+    message = {"header": header | {"operations": {"data": "create"}}, "body": EVENT}
+    await pendo.client.send(await pendo.inlet(), [message], {"x-adobe-flow-id": ids["flow"]})
+
+    assert pendo.client.platform.state.datasets[ids["dataset"]].rows == [ROW]
+
+
 async def test_the_flow_id_may_stand_in_the_query(pendo: World) -> None:
     """A request may name its flow in the query, as Pendo's own does."""
     url = f"{await pendo.inlet()}?x-adobe-flow-id={pendo.ids['flow']}"
