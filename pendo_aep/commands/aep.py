@@ -19,7 +19,13 @@ from pendo_aep.platform.apply import carry_out
 from pendo_aep.platform.choices import Choices, read_choices
 from pendo_aep.platform.connection import Platform, connect
 from pendo_aep.platform.destroy import carry_out_destruction, plan_destruction
-from pendo_aep.platform.environment import as_text, environment_of, find_environment, needs_token
+from pendo_aep.platform.environment import (
+    as_text,
+    envelope_settings,
+    environment_of,
+    find_environment,
+    needs_token,
+)
 from pendo_aep.platform.errors import PlatformError
 from pendo_aep.platform.mapping_check import CannotTry, MappingDiffers, check_mapping
 from pendo_aep.platform.part import Existing, Kind, Known
@@ -140,7 +146,10 @@ async def _apply(task: _Task) -> bool:
     environment = await environment_of(client, platform.tenant, known)
     task.show(environment)
     is_closed = await _tell_of_token(task, environment)
-    return not task.options.test_event or await _try_out(task, environment, is_closed=is_closed)
+    if not task.options.test_event:
+        return True
+    envelope = envelope_settings(client, known)
+    return await _try_out(task, environment, envelope, is_closed=is_closed)
 
 
 async def _look(task: _Task) -> tuple[Tenant, Plan]:
@@ -205,13 +214,15 @@ def _seconds_left(plan: Plan, known: Known, flow: float, fields: float) -> tuple
     )
 
 
-async def _try_out(task: _Task, environment: dict[str, str], *, is_closed: bool) -> bool:
+async def _try_out(
+    task: _Task, environment: dict[str, str], envelope: dict[str, str], *, is_closed: bool
+) -> bool:
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
-        trial = await send_trial(platform.session, environment, tokens)
+        trial = await send_trial(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
-        raise PlatformError(f"the test event was not sent: no token ({error.why})") from None
+        raise PlatformError(f"the test events were not sent: no token ({error.why})") from None
     show = aep_output.trial_as_json if task.options.json else aep_output.trial_as_text
     task.write(show(trial))
     return trial.is_taken

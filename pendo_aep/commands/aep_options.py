@@ -53,7 +53,7 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description=_ABOUT,
         epilog=epilog(
             (f"{_PROG} plan", "look first: it changes nothing"),
-            (f"{_PROG} apply --test-event", "make it all, and try it with one event"),
+            (f"{_PROG} apply --test-event", "make it all, and try it with two events"),
             (f"{_PROG} show > deliver.env", "what deliver must be told"),
         ),
         formatter_class=Formatter,
@@ -87,7 +87,7 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "make what is missing",
         _APPLY,
         epilog(
-            (f"{_PROG} apply --test-event", "and see what AEP says to one event"),
+            (f"{_PROG} apply --test-event", "and see what AEP says to two events"),
             (f"{_PROG} apply --file pendo.toml --json", "for a script"),
         ),
     )
@@ -111,7 +111,8 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     apply.add_argument(
         "--test-event",
         action="store_true",
-        help="then send one made-up event, and show what AEP says; it stays in the dataset",
+        help="then send two made-up events as deliver does, and show what AEP says; they stay in "
+        "the dataset. Finds the AEP_RAW_MODE that the inlet takes",
     )
 
     _action(

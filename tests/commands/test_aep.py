@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from local.aep import RawMode
 from local.platform import Answering, Call, Delay
 from local.platform.data_prep import functions
 from local.samples import load_samples
@@ -46,8 +47,8 @@ async def test_from_nothing_to_settings_and_back(terminal: Terminal) -> None:
     flow_id = only(terminal.desk.state.flows).id
     assert f"+ dataflow 'Pendo Events' ({flow_id}): created" in applied.out
     assert f"AEP_FLOW_ID={flow_id}\n" in applied.out
-    (row,) = only(terminal.desk.state.datasets).rows
-    assert f"test event {row['_id']}: taken" in applied.out
+    one, other = only(terminal.desk.state.datasets).rows
+    assert f"test events {one['_id']}, {other['_id']}: taken" in applied.out
     assert "    AEP: 207 {" in applied.out
 
     again = await terminal.run("plan")
@@ -82,9 +83,31 @@ async def test_json_is_one_object_a_line(terminal: Terminal) -> None:
     applied = await terminal.run("apply", "--json", "--no-wait", "--test-event")
     *steps, environment, trial = applied.lines
     assert {(step["action"], step["done"]) for step in steps} == {("create", True)}
-    assert (trial["taken"], trial["status"]) == (True, 207)
+    assert (trial["taken"], trial["status"], trial["environment"]) == (True, 207, {})
+    assert [trial["testEvent"]] == trial["testEvents"][:1]
+    assert len(trial["testEvents"]) == 2
     assert (await terminal.run("show", "--json")).lines == [environment]
     assert environment["environment"]["AEP_FORMAT"] == "raw"
+
+
+async def test_the_mode_of_raw_events_is_found(terminal: Terminal) -> None:
+    """Where the inlet takes no raw events in batches, what `deliver` needs is printed last."""
+    aep = terminal.desk.aep
+    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
+
+    ran = await terminal.run("apply", "--no-wait", "--test-event")
+
+    assert ran.code == 0, ran.err
+    dataset_id = only(terminal.desk.state.datasets).id
+    assert ran.out.splitlines()[-3:] == [
+        "AEP_RAW_MODE=enveloped",
+        f"AEP_DATASET_ID={dataset_id}",
+        "AEP_IMS_ORG_ID=ACME@AdobeOrg",
+    ]
+    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset())
+    refused = await terminal.run("apply", "--no-wait", "--test-event")
+    assert refused.code == 1
+    assert "not taken, in none of the modes of AEP_RAW_MODE" in refused.out
 
 
 async def test_a_file_holds_the_choices(terminal: Terminal) -> None:
@@ -96,7 +119,7 @@ async def test_a_file_holds_the_choices(terminal: Terminal) -> None:
     applied = await terminal.run("apply", "--no-wait", "--test-event", *given)
     assert applied.code == 0, applied.err
     assert "deliver needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
-    assert len(only(terminal.desk.state.datasets).rows) == 1
+    assert len(only(terminal.desk.state.datasets).rows) == 2
 
     shown = await terminal.run("show", *given)
     assert "AEP_FORMAT=xdm\n" in shown.out
