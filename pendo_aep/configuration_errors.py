@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+ALARM: Final = "AEP configuration error: {advice}"
+"""What the functions log of a wrong setting."""
 _EVERYTHING: Final = (
     "AEP refuses every event; check AEP_FORMAT, AEP_RAW_MODE, AEP_FLOW_ID, and that the schema "
     "requires no field that events do not have"
@@ -55,12 +57,15 @@ def _unknown(thing: str) -> re.Pattern[str]:
     )
 
 
+WITHOUT_HEADER: Final = (
+    "this inlet does not take events without a header; check AEP_RAW_MODE and AEP_FORMAT"
+)
 _NO_HEADER: Final = re.compile(r"'header' field is mandatory", re.IGNORECASE)
 _HEADER_LACKS: Final = re.compile(r"'header\.[\w.]+' field is mandatory", re.IGNORECASE)
 CONFIGURATION_ERRORS: Final = (
     ConfigurationError(
         _NO_HEADER,
-        "this inlet does not take events without a header; check AEP_RAW_MODE and AEP_FORMAT",
+        WITHOUT_HEADER,
         "a log of 2024 from the batch endpoint, raw events sent to an inlet for XDM",
     ),
     ConfigurationError(
