@@ -195,7 +195,8 @@ async def _wait(task: _Task, plan: Plan, known: Known) -> None:
     seconds = max(flow, fields) if given is None else max(_seconds_left(plan, known, given, given))
     if seconds > 0:
         task.note(
-            f"waiting {seconds:.0f} s: AEP does not tell when a new or changed dataflow takes data"
+            f"waiting {seconds:.0f} s, as Adobe asks for after a change: AEP does not tell when it "
+            "is ready"
         )
         with output.progress(sys.stderr) as say:
             await wait_until_ready(seconds, say)

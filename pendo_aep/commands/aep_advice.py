@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,11 +15,12 @@ OPEN_INLET: Final = (
 )
 NOTHING_TO_CHECK: Final = "events in XDM are not mapped: there is nothing to check"
 NO_SCHEMA_YET: Final = (
-    "the mapping was not checked: AEP needs the finished schema for that, which is yet to be made "
-    "or changed. apply checks the mapping as soon as the schema is there, before all else"
+    "the mapping was not checked: AEP needs the schema for that, which is yet to be made or "
+    "changed. apply checks the mapping once the schema is there, before it makes anything else"
 )
 GO_ON_ANYWAY: Final = (
-    "nothing that uses the mapping was made or changed. If AEP is right, run apply --no-check"
+    "the mapping set and what uses it were not made or changed; apply --no-check does so all the "
+    "same"
 )
 
 
@@ -36,7 +38,7 @@ For drain see docs/operations.md, "Pause delivery, and resume"."""
 
 def resume(subscription: str, seconds: float) -> str:
     """When `deliver` may go on, and how."""
-    when = f"in {seconds / 60:.0f} minutes" if seconds > 0 else "now"
+    when = f"in {_minutes(seconds)}" if seconds > 0 else "now"
     return f"""\
 deliver may go on {when}, with deploy/deploy.sh, or with the address and the account from before:
     gcloud pubsub subscriptions modify-push-config {subscription} --push-endpoint=ADDRESS \
@@ -46,9 +48,14 @@ deliver may go on {when}, with deploy/deploy.sh, or with the address and the acc
 def new_fields(seconds: float) -> str:
     """Adobe: "Streaming validation", a changed schema may reach it after 15 minutes."""
     return (
-        "the schema has new fields: send no events with them for another "
-        f"{seconds / 60:.0f} minutes, as AEP may refuse them so long"
+        f"the schema has new fields: send no events with them for another {_minutes(seconds)}, as "
+        "AEP may not know them until then"
     )
+
+
+def _minutes(seconds: float) -> str:
+    count = math.ceil(seconds / 60)
+    return f"{count} minute{'s' if count > 1 else ''}"
 
 
 def missing(groups: Sequence[StandardGroup]) -> str:

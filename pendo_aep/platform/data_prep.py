@@ -79,9 +79,10 @@ async def replace(client: Client, set_id: str, body: Json) -> Json:
 
 
 async def preview(client: Client, record: Json, body: Json) -> Any:
-    """What a mapping set would make of one record. Nothing is stored, and none need exist.
+    """Returns what a mapping set would make of one record: `data` and `errors`.
 
-    Adobe's OpenAPI: the answer has `data` and `errors`. Its guide shows it in a list.
+    Its schema must exist, the set need not; nothing is stored. Adobe's OpenAPI shows one object as
+    the answer, its guide ("Mapping sets endpoint") a list.
     """
     operation = Operation(
         "try the mapping set", "POST", f"{_PATH}/preview", Permission.MANAGE_SOURCES

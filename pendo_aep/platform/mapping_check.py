@@ -106,6 +106,7 @@ def _our_xdm(tenant: Tenant, event: Event) -> Json:
         ims_org_id="",
         tenant_id=tenant.id,
         identity_namespace=tenant.identity_namespace,
+        flow_id="",
     )
     missing = {group.root for group in missing_groups(tenant.groups)}
     entity: Json = orjson.loads(orjson.dumps(xdm.entity(event)))
