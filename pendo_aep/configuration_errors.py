@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import orjson
 
+ALARM: Final = "AEP configuration error: {advice}"
+"""What the functions log of a wrong setting."""
 _EVERYTHING: Final = (
     "AEP refuses every event; check AEP_FORMAT, AEP_RAW_MODE, AEP_FLOW_ID, and that the schema "
     "requires no field that events do not have"
@@ -55,14 +57,19 @@ def _unknown(thing: str) -> re.Pattern[str]:
     )
 
 
+WITHOUT_HEADER: Final = (
+    "this inlet does not take events without a header; check AEP_RAW_MODE and AEP_FORMAT"
+)
+_NO_HEADER: Final = re.compile(r"'header' field is mandatory", re.IGNORECASE)
+_HEADER_LACKS: Final = re.compile(r"'header\.[\w.]+' field is mandatory", re.IGNORECASE)
 CONFIGURATION_ERRORS: Final = (
     ConfigurationError(
-        re.compile(r"'header' field is mandatory", re.IGNORECASE),
-        "this inlet does not take events without a header; check AEP_RAW_MODE and AEP_FORMAT",
+        _NO_HEADER,
+        WITHOUT_HEADER,
         "a log of 2024 from the batch endpoint, raw events sent to an inlet for XDM",
     ),
     ConfigurationError(
-        re.compile(r"'header\.[\w.]+' field is mandatory", re.IGNORECASE),
+        _HEADER_LACKS,
         "check AEP_RAW_MODE, AEP_SCHEMA_ID, AEP_DATASET_ID, AEP_IMS_ORG_ID and AEP_FLOW_ID",
         "assumed, from the text above and the fields that the OpenAPI file requires",
     ),
@@ -77,6 +84,11 @@ CONFIGURATION_ERRORS: Final = (
 def is_configuration_error(said: str) -> bool:
     """Does AEP speak of a setting, so that the event itself may be in order?"""
     return any(error.text.search(said) for error in CONFIGURATION_ERRORS)
+
+
+def wants_header(said: str) -> bool:
+    """Does AEP refuse a message for want of a header, or of a part of it?"""
+    return bool(_NO_HEADER.search(said) or _HEADER_LACKS.search(said))
 
 
 def advice(status: int, said: str) -> str:

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol, TypeGuard
 
 from pendo_aep.brake import Brake, Braked
-from pendo_aep.configuration_errors import advice, without_values
+from pendo_aep.configuration_errors import ALARM, advice, without_values
 from pendo_aep.configuration_guard import ConfigurationGuard
 from pendo_aep.culprit import SERVER_ERROR, Tried, blames_messages, find_culprits
 from pendo_aep.ims import TokenUnavailable
@@ -188,7 +188,7 @@ class Sender:
                 )
             elif self._is_wrong_setting(outcome) and tried.status and self._wrong_setting.is_due:
                 self._wrong_setting.ring(
-                    f"AEP configuration error: {advice(tried.status, outcome.detail)}",
+                    ALARM.format(advice=advice(tried.status, outcome.detail)),
                     status=tried.status,
                     said=without_values(outcome.detail, message) or None,
                 )

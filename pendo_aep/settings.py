@@ -202,6 +202,8 @@ class PlatformSettings(_AdobeSettings):
 
     aep_platform_url: Url = "https://platform.adobe.io"
     """Where AEP's APIs are."""
+    push_subscription: Subscription = "pendo-events-deliver"
+    """What pushes to `deliver`, for the commands that pause and resume it."""
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)

@@ -10,7 +10,7 @@ from pendo_aep.brake import Brake
 from pendo_aep.dead_letter_topic import DeadLetterTopic
 from pendo_aep.delivery import Delivery
 from pendo_aep.group_commit import Limits
-from pendo_aep.http_connection import http_connection, open_session
+from pendo_aep.http_connection import HttpConnection, http_connection, open_session
 from pendo_aep.ims import Credentials, TokenSource
 from pendo_aep.inlet import ENVELOPE_BYTES, Inlet
 from pendo_aep.sender import Sender
@@ -49,27 +49,35 @@ class WayToAep:
             linger_seconds=settings.batch_linger_ms / 1000,
         )
         delivery = Delivery(
-            _format(settings),
+            format_of(settings),
             DeadLetterTopic(open_dead_letters, "deliver"),
             trims=settings.aep_trim_properties,
         )
         singles = settings.batch_max_in_flight * _SINGLES_PER_BATCH if settings.is_single else 0
-        inlet = _inlet(settings, singles or settings.batch_max_in_flight)
+        connections = singles or settings.batch_max_in_flight
+        connection = http_connection("AEP", partial(open_session, connections))
+        inlet = inlet_of(settings, connection, _tokens(settings))
         return cls(delivery, Sender(inlet, Brake(), singles_at_once=singles), limits)
 
 
-def _inlet(settings: DeliverSettings, max_requests: int) -> Inlet:
-    tokens = None
-    if settings.aep_client_id:
-        credentials = Credentials(
-            settings.aep_ims_url,
-            settings.aep_client_id,
-            settings.aep_client_secret,
-            settings.aep_scopes,
-        )
-        tokens = TokenSource(http_connection("IMS", partial(open_session, 1)), credentials)
+def _tokens(settings: DeliverSettings) -> TokenSource | None:
+    if not settings.aep_client_id:
+        return None
+    credentials = Credentials(
+        settings.aep_ims_url,
+        settings.aep_client_id,
+        settings.aep_client_secret,
+        settings.aep_scopes,
+    )
+    return TokenSource(http_connection("IMS", partial(open_session, 1)), credentials)
+
+
+def inlet_of(
+    settings: DeliverSettings, connection: HttpConnection, tokens: TokenSource | None
+) -> Inlet:
+    """The inlet as the settings want it; without `tokens` it is an open one."""
     return Inlet(
-        http_connection("AEP", partial(open_session, max_requests)),
+        connection,
         endpoint=settings.aep_endpoint,
         flow_id=settings.aep_flow_id,
         sandbox=settings.aep_sandbox,
@@ -79,7 +87,8 @@ def _inlet(settings: DeliverSettings, max_requests: int) -> Inlet:
     )
 
 
-def _format(settings: DeliverSettings) -> Format:
+def format_of(settings: DeliverSettings) -> Format:
+    """How the settings want an event to be written."""
     if settings.aep_format == "raw":
         if settings.aep_raw_mode == "enveloped":
             return EnvelopedRaw(

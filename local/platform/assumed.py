@@ -35,6 +35,10 @@ UNKNOWN_PATH_STATUS: Final = 404
 UNKNOWN_METHOD_STATUS: Final = 405
 # Adobe asks for `Content-Type: application/json`; only the registry's answer without it is shown.
 CONTENT_TYPE_STATUS: Final = 415
+# Adobe's tutorials enable a dataflow without a body and without a Content-Type; a few pages show
+# `application/json` for other actions. What another type is answered is not said.
+ACTION_CONTENT_TYPES: Final = frozenset({"", "application/json"})
+ACTION_CONTENT_TYPE_STATUS: Final = 415
 
 # Adobe gives XDM-1010 to XDM-1017 for "Resource not found" by type; only that of a schema is seen.
 NOT_FOUND_CODES: Final = {
@@ -99,7 +103,7 @@ STORED_TYPES: Final[dict[Literal["ATTRIBUTE", "EXPRESSION", "STATIC"], str]] = {
 # literally, or stands for the latest, is not said.
 MAPPING_SET_IS_READ_AT_FIRST_VERSION: bool = True
 # Adobe's OpenAPI has a name in its schema of a listed mapping set, and none in its example.
-MAPPING_SET_LIST_HAS_NAMES: bool = True
+MAPPING_SET_LIST_HAS_NAMES: bool = False
 # Adobe's "Update dataflows" sends `mappingVersion` as a number; the flow it reads has it as text.
 FLOW_SHOWS_MAPPING_VERSION_AS_TEXT: bool = True
 # Adobe does not say whether `start` of a list of mapping sets counts sets or pages.
@@ -108,6 +112,8 @@ MAPPING_SET_START_COUNTS_PAGES: Final = False
 MAPPING_SET_DELETE_STATUS: Final = 204
 # Adobe shows no destination inside of a map, such as `identityMap.NS[0].id`.
 MAP_ENTRY_REFUSED: Final = True
+# Adobe documents `is_empty` for objects and arrays, and prints no answer for a text or a number.
+IS_EMPTY_OF_A_TEXT_FAILS: Final = True
 # Adobe does not say whether two mappings may have one destination.
 DUPLICATE_DESTINATION_REFUSED: Final = True
 

@@ -13,20 +13,39 @@ from dataclasses import dataclass
 from typing import TextIO, TypeAlias
 
 from pendo_aep import logs
-from pendo_aep.commands import aep_output, output
+from pendo_aep.commands import aep_advice, aep_output, output
 from pendo_aep.ims import TokenUnavailable
 from pendo_aep.platform.apply import carry_out
 from pendo_aep.platform.choices import Choices, read_choices
 from pendo_aep.platform.connection import Platform, connect
 from pendo_aep.platform.destroy import carry_out_destruction, plan_destruction
-from pendo_aep.platform.environment import as_text, environment_of, find_environment, needs_token
+from pendo_aep.platform.environment import (
+    as_text,
+    envelope_settings,
+    environment_of,
+    find_environment,
+    needs_token,
+)
 from pendo_aep.platform.errors import PlatformError
-from pendo_aep.platform.part import Kind
+from pendo_aep.platform.mapping_check import CannotTry, MappingDiffers, check_mapping
+from pendo_aep.platform.part import Existing, Kind, Known
 from pendo_aep.platform.patience import Patience
 from pendo_aep.platform.plan import Action, Plan, Step, make_plan
-from pendo_aep.platform.readiness import seconds_left, wait_until_ready
+from pendo_aep.platform.readiness import (
+    FIELDS_SECONDS,
+    FLOW_SECONDS,
+    seconds_left,
+    seconds_until_known,
+    wait_until_ready,
+)
+from pendo_aep.platform.standard_groups import missing_groups
 from pendo_aep.platform.trial import send_trial
-from pendo_aep.platform.wanted import possible_parts, wanted_parts
+from pendo_aep.platform.wanted import (
+    Tenant,
+    possible_parts,
+    wanted_parts,
+    with_groups_found,
+)
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
 _CHOICES = ("source", "format", "authenticated", "profile", "name")
@@ -39,6 +58,7 @@ class _Task:
     options: argparse.Namespace
     choices: Choices
     platform: Platform
+    subscription: str
     out: TextIO
 
     def tell(self, step: Step, *, is_done: bool = True) -> None:
@@ -86,52 +106,124 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _plan(task: _Task) -> bool:
-    platform = task.platform
-    plan = await make_plan(wanted_parts(platform.client, platform.tenant, task.choices))
+    tenant, plan = await _look(task)
     for step in plan.steps:
         task.tell(step, is_done=False)
     if not task.options.json:
         changes = sum(step.action is not Action.KEEP for step in plan.steps)
         task.write(f"{changes} to be made or changed\n" if changes else "nothing to be done\n")
-    _warn_of_pause(task, plan)
+    if _changes_live_flow(plan):
+        task.note(aep_advice.pause(task.subscription))
+    if not task.choices.authenticated:
+        task.note(aep_advice.OPEN_INLET)
+    if task.options.check:
+        await _check_planned(task, tenant, plan)
     return True
 
 
 async def _apply(task: _Task) -> bool:
     platform, client = task.platform, task.platform.client
-    parts = wanted_parts(client, platform.tenant, task.choices)
-    plan = await make_plan(parts)
-    _warn_of_pause(task, plan)
-    known = await carry_out(plan, client.patience, task.tell)
-    flow = known[Kind.FLOW]
-    if (seconds := seconds_left(flow, task.options.wait)) > 0:
-        task.note(
-            f"waiting {seconds:.0f} s: AEP does not tell when a new or changed dataflow takes data"
-        )
-        with output.progress(sys.stderr) as say:
-            await wait_until_ready(seconds, say)
+    tenant, plan = await _look(task)
+    if _changes_live_flow(plan):
+        task.note(aep_advice.pause(task.subscription))
+        if (
+            sys.stdin.isatty()
+            and not task.options.yes
+            and not await _says_yes("is delivery paused? type yes to go on: ")
+        ):
+            task.note("nothing was changed: answer yes, or give --yes")
+            return False
+
+    async def check(schema: Existing) -> None:
+        try:
+            await _check(task, tenant, schema)
+        except MappingDiffers as differs:
+            raise PlatformError(f"{differs}\n{aep_advice.GO_ON_ANYWAY}") from None
+
+    is_checked = plan.changes(Kind.MAPPING_SET) and not task.options.no_check
+    known = await carry_out(plan, client.patience, task.tell, check if is_checked else None)
+    await _wait(task, plan, known)
     environment = await environment_of(client, platform.tenant, known)
     task.show(environment)
     is_closed = await _tell_of_token(task, environment)
-    return not task.options.test_event or await _try_out(task, environment, is_closed=is_closed)
+    if not task.options.test_event:
+        return True
+    envelope = envelope_settings(client, known)
+    return await _try_out(task, environment, envelope, is_closed=is_closed)
 
 
-def _warn_of_pause(task: _Task, plan: Plan) -> None:
-    """Adobe: "HTTP API connector": data sent right after a dataflow is updated may be lost."""
-    if any(step.kind is Kind.FLOW and step.action is Action.CHANGE for step in plan.steps):
+async def _look(task: _Task) -> tuple[Tenant, Plan]:
+    client = task.platform.client
+    tenant = await with_groups_found(client, task.platform.tenant, task.choices)
+    if missing := missing_groups(tenant.groups):
+        task.note(aep_advice.missing(missing))
+    return tenant, await make_plan(wanted_parts(client, tenant, task.choices))
+
+
+def _changes_live_flow(plan: Plan) -> bool:
+    return any(step.kind is Kind.FLOW and step.action is Action.CHANGE for step in plan.steps)
+
+
+async def _check_planned(task: _Task, tenant: Tenant, plan: Plan) -> None:
+    """Tries the mapping if the schema is as it should be.
+
+    Raises:
+        MappingDiffers: AEP makes other XDM.
+    """
+    if all(step.kind is not Kind.MAPPING_SET for step in plan.steps):
+        task.note(aep_advice.NOTHING_TO_CHECK)
+    elif (schema := plan.finished_schema) is None:
+        task.note(aep_advice.NO_SCHEMA_YET)
+    elif samples := await _check(task, tenant, schema):
+        show = aep_output.check_as_json if task.options.json else aep_output.check_as_text
+        task.write(show(samples))
+
+
+async def _check(task: _Task, tenant: Tenant, schema: Existing) -> int:
+    """Returns the number of samples that AEP maps as `deliver` does; 0 where it does not try."""
+    try:
+        return await check_mapping(task.platform.client, tenant, schema.id)
+    except CannotTry as error:
+        task.note(f"the mapping was not checked: {error}")
+        return 0
+
+
+async def _wait(task: _Task, plan: Plan, known: Known) -> None:
+    """Waits as long as Adobe asks for, or as `--wait` says, and tells when delivery may go on."""
+    flow, fields = _seconds_left(plan, known, FLOW_SECONDS, FIELDS_SECONDS)
+    given = task.options.wait
+    seconds = max(flow, fields) if given is None else max(_seconds_left(plan, known, given, given))
+    if seconds > 0:
         task.note(
-            "the dataflow changes, and AEP may lose events that it receives in the 5 minutes "
-            "after that: pause delivery before you apply (docs/operations.md, Upgrade)"
+            f"waiting {seconds:.0f} s, as Adobe asks for after a change: AEP does not tell when it "
+            "is ready"
         )
+        with output.progress(sys.stderr) as say:
+            await wait_until_ready(seconds, say)
+    if fields > seconds:
+        task.note(aep_advice.new_fields(fields - seconds))
+    if _changes_live_flow(plan):
+        task.note(aep_advice.resume(task.subscription, max(flow, fields) - seconds))
 
 
-async def _try_out(task: _Task, environment: dict[str, str], *, is_closed: bool) -> bool:
+def _seconds_left(plan: Plan, known: Known, flow: float, fields: float) -> tuple[float, float]:
+    """What is left of both waits: since the flow changed, and since fields were added."""
+    just_now = fields if plan.adds_fields else 0.0
+    return (
+        seconds_left(known[Kind.FLOW], flow),
+        max(just_now, seconds_until_known(known[Kind.FIELD_GROUP], fields)),
+    )
+
+
+async def _try_out(
+    task: _Task, environment: dict[str, str], envelope: dict[str, str], *, is_closed: bool
+) -> bool:
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
-        trial = await send_trial(platform.session, environment, tokens)
+        trial = await send_trial(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
-        raise PlatformError(f"the test event was not sent: no token ({error.why})") from None
+        raise PlatformError(f"the test events were not sent: no token ({error.why})") from None
     show = aep_output.trial_as_json if task.options.json else aep_output.trial_as_text
     task.write(show(trial))
     return trial.is_taken
@@ -164,13 +256,17 @@ async def _destroy(task: _Task) -> bool:
     if not options.yes:
         for step in plan.steps:
             sys.stderr.write(aep_output.step_as_text(step, is_done=False))
-        sys.stderr.write(f"in the sandbox {platform.client.sandbox}; type yes to go on: ")
-        sys.stderr.flush()
-        answer = await asyncio.to_thread(sys.stdin.readline)
-        if answer.strip() != "yes":
+        if not await _says_yes(f"in the sandbox {platform.client.sandbox}; type yes to go on: "):
             task.note("nothing was deleted: answer yes, or give --yes")
             return False
     return await carry_out_destruction(plan, platform.client, options.delete_data, task.tell)
+
+
+async def _says_yes(question: str) -> bool:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    answer: str = await asyncio.to_thread(sys.stdin.readline)
+    return answer.strip() == "yes"
 
 
 def _with_platform(
@@ -183,7 +279,7 @@ def _with_platform(
         if task is not None:  # as Ctrl-C: what was done is told
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with connect(settings, Patience()) as platform:
-            return await work(_Task(options, choices, platform, out))
+            return await work(_Task(options, choices, platform, settings.push_subscription, out))
 
     with logs.silence():
         try:

@@ -21,6 +21,7 @@ Settings, from the environment as deliver has them:
   AEP_IDENTITY_NAMESPACE   default: PendoVisitor
   AEP_TENANT_ID            read from AEP; if set, it must be the same
   AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   Adobe's
+  PUSH_SUBSCRIPTION        default: pendo-events-deliver; for the commands that pause delivery
 
 In AEP, the role of the API credential must include the sandbox, and have: Manage Schemas, Manage
 Datasets, Manage Identity Namespaces, Manage Sources and View Sandboxes; for --profile, Manage
@@ -31,7 +32,10 @@ Shows what apply would do, and changes nothing: + create, ~ change, = as it shou
 _APPLY = """\
 Makes what is missing, changes what must change, leaves the rest alone, and prints what deliver must
 be told. May be interrupted at any moment and run again. What is there under the same name but is
-something else is an error, before anything is made."""
+something else is an error, before anything is made. So is a mapping that makes other XDM of our
+sample events than deliver does. Before it changes a dataflow that is in use, it says how to pause
+delivery, and on a terminal asks whether that is done; in the end it says when delivery may go on.
+"""
 _SHOW = """\
 Prints what deliver must be told, as NAME=value lines ready for an env file. Never a secret."""
 _DESTROY = """\
@@ -49,7 +53,7 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         description=_ABOUT,
         epilog=epilog(
             (f"{_PROG} plan", "look first: it changes nothing"),
-            (f"{_PROG} apply --test-event", "make it all, and try it with one event"),
+            (f"{_PROG} apply --test-event", "make it all, and try it with two events"),
             (f"{_PROG} show > deliver.env", "what deliver must be told"),
         ),
         formatter_class=Formatter,
@@ -59,17 +63,22 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         title="actions", dest="action", required=True, metavar="ACTION"
     )
 
-    _add_choices(
-        _action(
-            actions,
-            "plan",
-            "what apply would do; changes nothing",
-            _PLAN,
-            epilog(
-                (f"{_PROG} plan", "Adobe's Pendo source, events as they are"),
-                (f"{_PROG} plan --source http --authenticated", "the HTTP source, with a token"),
-            ),
-        )
+    plan = _action(
+        actions,
+        "plan",
+        "what apply would do; changes nothing",
+        _PLAN,
+        epilog(
+            (f"{_PROG} plan", "Adobe's Pendo source, events as they are"),
+            (f"{_PROG} plan --source http --authenticated", "the HTTP source, with a token"),
+            (f"{_PROG} plan --check", "and try the mapping on our sample events"),
+        ),
+    )
+    _add_choices(plan)
+    plan.add_argument(
+        "--check",
+        action="store_true",
+        help="also have AEP map our sample events; exit 1 if the XDM is not what deliver makes",
     )
 
     apply = _action(
@@ -78,7 +87,7 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "make what is missing",
         _APPLY,
         epilog(
-            (f"{_PROG} apply --test-event", "and see what AEP says to one event"),
+            (f"{_PROG} apply --test-event", "and see what AEP says to two events"),
             (f"{_PROG} apply --file pendo.toml --json", "for a script"),
         ),
     )
@@ -86,18 +95,24 @@ def add_aep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     apply.add_argument(
         "--wait",
         type=_seconds,
-        default=300.0,
         metavar="SECONDS",
-        help="how old a dataflow must be to take data; AEP does not tell, its documentation says "
-        "about 5 minutes (default: %(default).0f)",
+        help="how long to wait after a change, as AEP does not tell when it takes data (default, "
+        "from Adobe's documentation: 300 after a change of the dataflow, 900 after new fields)",
     )
     apply.add_argument(
         "--no-wait", action="store_const", const=0.0, dest="wait", help="the same as --wait 0"
     )
+    apply.add_argument("--yes", action="store_true", help="do not ask whether delivery is paused")
+    apply.add_argument(
+        "--no-check",
+        action="store_true",
+        help="make the mapping set even if AEP maps our samples to other XDM",
+    )
     apply.add_argument(
         "--test-event",
         action="store_true",
-        help="then send one made-up event, and show what AEP says; it stays in the dataset",
+        help="then send two made-up events as deliver does, and show what AEP says; they stay in "
+        "the dataset. Finds the AEP_RAW_MODE that the inlet takes",
     )
 
     _action(

@@ -6,6 +6,7 @@ import json
 from typing import Final
 
 from pendo_aep.commands.output import printable
+from pendo_aep.platform.environment import as_text
 from pendo_aep.platform.plan import Action, Step
 from pendo_aep.platform.trial import Trial
 
@@ -49,26 +50,47 @@ def step_as_json(step: Step, *, is_done: bool) -> str:
     return json.dumps(told) + "\n"
 
 
+def check_as_text(samples: int) -> str:
+    """That AEP maps every sample as `deliver` does."""
+    return f"AEP maps all {samples} sample events as deliver does\n"
+
+
+def check_as_json(samples: int) -> str:
+    """The same as one line of JSON."""
+    return json.dumps({"mappingCheck": "same", "samples": samples}) + "\n"
+
+
 def trial_as_text(trial: Trial) -> str:
-    """What AEP said of the test event, and what that means."""
+    """What AEP said of the test events, what that means, and what `deliver` must be told then."""
     if trial.is_taken:
         verdict = (
-            "taken; AEP does not tell whether it is stored: look for this _id in the dataset, "
+            "taken; AEP does not tell whether they are stored: look for each _id in the dataset, "
             "which can take an hour"
         )
+    elif trial.wants_header:
+        verdict = "not taken, in none of the modes of AEP_RAW_MODE: AEP misses a header"
     else:
         verdict = "not taken"
-    return (
-        f"test event {trial.event_id}: {verdict}\n    AEP: {trial.status} {printable(trial.body)}\n"
-    )
+    lines = [
+        f"test events {', '.join(trial.event_ids)}: {verdict}",
+        f"    AEP: {trial.status} {printable(trial.body)}",
+    ]
+    if trial.settings:
+        lines.append(
+            "this inlet does not take raw events in batches as they are: tell deliver, too"
+        )
+        lines += as_text(trial.settings).splitlines()
+    return "\n".join(lines) + "\n"
 
 
 def trial_as_json(trial: Trial) -> str:
-    """The same as one line of JSON."""
+    """The same as one line of JSON; `environment` is what `deliver` must be told besides."""
     told = {
-        "testEvent": trial.event_id,
+        "testEvent": trial.event_ids[0],
+        "testEvents": trial.event_ids,
         "taken": trial.is_taken,
         "status": trial.status,
         "body": trial.body,
+        "environment": trial.settings,
     }
     return json.dumps(told) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pendo_aep.configuration_errors import ALARM, WITHOUT_HEADER
 from pendo_aep.dead_letter import Reason
 from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.look import Command
@@ -92,6 +93,17 @@ def refused_lines() -> Command:
         f'jsonPayload.reason="{Reason.REJECTED}"',
         "--freshness=1h",
         "--limit=200",
+    )
+
+
+def header_lines() -> Command:
+    """What the functions wrote in the last hour where AEP misses a header, newest first."""
+    return (
+        "logging",
+        "read",
+        f'jsonPayload.message="{ALARM.format(advice=WITHOUT_HEADER)}"',
+        "--freshness=1h",
+        "--limit=1",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from pendo_aep.configuration_errors import WITHOUT_HEADER
 from pendo_aep.doctor import commands
 from pendo_aep.doctor.advice import logs
 from pendo_aep.doctor.deployment import Deployment
@@ -24,6 +25,8 @@ from pendo_aep.doctor.values import within
 _DELIVERED: Final = "message delivered"
 _BURIED: Final = "dead letter stored"
 _RETURNED: Final = "message returned"
+_CONFIGURATION: Final = "configuration"
+_FIND_MODE: Final = "python -m pendo_aep aep apply --test-event  # prints the AEP_RAW_MODE to set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +77,31 @@ async def follow(
         look = await gcloud.look(commands.log_lines(event_id))
         passed = loop.time() - started
         is_over = passed >= patience.seconds
-        if (finding := judge(deployment, event_id, look, is_over=is_over)) is not None:
+        header = await gcloud.look(commands.header_lines()) if is_over else None
+        finding = judge(deployment, event_id, look, header, is_over=is_over)
+        if finding is not None:
             return finding
         say(f"looking for the test event in the log, {passed:.0f} of {patience.seconds:.0f} s")
         await asyncio.sleep(patience.pause)
 
 
 def judge(
-    deployment: Deployment, event_id: str, look: Look, *, is_over: bool = True
+    deployment: Deployment,
+    event_id: str,
+    look: Look,
+    header: Look | None = None,
+    *,
+    is_over: bool = True,
 ) -> Finding | None:
-    """What the log says of an event; None if its end may still come."""
+    """What the log says of an event; None if its end may still come.
+
+    Args:
+        deployment: whose log it is.
+        event_id: of the event.
+        look: at the lines about the event.
+        header: a look at the lines that say that AEP misses a header.
+        is_over: whether nothing more can come.
+    """
     if not isinstance(look, Seen):
         return not_seen(Subject.JOURNEY, "the log", look, deployment.deploy)
     lines = [entry.get("jsonPayload") or {} for entry in look.value]
@@ -95,6 +113,9 @@ def judge(
     if not is_over:
         return None
     if reasons := _reasons(lines, _RETURNED):
+        if reasons[0] == _CONFIGURATION and isinstance(header, Seen) and header.value:
+            text = f"AEP has not taken the test event: {WITHOUT_HEADER}"
+            return wrong(Subject.JOURNEY, text, f"{_FIND_MODE}; then {deployment.deploy}")
         text = f"AEP has not taken the test event ({reasons[0]}); it will be tried again"
         return wrong(Subject.JOURNEY, text, _mend(deployment, reasons[0]))
     if lines:
@@ -115,7 +136,7 @@ def _reasons(lines: Iterable[Any], message: str) -> list[str]:
 
 
 def _mend(deployment: Deployment, reason: str) -> str:
-    if reason in ("credentials", "configuration"):
+    if reason in ("credentials", _CONFIGURATION):
         return f"python -m pendo_aep aep show  # compare; then {deployment.deploy}"
     return logs(deployment, deployment.to_aep[0])
 

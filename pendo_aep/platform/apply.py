@@ -13,14 +13,24 @@ from pendo_aep.platform.plan import Action, Plan, Step, find_one
 
 Tell: TypeAlias = Callable[[Step], None]
 """Is told of each step when it has been done, so that nothing is done without being told."""
+Check: TypeAlias = Callable[[Existing], Awaitable[None]]
+"""Takes the schema once it has all its fields, before anything that uses it is made or changed."""
 T = TypeVar("T")
 
 # A schema is made and then enabled for Profile; what wants more than this is not being kept.
 _MOST_CHANGES: Final = 3
 
 
-async def carry_out(plan: Plan, patience: Patience, tell: Tell) -> dict[Kind, Existing]:
+async def carry_out(
+    plan: Plan, patience: Patience, tell: Tell, check: Check | None = None
+) -> dict[Kind, Existing]:
     """Makes what is missing, changes what must change, and leaves the rest alone.
+
+    Args:
+        plan: what to do.
+        patience: how often to try.
+        tell: is called with each step.
+        check: may stop it with an exception, before anything is made where the schema is there.
 
     Returns:
         Every part, as it is now.
@@ -29,8 +39,13 @@ async def carry_out(plan: Plan, patience: Patience, tell: Tell) -> dict[Kind, Ex
         PlatformError: it cannot go on; what has been done until then was told.
     """
     known: dict[Kind, Existing] = {}
+    if check is not None and (schema := plan.finished_schema) is not None:
+        await check(schema)
+        check = None
     for part, existing in plan.parts:
         known[part.kind] = await _Making(part, known, patience, tell).ensure(existing)
+        if part.kind is Kind.SCHEMA and check is not None:
+            await check(known[Kind.SCHEMA])
     return known
 
 
@@ -75,9 +90,9 @@ class _Making:
                 f"{self._part.name!r} ({existing.id}): {'; '.join(changes)}: change it by hand"
             )
         self._changes += 1
-        await self._watch(self._part.change(existing, self._known), existing.id)
+        changed = await self._watch(self._part.change(existing, self._known), existing.id)
         self._say(Action.CHANGE, existing.id, changes)
-        return await self._part.read(existing.id)
+        return changed or await self._part.read(existing.id)
 
     async def _watch(self, call: Awaitable[T], part_id: str) -> T:
         try:

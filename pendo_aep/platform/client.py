@@ -46,12 +46,15 @@ class Operation:
         method: of HTTP.
         path: below the address of the platform, percent-encoded.
         needs: the permission that it takes.
+        accept: the media type of the answer. Adobe's APIs answer JSON; the Schema Registry has
+            media types of its own.
     """
 
     action: str
     method: str
     path: str
     needs: Permission | None = None
+    accept: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +91,24 @@ class Client:
             "x-sandbox-name": sandbox,
         }
 
-    async def read(self, operation: Operation, query: Query = (), accept: str = "") -> Any:
-        """What a call that changes nothing answers, as JSON.
+    async def read(self, operation: Operation, query: Query = (), body: object = None) -> Any:
+        """Returns the JSON that a call answers which changes nothing.
+
+        Args:
+            operation: a GET, or a POST that only asks.
+            query: follows the path.
+            body: of a POST, sent as JSON.
 
         Raises:
             Refused: AEP says no.
             OutOfReach: there was no answer within the patience.
         """
-        headers = {"Accept": accept} if accept else {}
+        data = None if body is None else orjson.dumps(body)
+        headers = {"Content-Type": "application/json"} if data else {}
         failures = 0
         while True:
             try:
-                response = await self._send(operation, query, headers, None)
+                response = await self._send(operation, query, headers, data)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 why, asked = type(error).__name__, 0.0
             else:
@@ -172,7 +181,14 @@ class Client:
             operation.method,
             URL(address, encoded=True),  # an id in a path is a URL itself, and stays encoded
             data=data,
-            headers={**self._headers, **headers, "Authorization": f"Bearer {token}"},
+            headers={
+                **self._headers,
+                "Accept": operation.accept,
+                **headers,
+                "Authorization": f"Bearer {token}",
+            },
+            # Adobe's OpenAPI has no Content-Type for a call without a body; aiohttp would add one.
+            skip_auto_headers=["Content-Type"],
             timeout=aiohttp.ClientTimeout(total=self.patience.call_seconds),
             allow_redirects=False,  # a token goes nowhere but where the settings say
         ) as response:

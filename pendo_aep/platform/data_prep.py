@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from pendo_aep.platform.client import Client, Operation
@@ -27,7 +27,7 @@ async def find(client: Client, name: str) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-async def read(client: Client, set_id: str, name: str) -> Json:
+async def read(client: Client, set_id: str, name: str, known_version: int = 0) -> Json:
     """Reads the latest version of a mapping set.
 
     Adobe's OpenAPI: this call reads version 0 unless told which, and the list of mapping sets says
@@ -37,11 +37,13 @@ async def read(client: Client, set_id: str, name: str) -> Json:
         client: to ask with.
         set_id: of the mapping set.
         name: the name under which it is listed.
+        known_version: the one that its dataflow uses. The list may not have the set, which anybody
+            may rename.
     """
     listed = await _list(client, name)
     versions = [int(one["version"]) for one in listed if one["id"] == set_id and "version" in one]
-    query = [("version", str(max(versions)))] if versions else []
-    return await _read(client, set_id, query)
+    version = max(known_version, *versions, 0)
+    return await _read(client, set_id, [("version", str(version))])
 
 
 async def _list(client: Client, name: str) -> list[Json]:
@@ -65,9 +67,29 @@ async def create(client: Client, body: Json) -> str:
     return str((await client.change(operation, body))["id"])
 
 
-async def replace(client: Client, set_id: str, body: Json) -> None:
-    """Adds a version; a dataflow keeps the one that it has."""
-    await client.change(_one(set_id, "change", "PUT", Permission.MANAGE_SOURCES), body)
+async def replace(client: Client, set_id: str, body: Json) -> Json:
+    """Adds a version, and returns it; a dataflow keeps the one that it has.
+
+    Adobe: the answer to a PUT names the new version, and has the whole set.
+    """
+    answer: Json = await client.change(
+        _one(set_id, "change", "PUT", Permission.MANAGE_SOURCES), body
+    )
+    return {**body, **answer}
+
+
+async def preview(client: Client, record: Json, body: Json) -> Any:
+    """Returns what a mapping set would make of one record: `data` and `errors`.
+
+    Its schema must exist, the set need not; nothing is stored. Adobe's OpenAPI shows one object as
+    the answer, its guide ("Mapping sets endpoint") a list.
+    """
+    operation = Operation(
+        "try the mapping set", "POST", f"{_PATH}/preview", Permission.MANAGE_SOURCES
+    )
+    request = {"data": [record], "mappingSet": body}
+    answer = await client.read(operation, body=request)
+    return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
 
 
 async def delete(client: Client, set_id: str) -> None:

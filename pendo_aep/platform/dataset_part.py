@@ -8,7 +8,7 @@ from typing import Any, Final
 from pendo_aep.platform import catalog
 from pendo_aep.platform.client import Client
 from pendo_aep.platform.errors import Conflict
-from pendo_aep.platform.part import Existing, Json, Kind, Known
+from pendo_aep.platform.part import FOR_PROFILE, Existing, Json, Kind, Known
 
 # Adobe: "Catalog Service API guide", the media type of a schema in a dataset.
 _CONTENT_TYPE: Final = "application/vnd.adobe.xed-full-notext+json; version=1"
@@ -47,7 +47,7 @@ class DatasetPart:
                 f"the dataset {self.name!r} ({existing.id}) has another schema, {there}, which "
                 "cannot change: choose another --name, or delete the dataset by hand"
             )
-        return ("enabled for Profile",) if self._missing(existing) else ()
+        return (FOR_PROFILE,) if self._missing(existing) else ()
 
     async def create(self, known: Known) -> str:
         """Makes it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pendo_aep.platform import flow_service
@@ -69,6 +70,11 @@ async def environment_of(
     return found
 
 
+def envelope_settings(client: Client, known: Mapping[Kind, Existing]) -> dict[str, str]:
+    """What `deliver` must be told besides, to send raw events in an envelope."""
+    return {"AEP_DATASET_ID": known[Kind.DATASET].id, "AEP_IMS_ORG_ID": client.ims_org_id}
+
+
 async def needs_token(client: Client, environment: dict[str, str]) -> bool:
     """Whether the inlet wants a token, so that `deliver` needs the credentials."""
     flow = await flow_service.read(client, "flows", environment["AEP_FLOW_ID"])
@@ -101,6 +107,6 @@ def _params(base: Json) -> dict[str, Any]:
     return params
 
 
-def as_text(environment: dict[str, str]) -> str:
+def as_text(environment: Mapping[str, str]) -> str:
     """`NAME=value` lines, ready for an env file: no value has a space or a quote."""
     return "".join(f"{name}={value}\n" for name, value in environment.items())

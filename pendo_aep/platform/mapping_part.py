@@ -4,29 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pendo_aep.platform import data_prep
+from pendo_aep.platform import data_prep, flow_service
 from pendo_aep.platform.client import Client
 from pendo_aep.platform.mapping_set import mapping_set
 from pendo_aep.platform.part import Existing, Json, Kind, Known
+from pendo_aep.platform.standard_groups import StandardGroup
 
 
 @dataclass(frozen=True, slots=True)
 class MappingPart:
-    """One set for events of every type, as the mapping table has it."""
+    """One set for events of every type, as the mapping table has it.
+
+    Attributes:
+        groups: of Adobe's field groups, those that the schema has.
+        flow: the name of the dataflow that uses the set.
+    """
 
     client: Client
     name: str
     tenant_id: str
     identity_namespace: str
+    groups: tuple[StandardGroup, ...]
+    flow: str
     kind: Kind = Kind.MAPPING_SET
 
     async def find(self) -> list[str]:
-        """The mapping sets with the name."""
-        return await data_prep.find(self.client, self.name)
+        """The mapping set that the dataflow names; without a dataflow, those with the name.
+
+        Adobe's OpenAPI shows a list of mapping sets without their names, and a dataflow with the id
+        of its mapping set.
+        """
+        used = await self._used()
+        return [used.id] if used else await data_prep.find(self.client, self.name)
 
     async def read(self, part_id: str) -> Existing:
         """The latest version."""
-        return Existing(part_id, await data_prep.read(self.client, part_id, self.name))
+        used = await self._used()
+        known = used.version if used and used.id == part_id else 0
+        return Existing(part_id, await data_prep.read(self.client, part_id, self.name, known))
 
     def compare(self, existing: Existing, known: Known) -> tuple[str, ...]:
         """The destinations that are mapped otherwise.
@@ -45,9 +60,10 @@ class MappingPart:
         """Makes it."""
         return await data_prep.create(self.client, self._body(known))
 
-    async def change(self, existing: Existing, known: Known) -> None:
+    async def change(self, existing: Existing, known: Known) -> Existing:
         """Adds a version; the dataflow is told afterwards, being a part that comes later."""
-        await data_prep.replace(self.client, existing.id, self._body(known))
+        body = self._body(known)
+        return Existing(existing.id, await data_prep.replace(self.client, existing.id, body))
 
     async def delete(self, existing: Existing) -> None:
         """Ends it, if AEP lets it go."""
@@ -55,8 +71,33 @@ class MappingPart:
 
     def _body(self, known: Known) -> Json:
         return mapping_set(
-            self.name, known[Kind.SCHEMA].id, self.tenant_id, self.identity_namespace
+            self.name,
+            known[Kind.SCHEMA].id,
+            self.tenant_id,
+            self.identity_namespace,
+            self.groups,
         )
+
+    async def _used(self) -> _Used | None:
+        """What the dataflow of our name uses; None where there is not exactly one that uses any."""
+        flows = await flow_service.find(self.client, "flows", self.flow)
+        if len(flows) != 1:
+            return None
+        flow = await flow_service.read(self.client, "flows", flows[0])
+        for transformation in flow.get("transformations") or []:
+            params = transformation.get("params", {})
+            if params.get("mappingId"):
+                # Adobe's "Update dataflows" shows the version as text.
+                return _Used(str(params["mappingId"]), int(params.get("mappingVersion") or 0))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """The id and the version of the mapping set that a dataflow uses."""
+
+    id: str
+    version: int
 
 
 def _sources(body: Json) -> set[tuple[str, str]]:

@@ -7,12 +7,19 @@ from typing import Any, TypeAlias
 
 from pendo_aep.mapping import FIELDS, Field, own_object
 from pendo_aep.mapping_row import AUTHENTICATED_STATE, MAX_IDENTITY_CHARACTERS
+from pendo_aep.platform.standard_groups import STANDARD_GROUPS, StandardGroup, usable_fields
 from pendo_aep.xdm import SCHEMA_CONTENT_TYPE
 
 Json: TypeAlias = dict[str, Any]
 
 
-def mapping_set(name: str, schema_id: str, tenant_id: str, identity_namespace: str) -> Json:
+def mapping_set(
+    name: str,
+    schema_id: str,
+    tenant_id: str,
+    identity_namespace: str,
+    groups: Sequence[StandardGroup] = STANDARD_GROUPS,
+) -> Json:
     """The body that creates the mapping set.
 
     Args:
@@ -20,15 +27,20 @@ def mapping_set(name: str, schema_id: str, tenant_id: str, identity_namespace: s
         schema_id: the `$id` of the schema that the events get.
         tenant_id: with or without its leading underscore.
         identity_namespace: the code of the namespace of visitors.
+        groups: of Adobe's field groups, those that the schema has.
     """
     return {
         "name": name,
         "outputSchema": {"schemaRef": {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}},
-        "mappings": mappings(tenant_id, identity_namespace),
+        "mappings": mappings(tenant_id, identity_namespace, groups),
     }
 
 
-def mappings(tenant_id: str, identity_namespace: str) -> list[Json]:
+def mappings(
+    tenant_id: str,
+    identity_namespace: str,
+    groups: Sequence[StandardGroup] = STANDARD_GROUPS,
+) -> list[Json]:
     """The mappings of the table, in its order; the arguments are those of `mapping_set`.
 
     An array is mapped as a whole: it is in the normalised event what it is in XDM. Adobe: "Array to
@@ -36,7 +48,7 @@ def mappings(tenant_id: str, identity_namespace: str) -> list[Json]:
     element that has no such child.
     """
     rows: dict[str, list[Field]] = {}
-    for field in FIELDS:
+    for field in usable_fields(FIELDS, groups):
         rows.setdefault(_whole(field.xdm), []).append(field)
     tenant = own_object(tenant_id)
     return [
@@ -69,7 +81,8 @@ def _whole(path: str) -> str:
 def _identity(source: str, namespace: str) -> str:
     """`identityMap` with one identity; nothing for a visitor id that is missing or too long.
 
-    Adobe: the LAVA source's tutorial has the same expression, but for the condition.
+    Adobe: the LAVA source's tutorial has the same expression, but for the condition. `is_empty`
+    is documented for objects and arrays only ("Data Prep mapping functions").
     """
     state = f'"authenticatedState", "{AUTHENTICATED_STATE}"'
     identity = f'to_object("id", {source}, "primary", true, {state})'

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 Json: TypeAlias = dict[str, Any]
+
+FOR_PROFILE: Final = "enabled for Profile"
+"""What changes in a schema or a dataset that is to feed Profile."""
 
 
 class Kind(StrEnum):
@@ -85,8 +88,11 @@ class Part(Protocol):
         """
         ...
 
-    async def change(self, existing: Existing, known: Known) -> None:
+    async def change(self, existing: Existing, known: Known) -> Existing | None:
         """Makes it what it should be.
+
+        Returns:
+            What it is now, where AEP's answer says so; None where it must be read.
 
         Raises:
             OutcomeUnknown: it may have been changed.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pendo_aep.platform.errors import Conflict, NameTaken
-from pendo_aep.platform.part import NOT_YET, Existing, Kind, Part
+from pendo_aep.platform.part import FOR_PROFILE, NOT_YET, Existing, Kind, Part
 
 
 class Action(StrEnum):
@@ -46,6 +46,27 @@ class Plan:
 
     steps: tuple[Step, ...]
     parts: tuple[tuple[Part, Existing | None], ...]
+
+    def changes(self, *kinds: Kind) -> bool:
+        """Whether any part of these kinds is to be made or changed."""
+        return any(s.kind in kinds and s.action is not Action.KEEP for s in self.steps)
+
+    @property
+    def adds_fields(self) -> bool:
+        """Whether a schema that is there already gains fields."""
+        return any(
+            step.action is Action.CHANGE
+            and (step.kind is Kind.FIELD_GROUP or step.kind is Kind.SCHEMA)
+            and step.details != (FOR_PROFILE,)
+            for step in self.steps
+        )
+
+    @property
+    def finished_schema(self) -> Existing | None:
+        """The schema, if it has all its fields already."""
+        if self.changes(Kind.FIELD_GROUP, Kind.SCHEMA):
+            return None
+        return next(existing for part, existing in self.parts if part.kind is Kind.SCHEMA)
 
 
 async def make_plan(parts: Sequence[Part]) -> Plan:

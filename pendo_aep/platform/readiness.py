@@ -10,8 +10,23 @@ from pendo_aep import clock
 from pendo_aep.platform.part import Existing
 
 # Adobe: "HTTP API connector": pause for 5 minutes after a streaming dataflow is created or updated.
-WAIT_SECONDS: Final = 300.0
+FLOW_SECONDS: Final = 300.0
+# Adobe: "Streaming validation": a changed schema may take 15 minutes to reach it.
+FIELDS_SECONDS: Final = 900.0
 _STEP_SECONDS: Final = 1.0
+
+
+def seconds_until_known(field_group: Existing, wait: float) -> float:
+    """Returns how much of the wait is left since fields were added to a field group.
+
+    It is none for a group that has not changed since it was made. Adobe: the dates of a resource
+    stand in its `meta:registryMetadata`, in milliseconds.
+    """
+    dates = field_group.body.get("meta:registryMetadata", {})
+    created, changed = dates.get("repo:createdDate"), dates.get("repo:lastModifiedDate")
+    if not isinstance(changed, int | float) or changed == created:
+        return 0.0
+    return _left(changed, wait)
 
 
 def seconds_left(flow: Existing, wait: float) -> float:
@@ -24,7 +39,11 @@ def seconds_left(flow: Existing, wait: float) -> float:
     changes = [moment for moment in moments if isinstance(moment, int | float)]
     if not changes:
         return wait
-    age = clock.now().timestamp() - max(changes) / 1000  # Adobe: milliseconds since 1970
+    return _left(max(changes), wait)
+
+
+def _left(moment: float, wait: float) -> float:
+    age = clock.now().timestamp() - moment / 1000  # Adobe: milliseconds since 1970
     return min(max(wait - age, 0.0), wait)
 
 

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
+
+from pendo_aep.platform.standard_groups import STANDARD_GROUPS, StandardGroup
 
 Json: TypeAlias = dict[str, Any]
 
-# Adobe: the XDM repository (adobe/xdm), the class and `components/fieldgroups/experience-event`.
-# The class brings `_id`, `timestamp`, `eventType` and `identityMap` along.
+# Adobe: the XDM repository (adobe/xdm). The class brings `_id`, `timestamp`, `eventType` and
+# `identityMap` along.
 EXPERIENCE_EVENT: Final = "https://ns.adobe.com/xdm/context/experienceevent"
-ADOBE_FIELD_GROUPS: Final[tuple[str, ...]] = (
-    "https://ns.adobe.com/xdm/mixins/experienceevent-survey-response-details",
-    "https://ns.adobe.com/xdm/context/experienceevent-application",
-    "https://ns.adobe.com/xdm/context/experienceevent-environment-details",
-)
 
 
-def schema(title: str, field_group_id: str) -> Json:
+def schema(
+    title: str, field_group_id: str, groups: Sequence[StandardGroup] = STANDARD_GROUPS
+) -> Json:
     """The body that creates the schema.
 
     Args:
         title: of the schema; Adobe: unique among all that the tenant has in the registry.
         field_group_id: the `$id` of the tenant's field group.
+        groups: of Adobe's, those that the registry has.
     """
-    parts = (EXPERIENCE_EVENT, *ADOBE_FIELD_GROUPS, field_group_id)
+    parts = (EXPERIENCE_EVENT, *(group.id for group in groups), field_group_id)
     return {
         "title": title,
         "description": "One Pendo event, as pendo-to-aep sends it.",

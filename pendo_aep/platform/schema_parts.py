@@ -10,9 +10,10 @@ from pendo_aep.platform.client import Client
 from pendo_aep.platform.errors import Conflict, NameTaken
 from pendo_aep.platform.field_group import field_group
 from pendo_aep.platform.fields import Addition, Clash, compare_fields
-from pendo_aep.platform.part import Existing, Json, Kind, Known
+from pendo_aep.platform.part import FOR_PROFILE, Existing, Json, Kind, Known
 from pendo_aep.platform.registry import Resource
 from pendo_aep.platform.schema import EXPERIENCE_EVENT, schema
+from pendo_aep.platform.standard_groups import StandardGroup
 
 _WAY_OUT: Final = "choose another --name, or change it by hand in AEP, under Schemas"
 _TAGS: Final = "meta:immutableTags"
@@ -90,6 +91,7 @@ class SchemaPart:
     client: Client
     name: str
     is_profile: bool
+    groups: tuple[StandardGroup, ...]
     kind: Kind = Kind.SCHEMA
 
     async def find(self) -> list[str]:
@@ -110,7 +112,7 @@ class SchemaPart:
             reason = f"its class is not {EXPERIENCE_EVENT}"
             raise _another_shape(self.kind, self.name, existing, reason)
         groups = [f"field group {ref or 'of ours'}" for ref in self._missing(existing, known)]
-        return (*groups, *(["enabled for Profile"] if self._lacks_profile(existing) else []))
+        return (*groups, *([FOR_PROFILE] if self._lacks_profile(existing) else []))
 
     async def create(self, known: Known) -> str:
         """Makes it; for Profile it is changed afterwards."""
@@ -134,7 +136,7 @@ class SchemaPart:
         await registry.delete(self.client, "schemas", existing.id)
 
     def _body(self, known: Known) -> Json:
-        return schema(self.name, known[Kind.FIELD_GROUP].id)
+        return schema(self.name, known[Kind.FIELD_GROUP].id, self.groups)
 
     def _missing(self, existing: Existing, known: Known) -> list[str]:
         there = references(existing.body)

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pendo_aep.platform.choices import Choices
 from pendo_aep.platform.client import Client
 from pendo_aep.platform.connection_part import ConnectionPart
 from pendo_aep.platform.dataset_part import DatasetPart
+from pendo_aep.platform.errors import Conflict
 from pendo_aep.platform.flow_part import FlowPart
 from pendo_aep.platform.mapping_part import MappingPart
 from pendo_aep.platform.namespace_part import NamespacePart
 from pendo_aep.platform.part import Kind, Part
 from pendo_aep.platform.schema_parts import FieldGroupPart, SchemaPart
 from pendo_aep.platform.specs import SPECS, FlowSpec
+from pendo_aep.platform.standard_groups import (
+    STANDARD_GROUPS,
+    StandardGroup,
+    find_groups,
+    missing_groups,
+    titles,
+)
 
 # After the base name. Adobe: no two resources of the registry may have the same title.
 _SUFFIXES: Final = {
@@ -28,10 +36,33 @@ _SUFFIXES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """Whose events they are: the tenant's id, and the code of the namespace of visitors."""
+    """Whose events they are.
+
+    Attributes:
+        id: the tenant's.
+        identity_namespace: the code of the namespace of visitors.
+        groups: Adobe's field groups that its schema registry has.
+    """
 
     id: str
     identity_namespace: str
+    groups: tuple[StandardGroup, ...] = STANDARD_GROUPS
+
+
+async def with_groups_found(client: Client, tenant: Tenant, choices: Choices) -> Tenant:
+    """Returns the tenant with those of Adobe's field groups that its registry has.
+
+    Raises:
+        Conflict: one is missing, and `deliver` would send its fields all the same.
+    """
+    found = replace(tenant, groups=await find_groups(client))
+    missing = missing_groups(found.groups)
+    if missing and choices.format == "xdm":
+        raise Conflict(
+            f"the Schema Registry has no field group {titles(missing)} of Adobe's, whose fields "
+            "deliver sends in the format xdm: choose --format raw, which does without them"
+        )
+    return found
 
 
 def name_of(kind: Kind, name: str) -> str:
@@ -65,13 +96,20 @@ def _all_parts(
     return (
         NamespacePart(client, tenant.identity_namespace),
         FieldGroupPart(client, named(Kind.FIELD_GROUP), tenant.id),
-        SchemaPart(client, named(Kind.SCHEMA), choices.profile),
+        SchemaPart(client, named(Kind.SCHEMA), choices.profile, tenant.groups),
         DatasetPart(client, named(Kind.DATASET), choices.profile),
         ConnectionPart(
             client, Kind.CONNECTION, named(Kind.CONNECTION), spec, choices.authenticated
         ),
         ConnectionPart(client, Kind.SOURCE, named(Kind.SOURCE), spec),
         ConnectionPart(client, Kind.TARGET, named(Kind.TARGET), spec),
-        MappingPart(client, named(Kind.MAPPING_SET), tenant.id, tenant.identity_namespace),
+        MappingPart(
+            client,
+            named(Kind.MAPPING_SET),
+            tenant.id,
+            tenant.identity_namespace,
+            tenant.groups,
+            named(Kind.FLOW),
+        ),
         FlowPart(client, named(Kind.FLOW), spec),
     )

@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from local.platform import Call, Delay
+from local.aep import RawMode
+from local.platform import Answering, Call, Delay
+from local.platform.data_prep import functions
+from local.samples import load_samples
+from pendo_aep.commands import aep_advice
 from tests.commands.aep_desk import Terminal
 from tests.platform.desk import new_desk, only
+from tests.platform.test_mapping_check import is_preview
+from tests.platform.test_standard_groups import BROWSER, remove_group
 from tests.platform.test_upgrade import apply_old_table
 
 PROG = "python -m pendo_aep aep"
+EVENTS = [sample for sample in load_samples() if sample.event is not None]
 
 
 @pytest.fixture
@@ -27,7 +36,7 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
 async def test_from_nothing_to_settings_and_back(terminal: Terminal) -> None:
     """Plan, apply, show, destroy: each says in a line what is, was or would be done."""
     plan = await terminal.run("plan")
-    assert (plan.code, plan.err) == (0, "")
+    assert plan.code == 0, plan.err
     lines = plan.out.splitlines()
     assert lines[0] == "+ identity namespace 'PendoVisitor': create"
     assert lines[-1] == "8 to be made or changed"
@@ -38,8 +47,8 @@ async def test_from_nothing_to_settings_and_back(terminal: Terminal) -> None:
     flow_id = only(terminal.desk.state.flows).id
     assert f"+ dataflow 'Pendo Events' ({flow_id}): created" in applied.out
     assert f"AEP_FLOW_ID={flow_id}\n" in applied.out
-    (row,) = only(terminal.desk.state.datasets).rows
-    assert f"test event {row['_id']}: taken" in applied.out
+    one, other = only(terminal.desk.state.datasets).rows
+    assert f"test events {one['_id']}, {other['_id']}: taken" in applied.out
     assert "    AEP: 207 {" in applied.out
 
     again = await terminal.run("plan")
@@ -74,9 +83,31 @@ async def test_json_is_one_object_a_line(terminal: Terminal) -> None:
     applied = await terminal.run("apply", "--json", "--no-wait", "--test-event")
     *steps, environment, trial = applied.lines
     assert {(step["action"], step["done"]) for step in steps} == {("create", True)}
-    assert (trial["taken"], trial["status"]) == (True, 207)
+    assert (trial["taken"], trial["status"], trial["environment"]) == (True, 207, {})
+    assert [trial["testEvent"]] == trial["testEvents"][:1]
+    assert len(trial["testEvents"]) == 2
     assert (await terminal.run("show", "--json")).lines == [environment]
     assert environment["environment"]["AEP_FORMAT"] == "raw"
+
+
+async def test_the_mode_of_raw_events_is_found(terminal: Terminal) -> None:
+    """Where the inlet takes no raw events in batches, what `deliver` needs is printed last."""
+    aep = terminal.desk.aep
+    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
+
+    ran = await terminal.run("apply", "--no-wait", "--test-event")
+
+    assert ran.code == 0, ran.err
+    dataset_id = only(terminal.desk.state.datasets).id
+    assert ran.out.splitlines()[-3:] == [
+        "AEP_RAW_MODE=enveloped",
+        f"AEP_DATASET_ID={dataset_id}",
+        "AEP_IMS_ORG_ID=ACME@AdobeOrg",
+    ]
+    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset())
+    refused = await terminal.run("apply", "--no-wait", "--test-event")
+    assert refused.code == 1
+    assert "not taken, in none of the modes of AEP_RAW_MODE" in refused.out
 
 
 async def test_a_file_holds_the_choices(terminal: Terminal) -> None:
@@ -88,7 +119,7 @@ async def test_a_file_holds_the_choices(terminal: Terminal) -> None:
     applied = await terminal.run("apply", "--no-wait", "--test-event", *given)
     assert applied.code == 0, applied.err
     assert "deliver needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
-    assert len(only(terminal.desk.state.datasets).rows) == 1
+    assert len(only(terminal.desk.state.datasets).rows) == 2
 
     shown = await terminal.run("show", *given)
     assert "AEP_FORMAT=xdm\n" in shown.out
@@ -127,22 +158,138 @@ async def test_apply_waits_for_a_new_flow(terminal: Terminal) -> None:
     assert (second.code, second.err) == (0, "")
 
 
-async def test_an_upgrade_asks_for_a_pause(terminal: Terminal) -> None:
-    """Who changes a dataflow is told to pause delivery, and `apply` waits as for a new one."""
+async def test_an_upgrade_tells_how_to_pause_and_when_to_go_on(terminal: Terminal) -> None:
+    """Before a dataflow in use is changed: stop `deliver`. Afterwards: when it may go on."""
     await apply_old_table(terminal.desk)
     flow = only(terminal.desk.state.flows)
     flow.created = flow.updated = flow.created - 300_000
+    given = {"PUSH_SUBSCRIPTION": "mine"}
 
-    planned = await terminal.run("plan")
-    applied = await terminal.run("apply", "--wait", "1.5")
+    planned = await terminal.run("plan", **given)
+    applied = await terminal.run("apply", "--wait", "1.5", **given)
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
     assert planned.out.splitlines()[-1] == "3 to be made or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
-    told, waited = applied.err.splitlines()[:2]
-    assert told.startswith(f"{PROG} apply: the dataflow changes, ")
-    assert waited.startswith(f"{PROG} apply: waiting ")
+    paused, waited, resumed = (
+        applied.err.index('modify-push-config mine --push-endpoint=""\n'),
+        applied.err.index(f"{PROG} apply: waiting "),
+        applied.err.index(f"{PROG} apply: deliver may go on in 15 minutes"),
+    )
+    assert paused < waited < resumed
+    assert applied.err.endswith(
+        "modify-push-config mine --push-endpoint=ADDRESS --push-auth-service-account=ACCOUNT\n"
+    )
+    assert "send no events with them for another 15 minutes" in applied.err
+
+
+async def test_without_a_wait_it_says_when_delivery_may_go_on(terminal: Terminal) -> None:
+    """A disabled flow is enabled; no fields were added, so Adobe's 5 minutes are all there is."""
+    await terminal.desk.apply()
+    only(terminal.desk.state.flows).enabled = False
+
+    applied = await terminal.run("apply", "--no-wait")
+
+    assert applied.code == 0, applied.err
+    assert f"{PROG} apply: deliver may go on in 5 minutes, " in applied.err
+    assert "new fields" not in applied.err
+    assert aep_advice.resume("mine", 0.0).startswith("deliver may go on now, ")
+
+
+@pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 3), ("no", 1, 0)])
+async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
+    terminal: Terminal, answer: str, code: int, changes: int
+) -> None:
+    """Anything but yes changes nothing. A script is not asked."""
+    await apply_old_table(terminal.desk)
+    before = len(terminal.desk.state.changing_calls)
+
+    ran = await terminal.run_typing(f"{answer}\n", "apply", "--no-wait")
+
+    assert (ran.code, "is delivery paused? type yes to go on: " in ran.err) == (code, True)
+    assert len(terminal.desk.state.changing_calls) - before == changes
+
+
+async def test_a_plan_advises_an_authenticated_inlet(terminal: Terminal) -> None:
+    """Adobe does so for personal data; who has asked for one is not told again."""
+    for choices in ((), ("--source", "http")):
+        ran = await terminal.run("plan", *choices)
+        assert ran.err.startswith(f"{PROG} plan: the inlet is open: ")
+    closed = await terminal.run("plan", "--source", "http", "--authenticated")
+    assert (closed.code, closed.err) == (0, "")
+
+
+async def test_a_missing_field_group_of_adobes_is_told(terminal: Terminal) -> None:
+    """Which fields are left out is said by `plan` and `apply`; the rest is made."""
+    remove_group(terminal.desk.state, BROWSER)
+
+    for action in (("plan",), ("apply", "--no-wait")):
+        ran = await terminal.run(*action)
+        assert ran.code == 0, ran.err
+        assert "no field group 'Environment Details' of Adobe's" in ran.err
+        assert "the fields of environment are left out" in ran.err
+
+
+async def test_a_plan_checks_the_mapping(terminal: Terminal) -> None:
+    """On request, once the schema is there; the result is a line, also as JSON."""
+    early = await terminal.run("plan", "--check")
+    assert early.code == 0
+    assert "the mapping was not checked: AEP needs the schema" in early.err
+
+    await terminal.desk.apply()
+    checked = await terminal.run("plan", "--check")
+    assert checked.code == 0, checked.err
+    assert checked.out.endswith(f"AEP maps all {len(EVENTS)} sample events as deliver does\n")
+    as_json = await terminal.run("plan", "--check", "--json")
+    assert as_json.lines[-1] == {"mappingCheck": "same", "samples": len(EVENTS)}
+
+
+async def test_a_mapping_that_differs_stops_plan_and_apply(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both sides are shown for each field. With the schema there, nothing at all is made."""
+    await apply_old_table(terminal.desk)
+    await terminal.desk.apply()
+    only(terminal.desk.state.mapping_sets).versions[-1]["mappings"].pop()
+    before = len(terminal.desk.state.changing_calls)
+    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+
+    for action in (("plan", "--check"), ("apply", "--no-wait")):
+        ran = await terminal.run(*action)
+        assert ran.code == 1
+        assert 'poll_submitted_single: surveyResponse.surveyID: pendo-to-aep makes "' in ran.err
+        assert ", AEP makes nothing\n" in ran.err
+    assert "apply --no-check does so" in ran.err
+    assert len(terminal.desk.state.changing_calls) == before
+
+    assert (await terminal.run("apply", "--no-wait", "--no-check")).code == 0
+
+
+async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AEP tries a mapping only with a schema. Nothing that uses one is made."""
+    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+
+    ran = await terminal.run("apply", "--no-wait")
+
+    assert ran.code == 1
+    assert [line[:1] for line in ran.out.splitlines()] == ["+", "+", "+"]
+    assert len(terminal.desk.state.schemas) == 1
+    assert (terminal.desk.state.datasets, terminal.desk.state.mapping_sets) == ({}, {})
+
+
+async def test_without_a_preview_apply_warns_and_goes_on(terminal: Terminal) -> None:
+    """Adobe may close that call to a credential: it is no part of what the set-up needs."""
+    terminal.desk.platform.fail(Answering(403), matching=is_preview, times=None)
+
+    ran = await terminal.run("apply", "--no-wait")
+
+    assert ran.code == 0, ran.err
+    assert f"{PROG} apply: the mapping was not checked: try the mapping set: " in ran.err
 
 
 @pytest.mark.parametrize(

@@ -133,11 +133,11 @@ class Told:
         self._log = log
 
     async def look(self, command: Command) -> Look:
-        """What was told for it; of lines in the log, those about the event."""
+        """What was told for it; of lines in the log, those that the filter names."""
         if command in self._looks:
             return self._looks[command]
-        event_id = command[2].removeprefix("jsonPayload.eventId=").strip('"')
-        lines = [line for line in self._log if line.get("eventId") == event_id]
+        key, _, value = command[2].removeprefix("jsonPayload.").partition("=")
+        lines = [line for line in self._log if line.get(key) == value.strip('"')]
         return Seen([{"jsonPayload": line} for line in reversed(lines)])
 
 
@@ -168,7 +168,8 @@ def followed(case: Case) -> Finding | None:
     """What the doctor says of the log."""
     entries = case["entries"]
     look = _UNSEEN if entries == "unseen" else Seen(entries)
-    return journey.judge(DEPLOYMENT, "test-1", look, is_over=case["isOver"])
+    header = Seen(case["header"]) if "header" in case else None
+    return journey.judge(DEPLOYMENT, "test-1", look, header, is_over=case["isOver"])
 
 
 def found(case: Case) -> Door | Finding:

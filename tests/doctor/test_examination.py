@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import aiohttp
 import grpc
 import pytest
 
-from local.aep import AepServer
+from local.aep import AepServer, RawMode
 from local.functions import Function, Line
 from local.pipeline import DEAD, EVENTS, SECRET, receive_env, run_pipeline
 from local.process import free_port
@@ -72,6 +73,24 @@ async def test_a_test_event_goes_all_the_way(http: aiohttp.ClientSession, aep: A
     [(_, _, text)] = findings[-1:]
     assert text == f"AEP has taken the test event {accepted.id}"
     assert "pendo-to-aep-test" in str(accepted.message)
+
+
+async def test_an_inlet_that_wants_a_header_is_told(
+    http: aiohttp.ClientSession, aep: AepServer
+) -> None:
+    """From what `deliver` logs of it; the command that finds the mode is the way out."""
+    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.SINGLE}))
+    lines: list[Line] = []
+    async with (
+        PubSubServer() as server,
+        run_pipeline(server.host, aep, on_line=lambda _, line: lines.append(line)) as pipeline,
+    ):
+        told = Told(looks(pipeline.receive.url), lines)
+        visit = Visit(told, http, Patience(5, 0.1), lambda _: None)
+        *_, finding = [finding async for finding in examine(DEPLOYMENT, visit)]
+
+    assert "this inlet does not take events without a header" in finding.text
+    assert finding.mend.startswith("python -m pendo_aep aep apply --test-event ")
 
 
 async def test_of_several_secrets_each_is_tried(

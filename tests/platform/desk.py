@@ -16,10 +16,10 @@ from pendo_aep.platform.choices import Choices
 from pendo_aep.platform.connection import Platform, connect
 from pendo_aep.platform.destroy import carry_out_destruction, plan_destruction
 from pendo_aep.platform.environment import find_environment
-from pendo_aep.platform.part import Kind
+from pendo_aep.platform.part import Kind, Part
 from pendo_aep.platform.patience import Patience
 from pendo_aep.platform.plan import Action, Step, make_plan
-from pendo_aep.platform.wanted import possible_parts, wanted_parts
+from pendo_aep.platform.wanted import possible_parts, wanted_parts, with_groups_found
 from pendo_aep.settings import PlatformSettings, load
 
 QUICK: Final = Patience(attempts=3, first_seconds=0.001, longest_seconds=1.0, call_seconds=5.0)
@@ -77,15 +77,14 @@ class Desk:
     async def plan(self, choices: Choices | None = None) -> list[Step]:
         """What would be done."""
         async with self.connected() as platform:
-            parts = wanted_parts(platform.client, platform.tenant, choices or Choices())
-            return list((await make_plan(parts)).steps)
+            return list((await make_plan(await _parts(platform, choices))).steps)
 
     async def apply(self, choices: Choices | None = None) -> list[Step]:
         """Does it, and answers what was told."""
         self.told.clear()
         async with self.connected() as platform:
-            parts = wanted_parts(platform.client, platform.tenant, choices or Choices())
-            await carry_out(await make_plan(parts), QUICK, self.told.append)
+            plan = await make_plan(await _parts(platform, choices))
+            await carry_out(plan, QUICK, self.told.append)
         return list(self.told)
 
     async def destroy(self, delete_data: str = "", name: str = NAME) -> list[Step]:
@@ -114,6 +113,12 @@ class Desk:
 
         self.platform.fail(drop, after=after)
         self.platform.fail(Drop.BEFORE, matching=is_dark, times=None)
+
+
+async def _parts(platform: Platform, choices: Choices | None) -> tuple[Part, ...]:
+    choices = choices or Choices()
+    tenant = await with_groups_found(platform.client, platform.tenant, choices)
+    return wanted_parts(platform.client, tenant, choices)
 
 
 @asynccontextmanager

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from local.aep import token_endpoint_down
-from local.platform import Permission
+from local.platform import Call, Drop, Permission
 from local.process import free_port
 from pendo_aep.platform.choices import Choices
 from pendo_aep.platform.errors import OutOfReach, PlatformError
 from pendo_aep.platform.part import Kind
 from pendo_aep.platform.plan import Action
-from tests.platform.desk import Desk, actions, ids_of
+from tests.platform.desk import Desk, actions, ids_of, only
 
 WRONG = [
     pytest.param({"AEP_CLIENT_SECRET": "canary"}, ["refuses the credentials"], id="secret"),
@@ -42,6 +42,31 @@ async def test_the_tenant_may_be_given_with_its_underscore(desk: Desk) -> None:
     desk.changes["AEP_TENANT_ID"] = "_acme"
 
     assert len(await desk.plan()) == 8
+
+
+async def test_every_call_has_the_headers_that_adobe_documents(desk: Desk) -> None:
+    """Adobe's OpenAPI files and "Schema Registry API guide": each has its headers, and no others.
+
+    The registry has media types of its own. A call without a body has no Content-Type.
+    """
+    seen: list[Call] = []
+
+    def notes(call: Call) -> bool:
+        seen.append(call)
+        return False
+
+    desk.platform.fail(Drop.BEFORE, matching=notes, times=None)
+    await desk.apply(Choices(profile=True))
+    only(desk.state.flows).enabled = False
+    await desk.apply(Choices(profile=True))
+
+    assert {call.method for call in seen} == {"GET", "POST", "PATCH"}
+    for call in seen:
+        assert call.headers["x-gw-ims-org-id"] == "ACME@AdobeOrg"
+        assert ("Content-Type" in call.headers) is bool(call.body), call.path
+        if "/schemaregistry/" not in call.path:
+            assert call.headers["Accept"] == "application/json", call.path
+    assert any(call.path.endswith("/action") for call in seen)
 
 
 async def test_another_sandbox_is_another_world(desk: Desk) -> None:

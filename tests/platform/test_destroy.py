@@ -61,9 +61,9 @@ async def test_a_look_at_what_would_go_changes_nothing(desk: Desk) -> None:
 async def send_event(desk: Desk) -> None:
     """Has the dataset hold data."""
     async with desk.connected() as platform:
-        trial = await send_trial(platform.session, await desk.show(), None)
+        trial = await send_trial(platform.session, await desk.show(), None, {})
     assert trial.is_taken
-    assert [row["_id"] for row in only(desk.state.datasets).rows] == [trial.event_id]
+    assert [row["_id"] for row in only(desk.state.datasets).rows] == [*trial.event_ids]
 
 
 async def test_data_stays(desk: Desk) -> None:
@@ -77,7 +77,7 @@ async def test_data_stays(desk: Desk) -> None:
     assert kept.keys() == {Kind.NAMESPACE, Kind.DATASET, Kind.SCHEMA, Kind.FIELD_GROUP}
     assert '--delete-data "Pendo Events"' in kept[Kind.DATASET][0]
     assert not desk.is_complete
-    assert len(only(desk.state.datasets).rows) == 1
+    assert len(only(desk.state.datasets).rows) == 2
 
     await desk.destroy(delete_data="Pendo Events")
     assert desk.is_complete

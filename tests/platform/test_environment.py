@@ -11,7 +11,7 @@ from pendo_aep.platform.choices import Choices
 from pendo_aep.platform.environment import as_text
 from pendo_aep.platform.errors import PlatformError
 from pendo_aep.platform.part import Existing
-from pendo_aep.platform.readiness import seconds_left
+from pendo_aep.platform.readiness import seconds_left, seconds_until_known
 from pendo_aep.settings import DeliverSettings, load
 from tests.platform.desk import ALL_CHOICES, Desk, only
 
@@ -122,6 +122,25 @@ def test_a_changed_flow_is_waited_for_like_a_new_one(
     body = {"createdAt": created, "updatedAt": updated}
 
     assert seconds_left(Existing("f", body), 300.0) == left
+
+
+@pytest.mark.parametrize(
+    ("created", "changed", "left"),
+    [
+        pytest.param(1_790_000_000_000, 1_790_004_000_000, 800.0, id="fields added"),
+        pytest.param(1_790_000_000_000, 1_790_000_500_000, 0.0, id="long ago"),
+        pytest.param(1_790_004_000_000, 1_790_004_000_000, 0.0, id="new"),
+        pytest.param(None, None, 0.0, id="no dates"),
+    ],
+)
+def test_new_fields_are_waited_for(
+    monkeypatch: pytest.MonkeyPatch, created: int | None, changed: int | None, left: float
+) -> None:
+    """Adobe: a changed schema may take 15 minutes to reach streaming validation."""
+    monkeypatch.setattr(clock, "now", lambda: datetime.fromtimestamp(1_790_004_100, UTC))
+    dates = {"repo:createdDate": created, "repo:lastModifiedDate": changed}
+
+    assert seconds_until_known(Existing("g", {"meta:registryMetadata": dates}), 900.0) == left
 
 
 def test_without_an_age_the_wait_is_whole() -> None:

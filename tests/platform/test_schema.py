@@ -10,7 +10,8 @@ import pytest
 
 from local.platform.registry.standard import standard_resources
 from pendo_aep.mapping import FIELDS, Field
-from pendo_aep.platform.schema import ADOBE_FIELD_GROUPS, EXPERIENCE_EVENT, schema
+from pendo_aep.platform.schema import EXPERIENCE_EVENT, schema
+from pendo_aep.platform.standard_groups import STANDARD_GROUPS
 from tests.local.platform.client import FULL, REGISTRY
 from tests.platform.tenant import tenant
 
@@ -20,13 +21,13 @@ def test_body() -> None:
     body = schema("Pendo Events", "https://ns.adobe.com/acme/mixins/1")
     assert [part["$ref"] for part in body["allOf"]] == [
         EXPERIENCE_EVENT,
-        *ADOBE_FIELD_GROUPS,
+        *(group.id for group in STANDARD_GROUPS),
         "https://ns.adobe.com/acme/mixins/1",
     ]
     assert set(body) == {"title", "description", "type", "allOf"}
 
 
-@pytest.mark.parametrize("group_id", ADOBE_FIELD_GROUPS)
+@pytest.mark.parametrize("group_id", [group.id for group in STANDARD_GROUPS])
 def test_adobes_groups_are_all_used(group_id: str) -> None:
     """Each group of Adobe's is there for a row of the table."""
     roots = standard_resources()[group_id].body["properties"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from copy import deepcopy
 from typing import Any, Final
 
 import aiohttp
 import orjson
 import pytest
 
-from local.platform import Drop, PlatformState, assumed
+from local.platform import Answering, Drop, MappingSet, PlatformState, assumed
 from local.samples import load_samples
 from pendo_aep.event import read_event
 from pendo_aep.http_connection import http_connection
@@ -175,6 +176,39 @@ async def test_an_upgrade_looks_after_a_lost_answer(desk: Desk, drop: Drop, numb
 
     assert {s.kind for s in steps if s.action is Action.CHANGE} == CHANGES.keys()
     assert settled_shape(desk.state) == await fresh_shape(Choices())
+
+
+async def test_a_mapping_set_is_found_by_its_flow(desk: Desk) -> None:
+    """Whatever it is called now, and whoever else has its name: the flow says which is used."""
+    await apply_old_table(desk)
+    ours = only(desk.state.mapping_sets)
+    other = MappingSet(id="other", versions=[deepcopy(ours.versions[0])])
+    desk.state.mapping_sets[other.id] = other
+    ours.versions[0]["body"]["name"] = "Renamed in AEP"
+
+    steps = await desk.apply()
+
+    changed = {step.kind: step.id for step in steps if step.action is Action.CHANGE}
+    assert changed[Kind.MAPPING_SET] == ours.id
+    params = only(desk.state.flows).body["transformations"][0]["params"]
+    assert params == {"mappingId": ours.id, "mappingVersion": 1}
+    assert len(other.versions) == 1
+    assert {step.action for step in await desk.apply()} == {Action.KEEP}
+
+
+async def test_the_version_is_that_of_the_answer_to_the_put(desk: Desk) -> None:
+    """It goes into the flow, also when the list does not show the mapping set."""
+    await apply_old_table(desk)
+    desk.platform.fail(
+        Answering(200, {"data": [], "_page": {"count": 0, "limit": 100}}),
+        matching=lambda call: call.method == "GET" and call.path.endswith("/mappingSets"),
+        times=None,
+    )
+
+    await desk.apply()
+
+    assert settled_shape(desk.state) == await fresh_shape(Choices())
+    assert {step.action for step in await desk.apply()} == {Action.KEEP}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from local.platform import assumed
 from local.platform.data_prep.dates import format_date, parse_date
 from local.platform.data_prep.errors import EvaluationFailed, ExpressionWrong
 from local.platform.data_prep.values import integer_of, kind_of, number_of, text_of
@@ -45,7 +46,10 @@ def _concat(*parts: Any) -> str:
 
 
 def _is_empty(value: Any) -> bool:
-    return value is None or (isinstance(value, str | list | dict) and not value)
+    """Adobe: whether an object or an array is empty; for attributes there is `contains_key`."""
+    if assumed.IS_EMPTY_OF_A_TEXT_FAILS and not isinstance(value, list | dict | None):
+        raise EvaluationFailed(f"is_empty takes an object or a list, not {kind_of(value)}")
+    return not value
 
 
 def _iif(condition: Any, then: Any, otherwise: Any) -> Any:

@@ -147,6 +147,10 @@ class FlowService:
     def _act(self, call: Call) -> Answer:
         flow: Flow = _find(call, "flows")
         _check_etag(call, flow, required=False)
+        media_type = call.headers.get("Content-Type", "")
+        if media_type not in assumed.ACTION_CONTENT_TYPES:
+            detail = f"The Content-Type '{media_type}' is not supported here"
+            raise refused(assumed.ACTION_CONTENT_TYPE_STATUS, detail)
         operation = call.query.get("op", "").upper()
         if operation not in {"ENABLE", "DISABLE"}:
             raise refused(400, "'op' must be ENABLE or DISABLE")
