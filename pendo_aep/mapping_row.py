@@ -16,6 +16,7 @@ Json: TypeAlias = dict[str, Any]
 AUTHENTICATED_STATE: Final = "ambiguous"
 # Adobe: "Identity Service guardrails"; a record with a longer identity value is skipped.
 MAX_IDENTITY_CHARACTERS: Final = 1024
+_LEAVES: Final = frozenset({str, int, float, bool})
 
 
 def is_too_long(identity: object) -> bool:
@@ -32,8 +33,9 @@ def without_empty(value: Any) -> Any:
         value = {
             key: left
             for key, inner in value.items()
-            # Most are text: they need no call.
-            if (left := inner if inner and type(inner) is str else without_empty(inner)) is not None
+            # Most are text or numbers, and need no call.
+            if (left := inner if inner and type(inner) in _LEAVES else without_empty(inner))
+            is not None
         }
     elif isinstance(value, list):
         value = [left for inner in value if (left := without_empty(inner)) is not None]
@@ -49,6 +51,7 @@ class Row:
     xdm: tuple[str, ...]
     xdm_leaf: str | None
     siblings: tuple[str, ...]  # the leaves that share the elements in XDM
+    place: int  # of its own leaf among them
     field: Field
 
     @classmethod
@@ -57,12 +60,14 @@ class Row:
         source, _, source_leaf = field.source.partition("[].")
         place = field.xdm.format(tenant=tenant, namespace=namespace)
         xdm, _, xdm_leaf = place.partition("[]")
+        siblings = _siblings(field)
         return cls(
             tuple(source.split(".")),
             source_leaf or None,
             tuple(xdm.split(".")),
             xdm_leaf.removeprefix(".") or None,
-            _siblings(field),
+            siblings,
+            siblings.index(source_leaf) if siblings else 0,
             field,
         )
 
@@ -92,13 +97,13 @@ class Row:
         Arrays side by side (questions and answers) have an element only where each of them has one,
         so that they stay aligned. Objects need one leaf that is not empty.
         """
-        is_enough = all if self.xdm_leaf is None else any
+        fewest = len(self.siblings) if self.xdm_leaf is None else 1
         leaves: list[Any] = []
         for element in value if isinstance(value, list) else ():
             if isinstance(element, dict):
                 found = [without_empty(element.get(leaf)) for leaf in self.siblings]
-                if is_enough(leaf is not None for leaf in found):
-                    leaves.append(without_empty(element.get(self.source_leaf)))
+                if len(found) - found.count(None) >= fewest:
+                    leaves.append(found[self.place])
         return leaves or None
 
     def write(self, entity: Json, value: Any) -> None:

@@ -124,7 +124,7 @@ class Sender:
         return outcomes
 
     async def _send_singly(self, batch: Sequence[Outgoing]) -> list[Outcome]:
-        """Sends each message as a batch of one: retry, brake and guard know nothing else."""
+        """Sends each message as a batch of one, which retry, brake and guard treat as such."""
         async with asyncio.TaskGroup() as tasks:
             sending = [tasks.create_task(self.send([outgoing])) for outgoing in batch]
         return [outcome for task in sending for outcome in task.result()]

@@ -19,8 +19,9 @@ from pendo_aep.topic import Topic
 from pendo_aep.xdm import EnvelopedRaw, Format, Raw, Xdm
 
 # With `single`, requests at a time for each batch that may be in flight: 4 * 8 = 32 by default. At
-# 50 ms each (assumed; Adobe says nothing) that is 640 requests/s from an instance, below the 1,000
-# that Adobe allows an inlet; beyond them it answers 429, and the retries slow down.
+# 150 ms each (assumed, as in deploy/config.env) that is 213 requests/s from an instance, and 853
+# from the 4 that are deployed at most: below the 1,000 that Adobe allows. Where AEP is faster, it
+# answers 429, and retries slow down.
 _SINGLES_PER_BATCH: Final = 8
 
 

@@ -15,8 +15,6 @@ Json: TypeAlias = dict[str, Any]
 # Adobe: "Streaming ingestion", the content type of a schema reference in a message.
 SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full+json;version=1"
 TOO_DEEP: Final = "nested too deep, over 254 levels"  # orjson's limit
-# Where none of these stands in compact JSON, as `receive` writes it, no value is empty.
-_EMPTY_VALUES: Final = (b'""', b"null", b"[]", b"{}")
 
 
 class Format(Protocol):
@@ -51,7 +49,8 @@ class Raw:
                 for row in self._added
                 if (value := row.value(event)) is not None
             }
-            if any(empty in data for empty in _EMPTY_VALUES):
+            # Without one of these, no value is empty: `receive` writes compact JSON.
+            if b'""' in data or b"null" in data or b"[]" in data or b"{}" in data:
                 return orjson.dumps(without_empty(event) | added)
             return data.rstrip()[:-1] + b"," + orjson.dumps(added)[1:] if added else data
         except (orjson.JSONEncodeError, RecursionError):

@@ -116,16 +116,16 @@ def _each(values: Mapping[str, str]) -> Iterator[str]:
 def _needed(values: Mapping[str, str]) -> Iterator[str]:
     if values["DEPLOY_PUSH"] == values["DEPLOY_DRAIN"] == "false":
         yield "DEPLOY_PUSH, DEPLOY_DRAIN: one of them must be true, or nothing reaches AEP"
-    needed = ["AEP_FLOW_ID"]
+    needed, why = ["AEP_FLOW_ID"], f"AEP_FORMAT={values['AEP_FORMAT'] or 'raw'}"
     if values["AEP_FORMAT"] == "xdm":
         needed += ["AEP_SCHEMA_ID", "AEP_DATASET_ID", "AEP_IMS_ORG_ID", "AEP_TENANT_ID"]
     elif values["AEP_RAW_MODE"] == "enveloped":
-        needed += ["AEP_DATASET_ID", "AEP_IMS_ORG_ID"]
+        needed, why = [*needed, "AEP_DATASET_ID", "AEP_IMS_ORG_ID"], "AEP_RAW_MODE=enveloped"
     if values["AEP_CLIENT_SECRET_FILE"] and not values["AEP_CLIENT_ID"]:
         yield "AEP_CLIENT_ID: is not set, but AEP_CLIENT_SECRET_FILE is"
     for name in needed:
         if not values[name]:
-            yield f"{name}: is not set; AEP_FORMAT={values['AEP_FORMAT'] or 'raw'} needs it"
+            yield f"{name}: is not set; {why} needs it"
 
 
 def _fitting(values: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
