@@ -113,8 +113,11 @@ class _Instance:
     def is_full(self) -> bool:
         return self._open >= _CONCURRENCY
 
-    async def deliver(self) -> None:
+    def take(self) -> None:
+        """Holds a push, which `deliver` is then called for."""
         self._open += 1
+
+    async def deliver(self) -> None:
         try:
             now = asyncio.get_running_loop().time()
             self._busy_until = max(self._busy_until, now) + self._cpu_seconds
@@ -149,6 +152,7 @@ class _Subscription:
             if instance is None:
                 return
             self._open += 1
+            instance.take()
             tasks.create_task(self._push(self.waiting.popleft(), instance, tasks))
 
     async def _push(self, published: float, instance: _Instance, tasks: asyncio.TaskGroup) -> None:
