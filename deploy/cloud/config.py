@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.cloud.rules import problems
+from deploy.cloud.rules import ANY_REGION, problems
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "config.env"
 
@@ -44,6 +44,12 @@ class Config:
         """Whether `drain` is called by a scheduler."""
         return self["DEPLOY_DRAIN"] == "true"
 
+    @property
+    def message_regions(self) -> list[str]:
+        """The regions that Pub/Sub may keep messages in; none for any."""
+        given = self["MESSAGE_REGIONS"] or self["REGION"]
+        return [] if given == ANY_REGION else given.split(",")
+
     def address(self, account: str) -> str:
         """The e-mail address of the account that a name of the file stands for."""
         return f"{self[account]}@{self['PROJECT']}.iam.gserviceaccount.com"
@@ -56,6 +62,11 @@ class Config:
     def pubsub_agent(self) -> str:
         """The account by which Pub/Sub itself acts, as policies name it."""
         return f"serviceAccount:service-{self.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+    @property
+    def functions_agent(self) -> str:
+        """The account by which Cloud Functions itself acts, as policies name it."""
+        return f"serviceAccount:service-{self.number}@gcf-admin-robot.iam.gserviceaccount.com"
 
     def in_project(self, number: str) -> Config:
         """The same, with the project's number."""

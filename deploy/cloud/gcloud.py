@@ -8,9 +8,10 @@ import re
 import shlex
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
+
+from deploy.cloud.transient import Patience, find
 
 Words: TypeAlias = tuple[str, ...]
 
@@ -20,19 +21,16 @@ _ABSENT: Final = re.compile(
     r"NOT_FOUND|status=\[404\]|HTTPError 404|instance \[\S+\] not found|Resource not found"
     r"|SERVICE_DISABLED|has not been used in project"
 )
-# What Google refuses only until it has noticed what was made a moment ago.
-# Google: IAM "service accounts overview", 60 seconds or more; Service Usage, some minutes; Cloud
-# Monitoring "log-based metrics", up to ten minutes before an alert may name one.
-_NOT_YET: Final = re.compile(
-    r"Service account \S+ does not exist|SERVICE_DISABLED|has not been used in project"
-    r"|Cannot find metric that matches type"
-)
-_PATIENCE_SECONDS: Final = 600.0
-_PAUSE_SECONDS: Final = 5.0
+# gcloud exits with 2 for what it cannot parse; these are its words for an unknown command.
+_UNKNOWN: Final = "Invalid choice"
 
 
 class GcloudFailed(Exception):
     """A command failed; the text says which, and what gcloud said."""
+
+
+class CommandUnknown(GcloudFailed):
+    """This version of gcloud does not have the command."""
 
 
 class Gcloud:
@@ -42,11 +40,14 @@ class Gcloud:
         changes: how many commands have changed something.
     """
 
-    def __init__(self, project: str, say: Callable[[str], None]) -> None:
-        """Takes the project's id, and who is told of each change."""
+    def __init__(
+        self, project: str, say: Callable[[str], None], patience: Patience | None = None
+    ) -> None:
+        """Takes the project's id, who is told of each change, and how long to wait for Google."""
         self._program = shutil.which("gcloud") or "gcloud"
         self._project = project
         self._say = say
+        self._patience = patience or Patience()
         self.changes = 0
 
     def say(self, text: str) -> None:
@@ -57,11 +58,14 @@ class Gcloud:
         """What a command that changes nothing says, in JSON; None if the thing is not there.
 
         Raises:
+            CommandUnknown: another version of gcloud has this command.
             GcloudFailed: gcloud could not look.
         """
         done = self._run((*words, "--format=json"))
         if done.returncode == 0:
             return json.loads(done.stdout or b"null")
+        if done.returncode == 2 and _UNKNOWN in _text(done):
+            raise CommandUnknown(self._failure(words, done))
         if _ABSENT.search(_text(done)):
             return None
         raise self._failed(words, done)
@@ -78,7 +82,7 @@ class Gcloud:
         return done.stdout.decode("utf-8").strip()
 
     def change(self, *words: str, stdin: bytes = b"") -> None:
-        """Makes or changes something, as soon as Google has noticed what it depends on.
+        """Makes or changes something; waits for what Google refuses for a while only.
 
         Args:
             words: the command, without anything secret: it is shown.
@@ -88,12 +92,10 @@ class Gcloud:
             GcloudFailed: it was refused.
         """
         self._say(f"+ {self.typed(words)}")
+        done = self._run_patiently(words, stdin)
+        if done.returncode != 0:
+            raise self._failed(words, done)
         self.changes += 1
-        given_up = time.monotonic() + _PATIENCE_SECONDS
-        while (done := self._run(words, stdin)).returncode != 0:
-            if not _NOT_YET.search(_text(done)) or time.monotonic() > given_up:
-                raise self._failed(words, done)
-            time.sleep(_PAUSE_SECONDS)
 
     def delete(self, words: Words) -> None:
         """Deletes something.
@@ -101,7 +103,7 @@ class Gcloud:
         Raises:
             GcloudFailed: it is still there.
         """
-        done = self._run(words)
+        done = self._run_patiently(words, ends=_ABSENT)
         if done.returncode == 0:
             self._say(f"- {self.typed(words)}")
             self.changes += 1
@@ -111,6 +113,33 @@ class Gcloud:
     def typed(self, words: Words) -> str:
         """A command as a person would type it."""
         return shlex.join(("gcloud", *words, f"--project={self._project}"))
+
+    def _run_patiently(
+        self, words: Words, stdin: bytes = b"", ends: re.Pattern[str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Repeats a command until it succeeds, is refused for good, or has taken too long.
+
+        Args:
+            words: the command.
+            stdin: what it reads.
+            ends: text of gcloud that is not waited for, whatever `transient` says.
+        """
+        patience = self._patience
+        given_up = patience.now() + patience.seconds
+        told = set()
+        while (done := self._run(words, stdin)).returncode != 0:
+            said = _text(done)
+            transient = find(said)
+            if transient is None or (ends and ends.search(said)) or patience.now() >= given_up:
+                break
+            if transient.awaited not in told:
+                told.add(transient.awaited)
+                self._say(
+                    f". waiting until {transient.awaited}, at most "
+                    f"{patience.seconds / 60:.0f} minutes: {self.typed(words)}"
+                )
+            patience.sleep(patience.pause)
+        return done
 
     def _run(self, words: Words, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(  # noqa: S603 (no shell; the words are ours and the config's)
@@ -123,7 +152,10 @@ class Gcloud:
         )
 
     def _failed(self, words: Words, done: subprocess.CompletedProcess[bytes]) -> GcloudFailed:
-        return GcloudFailed(f"{self.typed(words)}\nfailed: {_text(done).strip()}")
+        return GcloudFailed(self._failure(words, done))
+
+    def _failure(self, words: Words, done: subprocess.CompletedProcess[bytes]) -> str:
+        return f"{self.typed(words)}\nfailed: {_text(done).strip()}"
 
 
 def _text(done: subprocess.CompletedProcess[bytes]) -> str:

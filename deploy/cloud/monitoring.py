@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from deploy.cloud.config import Config
 from deploy.cloud.gcloud import Gcloud, Words
-from deploy.cloud.inventory import GROUPS, Inventory
+from deploy.cloud.inventory import Inventory
 from deploy.cloud.part import includes
 from deploy.cloud.rules import seconds
 from deploy.cloud.together import together
@@ -40,8 +40,8 @@ class Watch:
     body: dict[str, Any]
 
 
-def watch(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
-    """Makes all of it, or changes what differs.
+def measure(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
+    """Makes or changes the metrics, the dashboard, and the channel that the alerts go to.
 
     Args:
         config: the names that stand in the files as `${NAME}`, and whom to tell.
@@ -57,15 +57,30 @@ def watch(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) ->
         _apply(wanted, inventory, gcloud, folder)
 
     _tell(config, inventory, gcloud)
-    told = [inventory["channels"][_CHANNEL]["name"]] if config["ALERT_EMAIL"] else []
-    # The others speak of the metrics, which must be there first.
     together(apply, _metrics(config))
-    policies = [
-        Watch(one.kind, one.name, {**one.body, "notificationChannels": told})
-        for one in _policies(config, is_on=True)
-    ]
-    together(apply, [_dashboard(config), *policies])
-    _delete(_policies(config, is_on=False), inventory, gcloud)
+    apply(_dashboard(config))  # it shows the metrics, which must be there first
+
+
+def alert(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
+    """Makes or changes the alerts, and deletes those that the config has switched off.
+
+    One after the other. Google: "Manage alerting policies by API", single-thread calls that modify
+    alerting policies in a project; else some are refused.
+
+    Args:
+        config: as for `measure`, which must have been called.
+        inventory: the same.
+        gcloud: the same.
+        folder: the same.
+
+    Raises:
+        GcloudFailed: gcloud could not.
+    """
+    told = [inventory["channels"][_CHANNEL]["name"]] if config["ALERT_EMAIL"] else []
+    for one in _policies(config, is_on=True):
+        wanted = Watch(one.kind, one.name, {**one.body, "notificationChannels": told})
+        _apply(wanted, inventory, gcloud, folder)
+    _delete_in_turn(_policies(config, is_on=False), inventory, gcloud)
 
 
 def unwatch(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
@@ -75,13 +90,21 @@ def unwatch(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
         GcloudFailed: gcloud could not.
     """
     policies = (*_policies(config, is_on=True), *_policies(config, is_on=False))
-    _delete([_dashboard(config), *policies], inventory, gcloud)
-    _delete([*_metrics(config), Watch("channels", _CHANNEL, {})], inventory, gcloud)
+    _delete_in_turn([_dashboard(config), *policies], inventory, gcloud)
+    together(
+        gcloud.delete,
+        _deletions([*_metrics(config), Watch("channels", _CHANNEL, {})], inventory),
+    )
 
 
-def _delete(unwanted: Iterable[Watch], inventory: Inventory, gcloud: Gcloud) -> None:
+def _delete_in_turn(unwanted: Iterable[Watch], inventory: Inventory, gcloud: Gcloud) -> None:
+    for words in _deletions(unwanted, inventory):
+        gcloud.delete(words)
+
+
+def _deletions(unwanted: Iterable[Watch], inventory: Inventory) -> list[Words]:
     there = [one for one in unwanted if one.name in inventory[one.kind]]
-    together(gcloud.delete, [_command(one, "delete", inventory) for one in there])
+    return [_command(one, "delete", inventory) for one in there]
 
 
 def _apply(wanted: Watch, inventory: Inventory, gcloud: Gcloud, folder: Path) -> None:
@@ -101,9 +124,9 @@ def _apply(wanted: Watch, inventory: Inventory, gcloud: Gcloud, folder: Path) ->
 def _command(wanted: Watch, verb: str, inventory: Inventory) -> Words:
     """A metric is named by us; the others by Google, when they are made."""
     if wanted.kind == "metrics":
-        return (*GROUPS["metrics"], verb, wanted.name)
+        return (*inventory.group("metrics"), verb, wanted.name)
     seen = inventory[wanted.kind].get(wanted.name)
-    return (*GROUPS[wanted.kind], verb, *([seen["name"]] if seen else []))
+    return (*inventory.group(wanted.kind), verb, *([seen["name"]] if seen else []))
 
 
 def _tell(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
@@ -111,7 +134,7 @@ def _tell(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
     email = config["ALERT_EMAIL"]
     if not email:
         return
-    group, seen = GROUPS["channels"], inventory["channels"].get(_CHANNEL)
+    group, seen = inventory.group("channels"), inventory["channels"].get(_CHANNEL)
     address = f"email_address={email}"
     if seen is None:
         make = (f"--display-name={_CHANNEL}", "--type=email", f"--channel-labels={address}")

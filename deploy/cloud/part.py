@@ -25,12 +25,14 @@ class Field:
         value: what should stand there.
         flag: what sets it, at the making and at an update; empty where the command says it anyway.
         is_fixed: it can only be set at the making.
+        is_later: only the update knows its flag; what is new is right without it.
     """
 
     path: Words
     value: Any
     flag: str = ""
     is_fixed: bool = False
+    is_later: bool = False
 
     def is_right(self, seen: Any) -> bool:
         """Whether gcloud shows it so."""
@@ -69,7 +71,7 @@ def ensure(part: Part, inventory: Inventory, gcloud: Gcloud) -> None:
     """
     seen = inventory[part.kind].get(part.name)
     if seen is None:
-        gcloud.change(*part.create, *(f.flag for f in part.fields if f.flag))
+        gcloud.change(*part.create, *(f.flag for f in part.fields if f.flag and not f.is_later))
         return
     wrong = [f for f in part.fields if not f.is_right(seen)]
     for one in wrong:

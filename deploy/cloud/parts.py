@@ -57,7 +57,7 @@ def topics(config: Config) -> Iterator[Part]:
         ("EVENTS_TOPIC", "EVENTS_RETENTION"),
         ("DEAD_LETTER_TOPIC", "DEAD_LETTERS_RETENTION"),
     ):
-        yield _pubsub("topics", config[name], (_kept(config[kept]),))
+        yield _pubsub("topics", config[name], (_kept(config[kept]), _stored_in(config)))
 
 
 def pulled(config: Config) -> Iterator[Part]:
@@ -128,7 +128,8 @@ def job(config: Config, address: str) -> Part:
             Field(("httpTarget", "uri"), address, f"--uri={address}"),
             Field(("httpTarget", "oidcToken"), token, f"--oidc-service-account-email={caller}"),
             Field(("httpTarget", "oidcToken"), token, f"--oidc-token-audience={address}"),
-            # As long as the function may take; the next run comes in any case.
+            # As long as the function may take. Google: Job.schedule, a run that is due meanwhile
+            # begins when this one has ended.
             Field(
                 ("attemptDeadline",),
                 f"{config['DRAIN_TIMEOUT_SECONDS']}s",
@@ -161,6 +162,23 @@ def _kept(duration: str) -> Field:
         ("messageRetentionDuration",),
         f"{seconds(duration)}s",
         f"--message-retention-duration={seconds(duration)}s",
+    )
+
+
+def _stored_in(config: Config) -> Field:
+    """Where Pub/Sub may store messages.
+
+    Google: "Configure message storage policies"; without one, it stores them in the region that is
+    nearest to the publisher. Recomputing takes ours away, and leaves the organisation's.
+    """
+    regions = config.message_regions
+    if not regions:
+        flag = "--recompute-message-storage-policy"
+        return Field(("messageStoragePolicy",), None, flag, is_later=True)
+    return Field(
+        ("messageStoragePolicy", "allowedPersistenceRegions"),
+        regions,
+        f"--message-storage-policy-allowed-regions={','.join(regions)}",
     )
 
 

@@ -14,7 +14,6 @@ from deploy.cloud.inventory import GROUPS, Inventory
 _PUBLISHER: Final = "roles/pubsub.publisher"
 _SUBSCRIBER: Final = "roles/pubsub.subscriber"
 _INVOKER: Final = "roles/run.invoker"
-_EVERYBODY: Final = "allUsers"
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: Cloud Run functions "custom service account for Cloud Build": write the build's log, store
 # the image, read the source. On the project: the bucket and the repository are made by the build.
@@ -30,6 +29,8 @@ _ALWAYS: Final = "--condition=None"
 # Google: Pub/Sub "authentication for push subscriptions". Its service agent has the first from its
 # making on; in projects older than April 2021 one of the two must be granted.
 _TOKEN_MAKERS: Final = ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator")
+# What the service agent of Cloud Functions has from its making on.
+_DEPLOYERS: Final = ("roles/cloudfunctions.serviceAgent",)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -88,13 +89,17 @@ def on_project(config: Config) -> Iterator[Right]:
 
 
 def on_functions(config: Config) -> Iterator[Right]:
-    """To call them, and for Pub/Sub to take off what it makes a dead letter of."""
-    yield _call(config, "RECEIVE_FUNCTION", _EVERYBODY)  # its guard is the signature
+    """To call the private ones, and for Pub/Sub to take off what it makes a dead letter of."""
     if config.push:
         yield _call(config, "DELIVER_FUNCTION", config.member("PUSH_ACCOUNT"))
         yield _subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
     if config.drain:
         yield _call(config, "DRAIN_FUNCTION", config.member("SCHEDULER_ACCOUNT"))
+
+
+def everybody(config: Config) -> Right:
+    """To call `receive`: its guard is the signature."""
+    return _call(config, "RECEIVE_FUNCTION", "allUsers")
 
 
 def by_thing(rights: Iterator[Right]) -> list[list[Right]]:
@@ -121,7 +126,7 @@ def remove_other_callers(rights: Sequence[Right], inventory: Inventory, gcloud: 
     """Takes the right to call a private function from everybody but those of `rights`.
 
     Args:
-        rights: all on one thing; nothing is done unless it is a function that is not public.
+        rights: all on one thing; nothing is done unless it is a function.
         inventory: as it was before; nobody can call what has been made since.
         gcloud: looks and revokes.
 
@@ -130,7 +135,7 @@ def remove_other_callers(rights: Sequence[Right], inventory: Inventory, gcloud: 
     """
     ours = {right.member for right in rights}
     one = rights[0]
-    if one.kind != "functions" or _EVERYBODY in ours or one.name not in inventory[one.kind]:
+    if one.kind != "functions" or one.name not in inventory[one.kind]:
         return
     others = {
         (binding["role"], member)
@@ -146,19 +151,39 @@ def remove_other_callers(rights: Sequence[Right], inventory: Inventory, gcloud: 
         gcloud.change(*one.group, "remove-iam-policy-binding", *other.words, "--all")
 
 
+def create_agents(config: Config, gcloud: Gcloud) -> None:
+    """Has Google create its own accounts in the project, so that they are known when needed.
+
+    Google: "Service agents", each gets its role when it is created. Else the one of Cloud Functions
+    is created by the first deployment, which is then refused (firebase-tools#5244).
+
+    Raises:
+        GcloudFailed: it may not.
+    """
+    agents = (
+        ("pubsub", config.pubsub_agent, _TOKEN_MAKERS),
+        ("cloudfunctions", config.functions_agent, _DEPLOYERS),
+    )
+    policy = _policy(_in_project(config, "", ""), gcloud)
+    missing = [
+        (service, _in_project(config, roles[0], agent))
+        for service, agent, roles in agents
+        if not any(agent in members(policy, role) for role in roles)
+    ]
+    for service, right in missing:
+        create = ("beta", "services", "identity", "create", f"--service={service}.googleapis.com")
+        gcloud.change(*create)
+        _grant([right], policy, gcloud)
+
+
 def grant_in_project(config: Config, gcloud: Gcloud) -> None:
-    """Lets the builder build, and Pub/Sub's own account come about and make its tokens.
+    """Lets the builder build.
 
     Raises:
         GcloudFailed: it may not.
     """
     rights = [*on_project(config)]
-    policy = _policy(rights[0], gcloud)
-    agent = config.pubsub_agent
-    if not any(agent in members(policy, role) for role in _TOKEN_MAKERS):
-        gcloud.change("beta", "services", "identity", "create", "--service=pubsub.googleapis.com")
-        rights.append(_in_project(config, _TOKEN_MAKERS[0], agent))
-    _grant(rights, policy, gcloud)
+    _grant(rights, _policy(rights[0], gcloud), gcloud)
 
 
 def revoke_in_project(config: Config, gcloud: Gcloud) -> None:
@@ -209,7 +234,7 @@ def _read(secret: str, member: str) -> Right:
 
 def _call(config: Config, function: str, member: str) -> Right:
     place = (f"--region={config['REGION']}",)
-    return Right("functions", ("run", "services"), config[function], _INVOKER, member, place)
+    return Right("functions", GROUPS["services"], config[function], _INVOKER, member, place)
 
 
 def _in_project(config: Config, role: str, member: str) -> Right:

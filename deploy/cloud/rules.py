@@ -16,13 +16,17 @@ _DURATION: Final = (r"[1-9][0-9]*[dhms]", "a number with d, h, m or s, as in 7d"
 _SECRET: Final = (r"[A-Za-z0-9_-]{1,255}", "letters, digits, - or _")
 _CPU: Final = (r"[1-9][0-9]*|0\.[0-9]+", "a number of CPUs, as in 1")
 _MEMORY: Final = (r"[1-9][0-9]*[MG]i", "a number with Mi or Gi, as in 512Mi")
+_REGION: Final = r"[a-z]+-[a-z]+[0-9]+"
+# Of `MESSAGE_REGIONS`: no limit of ours.
+ANY_REGION: Final = "any"
 
 _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
     "PROJECT": (_ACCOUNT[0], "the id of a project, as in my-project"),
-    "REGION": (r"[a-z]+-[a-z]+[0-9]+", "a region, as in europe-west1"),
+    "REGION": (_REGION, "a region, as in europe-west1"),
     "AEP_ENDPOINT": (r"https?://\S+", "AEP's streaming endpoint, https://.../collection/INLET"),
     "DRAIN_SCHEDULE": (r"\S+( \S+){4}", "five fields of cron, in quotes"),
     "INGRESS": (r"all|internal-only", "all or internal-only"),
+    "RECEIVE_ACCESS": (r"auto|all-users|no-iam-check", "auto, all-users or no-iam-check"),
     **dict.fromkeys(("DEPLOY_PUSH", "DEPLOY_DRAIN", "EXCLUDE_REQUEST_LOGS"), _BOOLEAN),
     **dict.fromkeys(("EVENTS_TOPIC", "DEAD_LETTER_TOPIC", "DEAD_LETTER_SUBSCRIPTION"), _NAME),
     **dict.fromkeys(("PUSH_SUBSCRIPTION", "DRAIN_SUBSCRIPTION"), _NAME),
@@ -39,6 +43,10 @@ _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
     "AEP_FORMAT": (r"raw|xdm", "raw or xdm"),
     "AEP_RAW_MODE": (r"batch|enveloped|single", "batch, enveloped or single"),
     "AEP_IMS_URL": (r"https?://\S+", "a URL"),
+    "MESSAGE_REGIONS": (
+        rf"{ANY_REGION}|{_REGION}(,{_REGION})*",
+        f"regions with commas between them, or {ANY_REGION}",
+    ),
     "ALERT_EMAIL": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
     # Google: "Create metric-absence alerting policies", 23.5 hours at most.
     "ALERT_NO_WEBHOOK_HOURS": (r"[1-9]|1[0-9]|2[0-3]", "a whole number from 1 to 23"),
@@ -57,7 +65,8 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "DRAIN_MAX_INSTANCES": (1, 1000),
     "RECEIVE_TIMEOUT_SECONDS": (11, 3600),
     "DELIVER_TIMEOUT_SECONDS": (1, 3600),
-    "DRAIN_TIMEOUT_SECONDS": (1, 1800),
+    # Google: Job.attemptDeadline of an HTTP target, which the job of drain is given.
+    "DRAIN_TIMEOUT_SECONDS": (15, 1800),
     "DELIVER_DEADLINE_SECONDS": (1, 540),
     "DRAIN_SECONDS": (1, 540),
     "PUSH_ACK_DEADLINE_SECONDS": (10, 600),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Final
 
-from deploy.cloud import functions, monitoring, parts, request_logs, rights, secrets
+from deploy.cloud import access, functions, monitoring, parts, request_logs, rights, secrets
 from deploy.cloud.config import Config, ConfigWrong
 from deploy.cloud.gcloud import Gcloud
 from deploy.cloud.inventory import Inventory
 from deploy.cloud.part import Part, ensure
 from deploy.cloud.together import together
+
+# What a deployment of the functions changes.
+_RUNNING: Final = ("functions", "services")
 
 
 def up(config: Config, gcloud: Gcloud) -> str:
@@ -25,12 +30,12 @@ def up(config: Config, gcloud: Gcloud) -> str:
     given = secrets.secrets(config)  # before anything is called: a file may be missing
     config = in_project(config, gcloud)
     _enable_services(config, gcloud)
-    request_logs.apply(config, gcloud)
-    kinds = ["accounts", "topics", "subscriptions", "secrets", "functions", *monitoring.KINDS]
+    kinds = ["accounts", "topics", "subscriptions", "secrets", *_RUNNING, *monitoring.KINDS]
     inventory = Inventory(config, gcloud, [*kinds, "jobs"] if config.drain else kinds)
     make = partial(ensure, inventory=inventory, gcloud=gcloud)
     grant = partial(rights.grant, inventory=inventory, gcloud=gcloud)
 
+    rights.create_agents(config, gcloud)
     together(partial(secrets.keep, inventory=inventory, gcloud=gcloud), given)
     together(make, [*parts.accounts(config), *parts.topics(config)])
     together(make, parts.pulled(config))
@@ -39,16 +44,27 @@ def up(config: Config, gcloud: Gcloud) -> str:
     calls = rights.by_thing(rights.on_functions(config))
     # Before the functions are deployed, which takes minutes and removes `allUsers` without a word.
     together(partial(rights.remove_other_callers, inventory=inventory, gcloud=gcloud), calls)
+    access.close(config, inventory, gcloud)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        monitoring.measure(config, inventory, gcloud, folder)
         source = functions.source_hash(gcloud)
-        wanted = functions.functions(config)
-        together(make, [functions.part(config, one, source, folder) for one in wanted])
-        deployed = Inventory(config, gcloud, ["functions"])
-        together(make, _callers(config, deployed))
-        together(grant, calls)
-        monitoring.watch(config, inventory, gcloud, folder)
+        built = [functions.part(config, one, source, folder) for one in functions.functions(config)]
+        # The alerts wait for minutes until the metrics are known, the functions until they are
+        # built. All of it ends, whichever fails: a pipeline that runs has its alerts.
+        alert = partial(monitoring.alert, config, inventory, gcloud, folder)
+        together(_call, [*(partial(make, one) for one in built), alert])
+    deployed = Inventory(config, gcloud, _RUNNING)
+    together(make, _callers(config, deployed))
+    together(grant, calls)
+    # Last, for an organisation may forbid these.
+    access.open_receive(config, inventory, deployed, gcloud)
+    request_logs.apply(config, gcloud)
     return functions.address(config, "RECEIVE", deployed)
+
+
+def _call(act: Callable[[], object]) -> None:
+    act()
 
 
 def in_project(config: Config, gcloud: Gcloud) -> Config:

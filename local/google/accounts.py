@@ -6,6 +6,7 @@ import re
 
 from local.google.call import Answer, Call, Route
 from local.google.problems import exists, invalid, not_found
+from local.google.propagation import Propagation
 from local.google.state import GoogleState
 
 _ALL = "iam/v1/projects/{project}/serviceAccounts"
@@ -15,9 +16,10 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 class Accounts:
     """IAM's part of it; `projects/-` is any project."""
 
-    def __init__(self, state: GoogleState) -> None:
-        """Takes what there is."""
+    def __init__(self, state: GoogleState, propagation: Propagation) -> None:
+        """Takes what there is, and how fast what is new is noticed."""
         self._state = state
+        self._propagation = propagation
 
     def routes(self) -> tuple[Route, ...]:
         """The operations that gcloud uses."""
@@ -41,6 +43,8 @@ class Accounts:
             "email": address,
             **fields.get("serviceAccount", {}),
         }
+        for where in ("IAM", "Cloud Run"):
+            self._propagation.begin(f"account {address} in {where}")
         return Answer(self._state.accounts[address])
 
     def _list(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)

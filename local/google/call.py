@@ -81,12 +81,14 @@ class Route:
             is before the colon of a verb.
         handler: does it.
         changes: whether it changes what exists.
+        lane: calls of the same lane must not overlap; empty where they may.
     """
 
     method: str
     template: str
     handler: Handler
     changes: bool = False
+    lane: str = ""
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:

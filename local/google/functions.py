@@ -1,4 +1,9 @@
-"""Cloud Run functions: they take a zip, and refuse what their build or start would fail for."""
+"""Cloud Run functions: they take a zip, and fail where their build or start would.
+
+What the API refuses at once, and what an operation fails with after some minutes, are told apart as
+public deployment logs show them. A function whose operation fails is kept as FAILED (assumed for a
+first deployment; Google: Function.State).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,11 @@ import zipfile
 from collections.abc import Mapping
 from typing import Final
 
+from local.google.agents import Agents
 from local.google.call import Answer, Call, Route
-from local.google.problems import exists, invalid, not_found
+from local.google.policies import grant_of
+from local.google.problems import Refused, exists, invalid, not_found
+from local.google.propagation import Propagation
 from local.google.state import Function, GoogleState, Json
 
 _PLACE: Final = "cloudfunctions/v2/projects/{project}/locations/{region}"
@@ -17,11 +25,9 @@ _ONE: Final = f"{_PLACE}/functions/{{function}}"
 RUNTIMES: Final = ("python311", "python312", "python313")
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: Cloud Run functions "custom service account for Cloud Build".
-_BUILDER: Final = (
-    "roles/logging.logWriter",
-    "roles/artifactregistry.writer",
-    "roles/storage.objectViewer",
-)
+_BUILDER: Final = ("roles/logging.logWriter", "roles/artifactregistry.writer")
+_READER: Final = "roles/storage.objectViewer"
+_AGENT: Final = "roles/cloudfunctions.serviceAgent"
 # Google: Cloud Functions API v2, ServiceConfig.IngressSettings; the first is the default.
 _INGRESS: Final = ("ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB")
 # Without the first there is no build, without the second no start.
@@ -31,12 +37,22 @@ _NEEDED: Final = ("main.py", "requirements.txt")
 class Functions:
     """The functions, each with the source that it was made of."""
 
-    def __init__(self, state: GoogleState, url: str, addresses: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        state: GoogleState,
+        agents: Agents,
+        propagation: Propagation,
+        url: str,
+        addresses: Mapping[str, str],
+    ) -> None:
         """Takes what there is, where uploads go to, and where some functions are to answer."""
         self._state = state
+        self._agents = agents
+        self._propagation = propagation
         self._url = url
         self._addresses = addresses
         self._uploads: dict[str, bytes] = {}
+        self._failures: list[Json | None] = []  # of each operation
 
     def routes(self) -> tuple[Route, ...]:
         """The operations that gcloud uses."""
@@ -81,8 +97,7 @@ class Functions:
         name = call.query["functionId"]
         if name in self._state.functions:
             raise exists(name)
-        self._keep(name, call.params["region"], call.fields())
-        return self._started(call)
+        return self._keep(name, call, call.fields())
 
     def _update(self, call: Call) -> Answer:
         name = call.params["function"]
@@ -92,14 +107,14 @@ class Functions:
         for path in call.query["updateMask"].split(","):
             keys = [re.sub(r"_(\w)", lambda m: m[1].upper(), key) for key in path.split(".")]
             body = _changed(body, sent, keys)
-        self._keep(name, call.params["region"], body)
-        return self._started(call)
+        return self._keep(name, call, body)
 
     def _delete(self, call: Call) -> Answer:
         name = call.params["function"]
         if name not in self._state.functions:
             raise not_found(name)
         del self._state.functions[name]
+        self._state.unchecked.discard(name)
         self._state.policies.pop(f"services/{name}", None)
         return self._started(call)
 
@@ -109,27 +124,39 @@ class Functions:
             raise not_found(name)
         return Answer(self._state.functions[name].body)
 
-    def _started(self, call: Call) -> Answer:
+    def _started(self, call: Call, failure: Json | None = None) -> Answer:
         place = f"projects/{self._state.project}/locations/{call.params['region']}"
-        return Answer({"name": f"{place}/operations/operation-1"})
+        self._failures.append(failure)
+        return Answer({"name": f"{place}/operations/operation-{len(self._failures)}"})
 
     def _operation(self, call: Call) -> Answer:
         name = call.path.partition("/v2/")[2]
-        return Answer({"name": name, "done": True, "metadata": {}, "response": {}})
+        failure = self._failures[int(name.rpartition("-")[2]) - 1]
+        outcome = {"error": failure} if failure else {"response": {}}
+        return Answer({"name": name, "done": True, "metadata": {}, **outcome})
 
-    def _keep(self, name: str, region: str, body: Json) -> None:
+    def _keep(self, name: str, call: Call, body: Json) -> Answer:
+        """Refuses it, or starts an operation, which may fail."""
+        region = call.params["region"]
         service = body.get("serviceConfig", {})
-        self._check(body, service)
+        self._check(body, service, region)
         place = f"projects/{self._state.project}/locations/{region}"
         stored = body["buildConfig"]["source"]["storageSource"]["object"]
-        _check_source(self._uploads[stored])
+        failure = None
+        try:
+            self._build(body, name, region)
+            _check_source(self._uploads[stored])
+            for volume in service.get("secretVolumes", []):
+                self._check_secret(volume["secret"], service["serviceAccountEmail"])
+        except Refused as refused:
+            failure = {"code": 3, "message": str(refused)}
         url = self._addresses.get(name, f"https://{name}-x-ew.a.run.app")
         self._state.functions[name] = Function(
             {
                 **body,
                 "name": f"{place}/functions/{name}",
                 "environment": "GEN_2",
-                "state": "ACTIVE",
+                "state": "FAILED" if failure else "ACTIVE",
                 "url": f"https://{region}-{self._state.project}.cloudfunctions.net/{name}",
                 # Google's JSON leaves out what is zero or empty.
                 "serviceConfig": {"ingressSettings": _INGRESS[0]}
@@ -138,8 +165,9 @@ class Functions:
             },
             self._uploads[stored],
         )
+        return self._started(call, failure)
 
-    def _check(self, body: Json, service: Json) -> None:
+    def _check(self, body: Json, service: Json, region: str) -> None:
         runtime = body["buildConfig"]["runtime"]
         if runtime not in RUNTIMES:
             raise invalid(f"runtime: {runtime} is none")
@@ -150,21 +178,68 @@ class Functions:
         if service.get("ingressSettings", _INGRESS[0]) not in _INGRESS:
             raise invalid(f"ingressSettings: {service['ingressSettings']} is none")
         account = service["serviceAccountEmail"]
+        # privacysandbox/aggregation-service#47.
+        cannot_act = Refused(
+            403,
+            f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it "
+            "may not exist).",
+        )
         if account not in self._state.accounts:
-            raise invalid(f"Service account {account} was not found.")
+            raise cannot_act
+        self._propagation.check(f"account {account} in Cloud Run", cannot_act)
+        self._check_agent(region)
+
+    def _check_agent(self, region: str) -> None:
+        """The first deployment creates the agent, and is refused (firebase-tools#5244)."""
+        place = f"projects/{self._state.project}/locations/{region}"
+        cannot_read = Refused(
+            403,
+            f"Unable to retrieve the repository metadata for {place}/repositories/gcf-artifacts. "
+            "Ensure that the Cloud Functions service account has 'artifactregistry.repositories."
+            "list' and 'artifactregistry.repositories.get' permissions. You can add the "
+            "permissions by granting the role 'roles/artifactregistry.reader'.",
+        )
+        address = self._agents.address("cloudfunctions")
+        if address not in self._state.agents:
+            self._agents.create("cloudfunctions")
+            raise cannot_read
+        if f"serviceAccount:{address}" not in self._state.members("project", _AGENT):
+            raise cannot_read
+        self._propagation.check(f"agent {address}", cannot_read)
+
+    def _build(self, body: Json, name: str, region: str) -> None:
         builder = body["buildConfig"].get("serviceAccount", "").rpartition("/")[2]
+        member = f"serviceAccount:{builder}"
+        # GoogleCloudPlatform/magic-modules#11324.
+        bucket = f"gcf-v2-sources-{self._state.number}-{region}"
+        cannot_fetch = invalid(
+            "Build failed with status: FAILURE and message: failed to Fetch: failed to download "
+            f"archive gs://{bucket}/{name}/function-source.zip: Access to bucket {bucket} denied. "
+            f"You must grant Storage Object Viewer permission to {builder}. If you are using VPC "
+            "Service Controls, you must also grant it access to your service perimeter."
+        )
+        if member not in self._state.members("project", _READER):
+            raise cannot_fetch
+        self._propagation.check(grant_of("project", _READER, member), cannot_fetch)
         for role in _BUILDER:
-            if f"serviceAccount:{builder}" not in self._state.members("project", role):
+            if member not in self._state.members("project", role):
                 raise invalid(f"Build failed: {builder or 'the default account'} lacks {role}")
-        for volume in service.get("secretVolumes", []):
-            self._check_secret(volume["secret"], account)
 
     def _check_secret(self, name: str, account: str) -> None:
-        # Google: Cloud Run "secrets", all are checked at deployment.
+        # Google: Cloud Run "secrets", all are checked at deployment. The text is that of
+        # getsentry/eng-pipes#893, without the place in the service that it begins with.
         if name not in self._state.secrets or not self._state.secrets[name].versions:
             raise invalid(f"Secret {name} was not found.")
-        if f"serviceAccount:{account}" not in self._state.members(f"secrets/{name}", _ACCESSOR):
-            raise invalid(f"Permission denied on secret {name} for {account}; grant {_ACCESSOR}")
+        denied = invalid(
+            f"Permission denied on secret: projects/{self._state.number}/secrets/{name}/versions/"
+            f"latest for Revision service account {account}. The service account used must be "
+            f"granted the 'Secret Manager Secret Accessor' role ({_ACCESSOR}) at the secret, "
+            "project or higher level."
+        )
+        thing, member = f"secrets/{name}", f"serviceAccount:{account}"
+        if member not in self._state.members(thing, _ACCESSOR):
+            raise denied
+        self._propagation.check(grant_of(thing, _ACCESSOR, member), denied)
 
 
 def _check_source(source: bytes) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from local.google.call import Answer, Call, Route
 from local.google.problems import Refused, invalid, not_found
+from local.google.propagation import Propagation
 from local.google.state import GoogleState, Json
 
 # What a path is of, in `GoogleState.policies`.
@@ -23,17 +24,12 @@ _ANYBODY: Final = frozenset({"allUsers", "allAuthenticatedUsers"})
 
 
 class Policies:
-    """Reads and writes them, and refuses whom nobody knows.
+    """Reads and writes them, and refuses whom nobody knows, or an organisation keeps out."""
 
-    Attributes:
-        not_yet: so many of the next changes are refused, as if IAM had not noticed yet that there
-            is such an account. Google: IAM "service accounts overview", 60 seconds or more.
-    """
-
-    def __init__(self, state: GoogleState) -> None:
-        """Takes what there is."""
-        self.not_yet = 0
+    def __init__(self, state: GoogleState, propagation: Propagation) -> None:
+        """Takes what there is, and how fast what is new is noticed."""
         self._state = state
+        self._propagation = propagation
 
     def routes(self) -> tuple[Route, ...]:
         """Of all but topics and subscriptions, which are the emulator's."""
@@ -59,10 +55,13 @@ class Policies:
         """
         kept = self.get(thing)
         if policy.get("etag", kept["etag"]) != kept["etag"]:
-            raise Refused(409, "There were concurrent policy changes.")
-        if self.not_yet:
-            self.not_yet -= 1
-            raise invalid("Service account new@demo.iam.gserviceaccount.com does not exist.")
+            # The text is that of public deployment logs.
+            raise Refused(
+                409,
+                "There were concurrent policy changes. Please retry the whole read-modify-write "
+                "with exponential backoff.",
+                status="ABORTED",
+            )
         bindings = policy.get("bindings", [])
         for binding in bindings:
             if not _ROLE.fullmatch(binding["role"]):
@@ -70,6 +69,8 @@ class Policies:
             for member in binding["members"]:
                 self._check_member(member)
         number = int(base64.b64decode(kept["etag"]))
+        for new in _grants(bindings) - _grants(kept.get("bindings", [])):
+            self._propagation.begin(grant_of(thing, *new))
         self._state.policies[thing] = {"bindings": bindings, "etag": _etag(number + 1)}
         return self._state.policies[thing]
 
@@ -86,11 +87,21 @@ class Policies:
 
     def _check_member(self, member: str) -> None:
         kind, _, address = member.partition(":")
+        if member in _ANYBODY and self._state.restricts_domains:
+            # Google: "Domain restricted sharing"; the text is that of gcloud in public logs.
+            raise Refused(
+                400,
+                "One or more users named in the policy do not belong to a permitted customer,  "
+                "perhaps due to an organization policy.",
+                status="FAILED_PRECONDITION",
+            )
         if member in _ANYBODY or kind in {"user", "group", "deleted"}:
             return
         known = self._state.agents | self._state.accounts.keys()
+        unknown = invalid(f"Service account {address} does not exist.")
         if kind != "serviceAccount" or address not in known:
-            raise invalid(f"Service account {address} does not exist.")
+            raise unknown
+        self._propagation.check(f"account {address} in IAM", unknown)
 
 
 class _Get:
@@ -115,6 +126,15 @@ def _existing(policies: Policies, template: str, call: Call) -> str:
     if not policies.exists(thing):
         raise not_found(thing)
     return thing
+
+
+def grant_of(thing: str, role: str, member: str) -> str:
+    """How a grant is called that has just been made."""
+    return f"{role} on {thing} for {member}"
+
+
+def _grants(bindings: list[Json]) -> set[tuple[str, str]]:
+    return {(binding["role"], member) for binding in bindings for member in binding["members"]}
 
 
 def _etag(number: int) -> str:

@@ -18,8 +18,8 @@ _CODES: Final = {
 class Refused(Exception):
     """A call that is refused, with the status and the body of the answer."""
 
-    def __init__(self, status: int, message: str, **more: Any) -> None:
-        """Takes the status, what is wrong, and further keys of the error."""
+    def __init__(self, status: int, message: str, /, **more: Any) -> None:
+        """Takes the status of HTTP, what is wrong, and other or further keys of the error."""
         super().__init__(message)
         self.status = status
         error = {"code": status, "message": message, "status": _CODES[status], **more}

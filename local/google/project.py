@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from local.google.agents import Agents
 from local.google.call import Answer, Call, Route
-from local.google.policies import Policies
 from local.google.problems import not_found
+from local.google.propagation import Propagation
 from local.google.state import GoogleState
 
 _SERVICES = "serviceusage/v1/projects/{project}/services"
@@ -13,10 +14,11 @@ _SERVICES = "serviceusage/v1/projects/{project}/services"
 class Project:
     """Cloud Resource Manager and Service Usage."""
 
-    def __init__(self, state: GoogleState, policies: Policies) -> None:
-        """Takes what there is."""
+    def __init__(self, state: GoogleState, agents: Agents, propagation: Propagation) -> None:
+        """Takes what there is, and how fast what is new is noticed."""
         self._state = state
-        self._policies = policies
+        self._propagation = propagation
+        self._agents = agents
 
     def routes(self) -> tuple[Route, ...]:
         """The operations that gcloud uses."""
@@ -59,22 +61,13 @@ class Project:
 
     def _enable(self, call: Call) -> Answer:
         one = call.params.get("service")
-        self._state.services |= {one} if one else set(call.fields()["serviceIds"])
+        asked = {one} if one else set(call.fields()["serviceIds"])
+        for name in asked - self._state.services:
+            self._propagation.begin(f"service {name}")
+        self._state.services |= asked
         return Answer({"name": "operations/noop.DONE_OPERATION", "done": True})
 
     def _identify(self, call: Call) -> Answer:
-        name = call.params["service"].removesuffix(".googleapis.com")
-        address = f"service-{self._state.number}@gcp-sa-{name}.iam.gserviceaccount.com"
-        if address not in self._state.agents:
-            self._state.agents.add(address)
-            # Google: IAM "service agents", it gets the role that it needs when it is made.
-            self.let(address, f"roles/{name}.serviceAgent")
-        identity = {"email": address, "uniqueId": "1"}
+        service = call.params["service"].removesuffix(".googleapis.com")
+        identity = {"email": self._agents.create(service), "uniqueId": "1"}
         return Answer({"name": "operations/finished.DONE", "done": True, "response": identity})
-
-    def let(self, address: str, role: str) -> None:
-        """Google itself grants a role in the project."""
-        policy = self._policies.get("project")
-        binding = {"role": role, "members": [f"serviceAccount:{address}"]}
-        bindings = [*policy.get("bindings", []), binding]
-        self._policies.set("project", {**policy, "bindings": bindings})

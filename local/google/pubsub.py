@@ -19,6 +19,7 @@ _PREFIX: Final = "pubsub/"
 _LONGEST: Final = 31 * 86_400
 _EMULATORS_LONGEST: Final = 7 * 86_400
 _RETENTION: Final = "messageRetentionDuration"
+_STORAGE: Final = "messageStoragePolicy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class PubSubFront:
         state: loses the policy of what is deleted.
         policies: of topics and subscriptions, too.
         retentions: of the subscriptions that keep messages longer than the emulator can.
+        storage: the policies of the topics that say where messages may be stored.
     """
 
     host: str
@@ -38,6 +40,7 @@ class PubSubFront:
     state: GoogleState
     policies: Policies
     retentions: dict[str, str] = field(default_factory=dict)
+    storage: dict[str, Json] = field(default_factory=dict)
 
     async def answer(self, method: str, path: str, query: str, body: bytes) -> web.Response:
         """What the service would answer.
@@ -57,10 +60,15 @@ class PubSubFront:
             return await self._policy(target, thing, verb, body)
         if method in {"PUT", "PATCH"} and thing.startswith("subscriptions/"):
             body = self._for_emulator(target.removeprefix("v1/"), body)
+        if method in {"PUT", "PATCH"} and thing.startswith("topics/"):
+            body = self._topic_for_emulator(target.removeprefix("v1/"), body)
+            if not body:  # nothing is left to be changed
+                method = "GET"
         status, answer = await self._forward(method, f"{path.removeprefix(_PREFIX)}?{query}", body)
         if method == "DELETE" and status == 200:
             self.state.policies.pop(thing, None)
             self.retentions.pop(target.removeprefix("v1/"), None)
+            self.storage.pop(target.removeprefix("v1/"), None)
         return web.json_response(self._as_google(answer), status=status)
 
     async def _policy(self, target: str, thing: str, verb: str, body: bytes) -> web.Response:
@@ -90,12 +98,35 @@ class PubSubFront:
             sent["updateMask"] = ",".join(mask)
         return orjson.dumps(sent)
 
+    def _topic_for_emulator(self, name: str, body: bytes) -> bytes:
+        """A topic without its storage policy, which is kept here; empty if that was all of it.
+
+        Google: MessageStoragePolicy, an empty list of regions "is not a valid configuration".
+        """
+        sent = orjson.loads(body)
+        mask = sent["updateMask"].split(",") if "updateMask" in sent else [_STORAGE]
+        topic = sent.get("topic", sent)
+        policy = topic.pop(_STORAGE, None)
+        if policy is not None and not policy.get("allowedPersistenceRegions"):
+            raise invalid("message_storage_policy.allowed_persistence_regions must not be empty.")
+        if _STORAGE in mask:
+            self.storage.pop(name, None)
+            if policy:
+                self.storage[name] = policy
+        if "updateMask" in sent:
+            sent["updateMask"] = ",".join(path for path in mask if path != _STORAGE)
+            if not sent["updateMask"]:
+                return b""
+        return orjson.dumps(sent)
+
     def _as_google(self, answer: Any) -> Any:
         """What the emulator says, with what was kept from it."""
         if isinstance(answer, dict):
             shown: Json = {key: self._as_google(value) for key, value in answer.items()}
             if answer.get("name") in self.retentions:
                 shown[_RETENTION] = self.retentions[answer["name"]]
+            if answer.get("name") in self.storage:
+                shown[_STORAGE] = self.storage[answer["name"]]
             return shown
         return [self._as_google(one) for one in answer] if isinstance(answer, list) else answer
 

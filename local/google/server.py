@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
@@ -11,12 +12,15 @@ import orjson
 from aiohttp import web
 
 from local.google.accounts import Accounts
-from local.google.call import Call, CallRecord, Route
+from local.google.agents import Agents
+from local.google.call import Answer, Call, CallRecord, Route
 from local.google.functions import Functions
 from local.google.policies import Policies
 from local.google.problems import Refused, disabled, not_found
 from local.google.project import Project
+from local.google.propagation import Propagation
 from local.google.pubsub import PubSubFront
+from local.google.run import Run
 from local.google.scheduler import Scheduler
 from local.google.secrets import Secrets
 from local.google.state import GoogleState
@@ -46,7 +50,8 @@ class GoogleServer:
     Attributes:
         url: where it listens, without a trailing slash.
         state: what there is in the project.
-        policies: may be told to be slow.
+        propagation: may be told to be slow.
+        edit_seconds: how long a change takes that must not overlap with others of its kind.
         calls: each call that was made, and what came of it; set-up of gcloud itself is not in it.
         fail_after: so many calls that change something go through, then the next ones are refused;
             None for no end.
@@ -69,16 +74,20 @@ class GoogleServer:
         """
         self.url = ""
         self.state = GoogleState(project=project)
-        self.policies = Policies(self.state)
+        self.propagation = Propagation()
+        self.edit_seconds = 0.5
         self.calls: list[CallRecord] = []
         self.fail_after: int | None = None
         self._emulator = emulator
         self._addresses = addresses or {}
         self._routes: tuple[Route, ...] = ()
+        self._busy: set[str] = set()  # lanes in which a call is under way
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
-        self._front = PubSubFront(self._emulator, self._session, self.state, self.policies)
+        policies = Policies(self.state, self.propagation)
+        agents = Agents(self.state, policies, self.propagation)
+        self._front = PubSubFront(self._emulator, self._session, self.state, policies)
         application = web.Application(client_max_size=_LARGEST)
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None)
@@ -87,13 +96,14 @@ class GoogleServer:
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
         self._routes = (
-            *Project(self.state, self.policies).routes(),
-            *Accounts(self.state).routes(),
-            *self.policies.routes(),
+            *Project(self.state, agents, self.propagation).routes(),
+            *Accounts(self.state, self.propagation).routes(),
+            *policies.routes(),
             *Secrets(self.state).routes(),
-            *Functions(self.state, self.url, self._addresses).routes(),
+            *Functions(self.state, agents, self.propagation, self.url, self._addresses).routes(),
+            *Run(self.state).routes(),
             *Scheduler(self.state).routes(),
-            *Watching(self.state).routes(),
+            *Watching(self.state, self.propagation).routes(),
         )
         return self
 
@@ -129,6 +139,11 @@ class GoogleServer:
                 f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"{self.url}/{api}/"
                 for api in _APIS
             },
+            # gcloud puts the region in front of the host of Cloud Run's, so it needs a name, which
+            # nobody resolves: this server is the proxy for all that is not on this machine.
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": "http://run.test/run/",
+            "http_proxy": self.url,
+            "no_proxy": "127.0.0.1,localhost",
         }
 
     async def _serve(self, request: web.Request) -> web.Response:
@@ -162,8 +177,26 @@ class GoogleServer:
             params=params,
             body=body,
         )
-        answer = route.handler(call)
+        answer = await self._handle(route, call)
         return web.Response(body=orjson.dumps(answer.body), content_type="application/json")
+
+    async def _handle(self, route: Route, call: Call) -> Answer:
+        """Raises `Refused` where another call is under way that this one must not overlap with."""
+        if not route.lane:
+            return route.handler(call)
+        if route.lane in self._busy:
+            # cloud-foundation-toolkit#787.
+            raise Refused(
+                409,
+                "Too many concurrent edits to the project configuration. Please try again.",
+                status="ABORTED",
+            )
+        self._busy.add(route.lane)
+        try:
+            await asyncio.sleep(self.edit_seconds)
+            return route.handler(call)
+        finally:
+            self._busy.remove(route.lane)
 
     def _let_in(self, path: str, *, is_change: bool) -> None:
         """Raises `Refused` if the API is not enabled, or the caller's luck is at its end."""
@@ -171,6 +204,7 @@ class GoogleServer:
         service = f"{api}.googleapis.com"
         if api not in _ALWAYS and service not in self.state.services:
             raise disabled(service, self.state.project)
+        self.propagation.check(f"service {service}", disabled(service, self.state.project))
         if is_change and self.fail_after is not None:
             if self.fail_after == 0:
                 raise Refused(403, "Permission denied, for it is to fail here.")

@@ -41,6 +41,9 @@ class GoogleState:
         number: its number, as text, as Google shows it.
         services: the APIs that are enabled.
         agents: the addresses of Google's own service accounts that have come about.
+        unchecked: the services whose IAM check is disabled, so that everybody can call them.
+        restricts_domains: an organisation forbids to grant anything to `allUsers`.
+        requires_invoker_iam: an organisation forbids to disable the IAM check of a service.
         policies: IAM policies by what they are of: `topics/T`, `services/S`, ..., or `project`.
         jobs: of Cloud Scheduler.
         exclusions: those of the log sink `_Default`, by their names.
@@ -52,6 +55,9 @@ class GoogleState:
     number: str = "123456789"
     services: set[str] = field(default_factory=set)
     agents: set[str] = field(default_factory=set)
+    unchecked: set[str] = field(default_factory=set)
+    restricts_domains: bool = False
+    requires_invoker_iam: bool = False
     policies: dict[str, Json] = field(default_factory=dict)
     accounts: dict[str, Json] = field(default_factory=dict)
     secrets: dict[str, Secret] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import orjson
 
 from local.google.call import Answer, Call, Route
 from local.google.problems import Refused, exists, invalid, not_found
+from local.google.propagation import Propagation
 from local.google.shape import check
 from local.google.state import GoogleState, Json
 
@@ -27,9 +28,10 @@ _UNSAID: Final[tuple[Any, ...]] = (0, "", [], {}, False, "STRING")
 class Watching:
     """All that somebody looks at."""
 
-    def __init__(self, state: GoogleState) -> None:
-        """Takes what there is."""
+    def __init__(self, state: GoogleState, propagation: Propagation) -> None:
+        """Takes what there is, and how fast what is new is noticed."""
         self._state = state
+        self._propagation = propagation
         self._made = 0
 
     def routes(self) -> tuple[Route, ...]:
@@ -75,12 +77,15 @@ class Watching:
             kept[call.params["one"]] = new | {"name": old["name"], **_etag(kind, self._made)}
             return Answer(kept[call.params["one"]])
 
+        # Google: "Manage alerting policies by API", one call at a time that modifies any of them.
+        lane = kind if kind == "alertPolicies" else ""
+        one = f"{template}/{{one}}"
         return (
-            Route("POST", template, create, changes=True),
+            Route("POST", template, create, changes=True, lane=lane),
             Route("GET", template, lambda _: Answer({kind: [*kept.values()]} if kept else {})),
-            Route("GET", f"{template}/{{one}}", lambda call: Answer(_known(kept, call))),
-            Route("PATCH", f"{template}/{{one}}", update, changes=True),
-            Route("DELETE", f"{template}/{{one}}", _deleter(kept), changes=True),
+            Route("GET", one, lambda call: Answer(_known(kept, call))),
+            Route("PATCH", one, update, changes=True, lane=lane),
+            Route("DELETE", one, _deleter(kept), changes=True, lane=lane),
         )
 
     def _lines(self, call: Call) -> Answer:
@@ -130,12 +135,17 @@ class Watching:
         check(body, "log_metric")
         if not body.get("filter"):
             raise invalid("filter: is required")
+        if name not in self._state.metrics:
+            self._propagation.begin(f"metric {name}")
         self._state.metrics[name] = {**_shown(body), "name": name}
         return Answer(self._state.metrics[name])
 
     def _check_dashboard(self, body: Json) -> None:
         check(body, "dashboard")
-        self._check_metrics(body)
+        # Google's takes any name. Ours does not, so that none is misspelt.
+        for name in _metrics_of(body):
+            if name not in self._state.metrics:
+                raise _unknown_metric(name)
 
     def _check_policy(self, body: Json) -> None:
         check(body, "alert_policy")
@@ -145,20 +155,16 @@ class Watching:
             absence = condition.get("conditionAbsent", {}).get("duration", "120s")
             if not _SHORTEST_ABSENCE <= float(absence.removesuffix("s")) <= _LONGEST_ABSENCE:
                 raise invalid("The duration of an absence must be from 2 minutes to 23.5 hours.")
-        self._check_metrics(body)
+        for name in _metrics_of(body):
+            if name not in self._state.metrics:
+                raise _unknown_metric(name)
+            self._propagation.check(f"metric {name}", _unknown_metric(name))
         names = {one["name"] for one in self._state.channels.values()}
         if unknown := set(body.get("notificationChannels", ())) - names:
             raise not_found(unknown.pop())
 
     def _check_channel(self, body: Json) -> None:
         check(body, "notification_channel")
-
-    def _check_metrics(self, body: Json) -> None:
-        """A log-based metric that is spoken of must be there."""
-        text = orjson.dumps(body).decode().replace('\\"', '"')
-        for name in _USER_METRIC.findall(text):
-            if name not in self._state.metrics:
-                raise Refused(404, f"Cannot find metric that matches type = {name}")
 
     def _series(self, call: Call) -> Answer:
         kind = 'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages"'
@@ -181,6 +187,21 @@ def _deleter(kept: dict[str, Json]) -> Callable[[Call], Answer]:
         return Answer()
 
     return delete
+
+
+def _metrics_of(body: Json) -> list[str]:
+    """The log-based metrics that a body speaks of."""
+    return _USER_METRIC.findall(orjson.dumps(body).decode().replace('\\"', '"'))
+
+
+def _unknown_metric(name: str) -> Refused:
+    """Google: Cloud Monitoring, the text that public deployment logs show; also while it is new."""
+    return Refused(
+        404,
+        f'Cannot find metric(s) that match type = "logging.googleapis.com/user/{name}". If a '
+        "metric was created recently, it could take up to 10 minutes to become available. Please "
+        "try again soon.",
+    )
 
 
 def _known(kept: dict[str, Json], call: Call) -> Json:

@@ -42,10 +42,15 @@ class DeadLetterPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TopicConfig:
-    """What is stored about a topic and returned; nothing here changes behaviour."""
+    """What is stored about a topic and returned; nothing here changes behaviour.
+
+    Attributes:
+        regions: where messages may be stored (Google: MessageStoragePolicy); empty is anywhere.
+    """
 
     labels: Mapping[str, str] = field(default_factory=dict)
     message_retention: float | None = None
+    regions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 class PushFlow:
     """The bounds of the push window and of the push backoff (seconds).
 
-    The real service starts with fewer than ten; `initial` is larger so that a first burst shows
-    how it is batched. The rest is as Google documents it.
+    Google: "the system starts with a small single-digit window size"; `initial` is larger so that a
+    first burst shows how it is batched. Google names no end: the window grows exponentially up to
+    3,000 outstanding messages in a region, linearly above. `maximum` is what the four instances of
+    `deliver` hold that `deploy/config.env` allows, 250 each. The backoff is as Google documents it.
     """
 
     initial: int = 64

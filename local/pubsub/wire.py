@@ -11,7 +11,7 @@ from google.pubsub_v1 import types
 
 from local.pubsub.broker import Topic
 from local.pubsub.config import DeadLetterPolicy, RetryPolicy, SubscriptionConfig, TopicConfig
-from local.pubsub.errors import UnimplementedError
+from local.pubsub.errors import InvalidArgumentError, UnimplementedError
 from local.pubsub.messages import Draft
 from local.pubsub.subscription import Lease, Subscription
 
@@ -22,7 +22,10 @@ _ReceivedMessage = types.ReceivedMessage.pb()
 _Topic = types.Topic.pb()
 _Subscription = types.Subscription.pb()
 
-_TOPIC_FIELDS = frozenset({"name", "labels", "message_retention_duration"})
+_TOPIC_FIELDS = frozenset(
+    {"name", "labels", "message_retention_duration", "message_storage_policy"}
+)
+_STORAGE_FIELDS = frozenset({"allowed_persistence_regions"})
 _SUBSCRIPTION_FIELDS = frozenset(
     {
         "name",
@@ -72,15 +75,22 @@ def topic_config(pb: Pb) -> TopicConfig:
     """How a Topic is to be set up.
 
     Raises:
+        InvalidArgumentError: It may be stored nowhere.
         UnimplementedError: It asks for more than this server can.
     """
     _only(pb, _TOPIC_FIELDS)
+    _only(pb.message_storage_policy, _STORAGE_FIELDS)
+    regions = tuple(pb.message_storage_policy.allowed_persistence_regions)
+    # Google: MessageStoragePolicy, an empty list "is not a valid configuration".
+    if pb.HasField("message_storage_policy") and not regions:
+        raise InvalidArgumentError("message_storage_policy allows no region")
     retention = pb.message_retention_duration
     return TopicConfig(
         labels=dict(pb.labels),
         message_retention=_seconds(retention)
         if pb.HasField("message_retention_duration")
         else None,
+        regions=regions,
     )
 
 
@@ -89,6 +99,8 @@ def topic(topic: Topic) -> Pb:
     pb = _Topic(name=topic.name, labels=topic.config.labels, state=types.Topic.State.ACTIVE)
     if topic.config.message_retention is not None:
         _set(pb.message_retention_duration, topic.config.message_retention)
+    if topic.config.regions:
+        pb.message_storage_policy.allowed_persistence_regions.extend(topic.config.regions)
     return pb
 
 

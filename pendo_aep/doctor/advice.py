@@ -32,12 +32,22 @@ def of_deployment(deployment: Deployment, secret: str) -> Advice:
     return Advice(
         reach=f"gcloud functions describe {deployment.receive} --gen2 {place} "
         "--format='value(state,serviceConfig.uri)'",
-        public=f"gcloud run services add-iam-policy-binding {deployment.receive} {place} "
-        "--member=allUsers --role=roles/run.invoker",
+        public=_public(deployment),
         secret=f"gcloud secrets versions add {secret} --data-file=FILE "
         f"--project={deployment.project}",
         settings=deployment.deploy,
         logs=logs(deployment, deployment.receive),
+    )
+
+
+def _public(deployment: Deployment) -> str:
+    """In the way that the configuration chooses; where it leaves the choice, the narrower one."""
+    service, project = f"{deployment.receive} --region={deployment.region}", deployment.project
+    if deployment.values.receive_access == "no-iam-check":
+        return f"gcloud run services update {service} --no-invoker-iam-check --project={project}"
+    return (
+        f"gcloud run services add-iam-policy-binding {service} --member=allUsers "
+        f"--role=roles/run.invoker --project={project}"
     )
 
 

@@ -28,6 +28,11 @@ def function_policy(deployment: Deployment, name: str) -> Command:
     return ("run", "services", "get-iam-policy", name, f"--region={deployment.region}")
 
 
+def service(deployment: Deployment, name: str) -> Command:
+    """The service on Cloud Run that a function is."""
+    return ("run", "services", "describe", name, f"--region={deployment.region}")
+
+
 def topic(name: str) -> Command:
     """A topic."""
     return ("pubsub", "topics", "describe", name)
@@ -114,6 +119,7 @@ def first_looks(deployment: Deployment) -> list[Command]:
         looks.append(job(deployment))
     for name in (deployment.receive, *deployment.to_aep):
         looks += [function(deployment, name), function_policy(deployment, name)]
+        looks.append(service(deployment, name))
     for name in (deployment.events, deployment.dead_letters):
         looks += [topic(name), topic_policy(name)]
     for name in (*deployment.emptied, deployment.kept):

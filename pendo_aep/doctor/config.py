@@ -44,6 +44,8 @@ _NUMBERS: Final = {
 }
 _UNITS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
 _INGRESS: Final = ("all", "internal-only")
+_ACCESS: Final = ("auto", "all-users", "no-iam-check")
+_ANY_REGION: Final = "any"
 
 
 class ConfigWrong(Exception):
@@ -83,9 +85,12 @@ def read_config(path: Path, project: str | None, region: str | None) -> Deployme
 
 def _wanted(values: Mapping[str, str]) -> Values:
     """What the file says of the parts; raises ValueError, which names what is wrong."""
-    ingress = values.get("INGRESS", "")
+    ingress, access = values.get("INGRESS", ""), values.get("RECEIVE_ACCESS", "")
     if ingress not in _INGRESS:
         raise ValueError(f"INGRESS: must be {' or '.join(_INGRESS)}")
+    if access not in _ACCESS:
+        raise ValueError(f"RECEIVE_ACCESS: must be {' or '.join(_ACCESS)}")
+    regions = values.get("MESSAGE_REGIONS") or values["REGION"]
     return Values(
         events_kept=_duration(values, "EVENTS_RETENTION"),
         letters_kept=_duration(values, "DEAD_LETTERS_RETENTION"),
@@ -93,6 +98,8 @@ def _wanted(values: Mapping[str, str]) -> Values:
         least_pause=_number(values, "RETRY_MIN_SECONDS"),
         longest_pause=_number(values, "RETRY_MAX_SECONDS"),
         ingress=ingress,
+        receive_access=access,
+        regions=() if regions == _ANY_REGION else tuple(regions.split(",")),
     )
 
 

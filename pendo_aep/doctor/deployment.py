@@ -16,6 +16,8 @@ class Values:
         least_pause: the first pause between two attempts, in seconds.
         longest_pause: the longest one.
         ingress: from where `deliver` and `drain` can be reached, as gcloud spells it.
+        receive_access: how everybody may call `receive`.
+        regions: where Pub/Sub may store messages; none for anywhere.
     """
 
     events_kept: float
@@ -24,6 +26,8 @@ class Values:
     least_pause: float
     longest_pause: float
     ingress: str
+    receive_access: str
+    regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

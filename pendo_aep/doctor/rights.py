@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from pendo_aep.doctor import commands
+from pendo_aep.doctor.advice import of_deployment
 from pendo_aep.doctor.deployment import Deployment
 from pendo_aep.doctor.finding import Finding, Subject, ok, wrong
 from pendo_aep.doctor.look import Command, Look, Looks, Seen, Unseen, not_seen
 from pendo_aep.doctor.secrets import needed_secrets
-from pendo_aep.doctor.values import members
+from pendo_aep.doctor.values import members, within
 
 _PUBLISHER: Final = "roles/pubsub.publisher"
 _SUBSCRIBER: Final = "roles/pubsub.subscriber"
@@ -19,6 +20,8 @@ _INVOKER: Final = "roles/run.invoker"
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: "Cloud Run roles", those that let somebody call a service and do nothing else.
 _CALLERS: Final = (_INVOKER, "roles/run.servicesInvoker")
+# Google: "Allowing public access" (Cloud Run), the check that `--no-invoker-iam-check` disables.
+_UNCHECKED: Final = "run.googleapis.com/invoker-iam-disabled"
 # Google: push authentication; the first one is there in projects made since April 2021.
 _TOKEN_MAKERS: Final = ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator")
 
@@ -99,7 +102,7 @@ def _all(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
         yield not_seen(Subject.RIGHTS, what, project, "gcloud projects list")
     elif deployment.push:
         yield _tokens(deployment, anywhere)
-    yield _public(deployment, looks[commands.function_policy(deployment, deployment.receive)])
+    yield _public(deployment, looks)
     callers = {
         deployment.deliver: deployment.push_account,
         deployment.drain: deployment.scheduler_account,
@@ -107,6 +110,7 @@ def _all(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
     for name in deployment.to_aep:
         policy = looks[commands.function_policy(deployment, name)]
         yield from _private(deployment, name, callers[name], policy)
+        yield _is_checked(deployment, name, looks[commands.service(deployment, name)])
 
 
 def _check(deployment: Deployment, right: Right, look: Look, anywhere: Look) -> Finding:
@@ -140,18 +144,39 @@ def _tokens(deployment: Deployment, anywhere: Look) -> Finding:
     )
 
 
-def _public(deployment: Deployment, look: Look) -> Finding:
+def _public(deployment: Deployment, looks: Looks) -> Finding:
+    """Everybody may call `receive`: by right, or because its IAM check is disabled."""
     name = deployment.receive
+    policy = looks[commands.function_policy(deployment, name)]
+    service = looks[commands.service(deployment, name)]
+    if isinstance(policy, Seen) and "allUsers" in members(policy.value, _INVOKER):
+        return ok(Subject.RIGHTS, f"{name} is public, guarded by the signature")
+    if isinstance(service, Seen) and _is_unchecked(service.value):
+        text = f"{name} is public, as its IAM check is disabled; guarded by the signature"
+        return ok(Subject.RIGHTS, text)
+    for what, look in (("policy", policy), ("IAM check", service)):
+        if not isinstance(look, Seen):
+            return not_seen(Subject.RIGHTS, f"{what} of {name}", look, deployment.deploy)
+    mend = of_deployment(deployment, "").public
+    return wrong(Subject.RIGHTS, f"{name} is not public: Pendo cannot reach it", mend)
+
+
+def _is_checked(deployment: Deployment, name: str, look: Look) -> Finding:
     if not isinstance(look, Seen):
-        return not_seen(Subject.RIGHTS, f"policy of {name}", look, deployment.deploy)
-    if "allUsers" not in members(look.value, _INVOKER):
-        thing = _service(deployment, name)
+        return not_seen(Subject.RIGHTS, f"IAM check of {name}", look, deployment.deploy)
+    if _is_unchecked(look.value):
         return wrong(
             Subject.RIGHTS,
-            f"{name} is not public: Pendo cannot reach it",
-            _grant(deployment, thing, "allUsers", _INVOKER),
+            f"{name} may be called by everybody, who could write to AEP: its IAM check is disabled",
+            f"gcloud run services update {name} --region={deployment.region} --invoker-iam-check "
+            f"--project={deployment.project}",
         )
-    return ok(Subject.RIGHTS, f"{name} is public, guarded by the signature")
+    return ok(Subject.RIGHTS, f"{name} has its IAM check enabled")
+
+
+def _is_unchecked(service: Any) -> bool:
+    annotations = within(service, "metadata", "annotations") or {}
+    return str(annotations.get(_UNCHECKED, "")).lower() == "true"
 
 
 def _private(deployment: Deployment, name: str, caller: str, look: Look) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
-"""The topics: there, and keeping what was published, so that a day can be replayed."""
+"""The topics: there, and keeping what was published, for as long and where they should."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from pendo_aep.doctor import commands
 from pendo_aep.doctor.deployment import Deployment
@@ -18,12 +18,19 @@ def check_topics(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
         (deployment.events, values.events_kept),
         (deployment.dead_letters, values.letters_kept),
     ):
-        yield _check(deployment, name, least, looks[commands.topic(name)])
+        yield from _check(deployment, name, least, looks[commands.topic(name)])
 
 
-def _check(deployment: Deployment, name: str, least: float, look: Look) -> Finding:
+def _check(deployment: Deployment, name: str, least: float, look: Look) -> Iterator[Finding]:
     if not isinstance(look, Seen):
-        return not_seen(Subject.TOPICS, f"topic {name}", look, deployment.deploy)
+        yield not_seen(Subject.TOPICS, f"topic {name}", look, deployment.deploy)
+        return
+    yield _retention(deployment, name, least, look)
+    if deployment.values.regions:
+        yield _regions(deployment, name, look)
+
+
+def _retention(deployment: Deployment, name: str, least: float, look: Seen) -> Finding:
     kept = seconds(within(look.value, "messageRetentionDuration"))
     if kept < least:
         return wrong(
@@ -34,3 +41,23 @@ def _check(deployment: Deployment, name: str, least: float, look: Look) -> Findi
             f"--project={deployment.project}",
         )
     return ok(Subject.TOPICS, f"topic {name} keeps what was published for {duration(kept)}")
+
+
+def _regions(deployment: Deployment, name: str, look: Seen) -> Finding:
+    # Google: "Configure message storage policies", without one a message is stored where it is
+    # published.
+    found = within(look.value, "messageStoragePolicy", "allowedPersistenceRegions") or []
+    wanted = deployment.values.regions
+    if set(found) != set(wanted):
+        return wrong(
+            Subject.TOPICS,
+            f"topic {name} may store messages in {_listed(found) or 'any region'}, "
+            f"not as MESSAGE_REGIONS says: {_listed(wanted)}",
+            f"gcloud pubsub topics update {name} --message-storage-policy-allowed-regions="
+            f"{','.join(wanted)} --project={deployment.project}",
+        )
+    return ok(Subject.TOPICS, f"topic {name} stores messages in {_listed(found)}")
+
+
+def _listed(regions: Iterable[str]) -> str:
+    return ", ".join(sorted(regions))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from typing import Any
 
-import pytest
-
+from local.google.agents import Agents
 from local.google.call import Call
 from local.google.functions import Functions
+from local.google.policies import Policies
 from local.google.problems import Refused
+from local.google.propagation import Propagation
 from local.google.state import GoogleState
 from pendo_aep.doctor.look import Command, Look, Looks, Seen
 from tests.deploy.site import ID
@@ -36,22 +37,33 @@ def looks_without(looks: Looks, row: Row) -> Looks:
     return changed
 
 
-def refusal_of_build(state: GoogleState, row: Row) -> str:
-    """What a build is refused with in a project without one right."""
+def failure_of_deployment(state: GoogleState, row: Row) -> str:
+    """What a deployment of `receive` is refused or ends with in a project without one right."""
     state = copy.deepcopy(state)
     state.policies["project"] = _policy_without(state.policies["project"], row)
-    (update,) = (r for r in Functions(state, "", {}).routes() if r.method == "PATCH")
-    call = Call(
-        method="PATCH",
-        path="",
-        query={"updateMask": "labels"},
-        headers={},
-        params={"function": "receive", "region": "europe-west1"},
-        body=b"{}",
-    )
-    with pytest.raises(Refused) as refused:
-        update.handler(call)
-    return str(refused.value)
+    at_once = Propagation()
+    agents = Agents(state, Policies(state, at_once), at_once)
+    routes = Functions(state, agents, at_once, "", {}).routes()
+
+    def call(method: str, ending: str, path: str = "", **params: str) -> Any:
+        (route,) = (r for r in routes if r.method == method and r.template.endswith(ending))
+        one = Call(
+            method=method,
+            path=path,
+            query={"updateMask": "labels"},
+            headers={},
+            params={"region": "europe-west1", **params},
+            body=state.functions["receive"].source if method == "PUT" else b"{}",
+        )
+        return route.handler(one).body
+
+    build = state.functions["receive"].body["buildConfig"]
+    call("PUT", "{object}", object=build["source"]["storageSource"]["object"])
+    try:
+        started = call("PATCH", "{function}", function="receive")
+    except Refused as refused:
+        return str(refused)
+    return str(call("GET", "{operation}", f"/v2/{started['name']}")["error"]["message"])
 
 
 def _policy_without(policy: dict[str, Any], row: Row) -> dict[str, Any]:

@@ -35,6 +35,8 @@ class Story:
         again: once more, with nothing changed.
         looks: what the doctor saw then.
         changed: some values of the config, and some things by hand.
+        forbidden: an alert is gone and nobody may call `receive`, in an organisation that allows
+            neither `allUsers` nor a service without its check; then the latter; then once more.
         asked: `destroy.sh`, answered with no.
         gone: `destroy.sh`, without a question.
         gone_again: once more.
@@ -46,6 +48,7 @@ class Story:
     deployment: Deployment
     looks: Looks
     changed: Chapter
+    forbidden: list[Chapter]
     asked: Chapter
     gone: Chapter
     gone_again: Chapter
@@ -54,7 +57,8 @@ class Story:
     @property
     def commands(self) -> list[list[str]]:
         """Every gcloud that ran."""
-        chapters = (self.made, self.again, self.changed, self.asked, self.gone, *self.broken)
+        others = (*self.forbidden, self.asked, self.gone, *self.broken)
+        chapters = (self.made, self.again, self.changed, *others)
         return [command for chapter in chapters for command in chapter.commands]
 
 
@@ -76,6 +80,7 @@ async def tell(emulator: str, gcloud: str, folders: pytest.TempPathFactory) -> S
         _meddle(google)
         site.config(**table("changed")["config"])
         changed = await site.run("deploy.sh", secrets={"PENDO_WEBHOOK_SECRETS": "canary-new"})
+        forbidden = await _forbid(google, site)
         google.state.backlog.update({"pendo-events-deliver": 3, "pendo-events-dead-kept": 2})
         asked = await site.run("destroy.sh", stdin="no\n")
         gone = await site.run("destroy.sh", "--yes")
@@ -83,12 +88,25 @@ async def tell(emulator: str, gcloud: str, folders: pytest.TempPathFactory) -> S
     async with GoogleServer(emulator, project=ID) as google:
         site = Site(google, gcloud, folders.mktemp("broken"))
         site.config()
-        google.policies.not_yet = 1
+        google.propagation.refusals = 1
         broken = []
         for count in (9, 20, None):
             google.fail_after = count
             broken.append(await site.run("deploy.sh", secrets=_SECRETS))
-    return Story(made, again, deployment, looks, changed, asked, gone, gone_again, broken)
+    return Story(
+        made, again, deployment, looks, changed, forbidden, asked, gone, gone_again, broken
+    )
+
+
+async def _forbid(google: GoogleServer, site: Site) -> list[Chapter]:
+    """What an organisation's policies do to somebody who deploys."""
+    state = google.state
+    state.policies["services/receive"]["bindings"] = []
+    del state.alert_policies[min(state.alert_policies)]
+    state.restricts_domains = state.requires_invoker_iam = True
+    refused = await site.run("deploy.sh")
+    state.requires_invoker_iam = False
+    return [refused, await site.run("deploy.sh"), await site.run("deploy.sh")]
 
 
 def _meddle(google: GoogleServer) -> None:
@@ -102,6 +120,7 @@ def _meddle(google: GoogleServer) -> None:
         {"role": "roles/run.servicesInvoker", "members": [STRANGER], "condition": _FOR_A_WHILE},
     ]
     state.policies["services/drain"]["bindings"][0]["members"].append("allAuthenticatedUsers")
+    state.unchecked.add("drain")
     del state.metrics["pendo-received"]
     state.metrics["pendo-delivered"]["filter"] = "severity=ERROR"
     _one(state.alert_policies)["combiner"] = "AND"

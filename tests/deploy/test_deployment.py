@@ -8,15 +8,36 @@ from __future__ import annotations
 
 import ast
 import json
+from typing import Any
 
 import pytest
 
+from deploy.cloud.transient import TRANSIENT
 from local.functions import PROJECT
 from pendo_aep.doctor.examination import judge
 from pendo_aep.doctor.finding import Verdict
-from tests.deploy.rights import Row, looks_without, member, refusal_of_build
+from tests.deploy.rights import Row, failure_of_deployment, looks_without, member
 from tests.deploy.site import AEP_SECRET, FILLED, ID, NUMBER
 from tests.deploy.story import STRANGER, THEIR_EXCLUSION, Story, outline, table, tell
+
+# What a deployment ends with, without the right of whoever builds and deploys.
+_FUNCTIONS_AGENT = f"service-{NUMBER}@gcf-admin-robot.iam.gserviceaccount.com"
+_DEPLOY = {
+    "pendo-build": {
+        "roles/logging.logWriter": "lacks roles/logging.logWriter",
+        "roles/artifactregistry.writer": "lacks roles/artifactregistry.writer",
+        "roles/storage.objectViewer": "must grant Storage Object Viewer permission",
+    },
+    _FUNCTIONS_AGENT: {"roles/cloudfunctions.serviceAgent": "Unable to retrieve the repository"},
+}
+
+# What the story does not wait for, of all that is known to pass: the looks before have used up the
+# refusals of new APIs, and no two edits of the same overlap.
+UNMET = {
+    "Google switches the new API on",
+    "another edit of the alerting policies ends",
+    "another change of the same permissions ends",
+}
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow]
 
@@ -122,9 +143,9 @@ async def test_rights_are_those_of_the_table_and_no_others(story: Story) -> None
     "row", [pytest.param(r, id=f"{r['who']}, {r['role']}, {r['thing']}") for r in table("rights")]
 )
 async def test_without_a_right_a_named_check_fails(story: Story, row: Row) -> None:
-    """Each right is needed: without it the doctor names it, or no build succeeds."""
-    if row["who"] == "pendo-build":  # nothing to see from outside, until something is built
-        assert f"lacks {row['role']}" in refusal_of_build(story.made.state, row)
+    """Each right is needed: without it the doctor names it, or no deployment succeeds."""
+    if row["who"] in _DEPLOY:  # nothing to see from outside, until something is deployed
+        assert _DEPLOY[row["who"]][row["role"]] in failure_of_deployment(story.made.state, row)
         return
 
     findings = judge(story.deployment, looks_without(story.looks, row))
@@ -182,8 +203,35 @@ async def test_only_our_own_accounts_may_call_deliver_and_drain(story: Story) ->
     assert sorted(line.partition(", and")[0] for line in told) == [
         "! allAuthenticatedUsers has roles/run.invoker on drain",
         "! allUsers has roles/run.invoker on deliver",
+        "! everybody can call drain: its IAM check is off",
         f"! {STRANGER} has roles/run.servicesInvoker on deliver",
     ]
+    assert story.changed.state.unchecked == set()
+
+
+async def test_where_nobody_can_be_let_in_all_else_is_deployed(story: Story) -> None:
+    """An organisation forbids both ways: the run fails last, with every alert in its place."""
+    refused, state = story.forbidden[0], story.forbidden[0].state
+
+    assert refused.code == 1
+    assert "invoker_iam_disabled is not currently available" in refused.err
+    assert "docs/operations.md" in refused.err
+    assert _names(state.alert_policies) == _names(story.changed.state.alert_policies)
+    assert state.functions.keys() == story.changed.state.functions.keys()
+    assert state.unchecked == set()
+
+
+async def test_where_all_users_is_forbidden_the_check_is_disabled(story: Story) -> None:
+    """Once that is allowed, a rerun does this alone; the next one leaves it as it is."""
+    _, opened, again = story.forbidden
+
+    assert opened.code == 0, opened.err
+    assert opened.changing[-1][:3] == ["run", "services", "update"]
+    assert len(opened.changes) == 1
+    assert opened.state.unchecked == {"receive"}
+    assert again.code == 0, again.err
+    assert again.changes == []
+    assert "nothing to change" in again.err
 
 
 async def test_private_functions_are_deployed_as_such(story: Story) -> None:
@@ -213,21 +261,24 @@ async def test_private_functions_are_deployed_as_such(story: Story) -> None:
 async def test_an_alert_that_is_switched_off_is_deleted(story: Story) -> None:
     """Without ALERT_NO_WEBHOOK_HOURS there is none of it; the others stay."""
     name = "pendo-to-aep: no webhook comes"
-    made = {policy["displayName"] for policy in story.made.state.alert_policies.values()}
-    left = {policy["displayName"] for policy in story.changed.state.alert_policies.values()}
+    made = _names(story.made.state.alert_policies)
+    left = _names(story.changed.state.alert_policies)
 
     assert made - left == {name}
     assert not left - made
 
 
 async def test_interrupted_and_run_again_it_ends_the_same(story: Story) -> None:
-    """Calls that fail in the middle, an IAM that is slow: it ends as if nothing had happened."""
+    """Calls that fail in the middle, a slow Google: it ends as if nothing had happened."""
     first, second, last = story.broken
 
     assert (first.code, second.code, last.code) == (1, 1, 0), last.err
     assert "it is to fail here" in first.err
     assert len(first.changes) < len(second.changes)
     assert outline(last) == outline(story.made)
+    told = [line for run in story.broken for line in run.err.splitlines() if line[:2] == ". "]
+    met = {one.awaited for one in TRANSIENT if any(one.awaited in line for line in told)}
+    assert met == {one.awaited for one in TRANSIENT} - UNMET
 
 
 async def test_destroy_asks_and_says_what_would_be_lost(story: Story) -> None:
@@ -246,14 +297,20 @@ async def test_destroy_leaves_nothing(story: Story) -> None:
     """No topic, subscription, function, account, secret, job, metric, alert or right of ours."""
     gone = story.gone
     state = gone.state
-    agent = f"serviceAccount:service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
+    agents = {
+        "pubsub": f"service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com",
+        "cloudfunctions": _FUNCTIONS_AGENT,
+    }
 
     assert gone.code == 0, gone.err
     assert (gone.topics, gone.subscriptions) == ({}, {})
     assert {**state.functions, **state.accounts, **state.secrets, **state.jobs} == {}
     assert {**state.metrics, **state.dashboards, **state.alert_policies, **state.channels} == {}
-    # What Google gives its own account in every project.
-    assert state.rights == {("project", "roles/pubsub.serviceAgent", agent)}
+    # What Google gives its own accounts in every project.
+    assert state.rights == {
+        ("project", f"roles/{service}.serviceAgent", f"serviceAccount:{address}")
+        for service, address in agents.items()
+    }
 
 
 async def test_destroy_again_changes_nothing(story: Story) -> None:
@@ -277,9 +334,15 @@ async def test_every_flag_of_the_scripts_has_been_run(story: Story) -> None:
     assert written - run == set()
 
 
+def _names(policies: dict[str, Any]) -> set[str]:
+    return {policy["displayName"] for policy in policies.values()}
+
+
 def _told(command: list[str]) -> str:
     """A command as the table has it: a deployment by its function, a file by its flag."""
     if command[:2] == ["functions", "deploy"]:
         return " ".join(command[:3])
-    words = [word.partition("=")[0] if "-from-file=" in word else word for word in command]
+    # An older gcloud has alerting policies in alpha alone.
+    plain = command[1:] if command[0] == "alpha" else command
+    words = [word.partition("=")[0] if "-from-file=" in word else word for word in plain]
     return " ".join(word for word in words if not word.startswith("projects/"))

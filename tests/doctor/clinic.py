@@ -46,6 +46,8 @@ VALUES = Values(
     least_pause=10,
     longest_pause=600,
     ingress="all",
+    receive_access="auto",
+    regions=("europe-west1",),
 )
 DEPLOYMENT = Deployment(
     config="my.env",

@@ -14,7 +14,6 @@ _APIS = (
     "PUBSUB",
     "SECRETMANAGER",
     "CLOUDFUNCTIONS",
-    "RUN",
     "CLOUDSCHEDULER",
     "LOGGING",
 )
@@ -57,6 +56,11 @@ class Google:
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
             "GCE_METADATA_ROOT": host,
             **{f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api}": f"http://{host}/" for api in _APIS},
+            # gcloud puts the region in front of this host, as it does with Cloud Run's own; nobody
+            # resolves the name, for this server is the proxy.
+            "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": "http://run.test/",
+            "http_proxy": f"http://{host}",
+            "no_proxy": "127.0.0.1,localhost",
         }
         return self
 
@@ -98,6 +102,7 @@ def _path(command: str) -> str:
         "projects describe": f"/v1/projects/{name}",
         "projects get-iam-policy": f"/v1/projects/{name}:getIamPolicy",
         "functions describe": f"/v2/{place}/functions/{name}",
+        "run services describe": f"/apis/serving.knative.dev/v1/namespaces/demo/services/{name}",
         "run services get-iam-policy": f"/v1/{place}/services/{name}:getIamPolicy",
         "scheduler jobs describe": f"/v1/{place}/jobs/{name}",
         "secrets versions list": f"/v1/projects/demo/secrets/{name}/versions",

@@ -28,6 +28,7 @@ DRAIN_ALONE = replace(DEPLOYMENT, deliver="", deliver_account="", push="", push_
 _FUNCTION = "functions describe {} --gen2 --region=europe-west1"
 _SUBSCRIPTION = "pubsub subscriptions describe"
 _TOPIC = "pubsub topics describe"
+_TOPICS = ("pendo-events", "pendo-events-dead")
 _HALF_A_DAY = {"messageRetentionDuration": "43200s"}
 _DAY = {"messageRetentionDuration": "86400s"}
 _GIVES_UP_LATER = {"deadLetterPolicy": {"maxDeliveryAttempts": 90}}
@@ -102,6 +103,47 @@ def test_a_deployment_is_judged_by_its_configuration() -> None:
         "--project=demo",
         "gcloud pubsub subscriptions update pendo-events-dead-kept "
         "--message-retention-duration=1d --project=demo",
+    ]
+
+
+def test_where_messages_may_be_stored_anywhere_nothing_is_asked_of_a_topic() -> None:
+    """Neither the one that a topic is limited to, nor that it is not limited, is a finding."""
+    deployment = replace(DEPLOYMENT, values=replace(VALUES, regions=()))
+    anywhere = {f"{_TOPIC} {name}": {"messageStoragePolicy": None} for name in _TOPICS}
+
+    assert mends(deployment, {}) == []
+    assert mends(deployment, anywhere) == []
+
+
+def test_of_several_regions_a_topic_may_use_each() -> None:
+    """In whatever order Google lists them; one less is a difference, which is named."""
+    deployment = replace(DEPLOYMENT, values=replace(VALUES, regions=("us-east1", "us-east4")))
+    both = {"messageStoragePolicy": {"allowedPersistenceRegions": ["us-east4", "us-east1"]}}
+    one = {"messageStoragePolicy": {"allowedPersistenceRegions": ["us-east4"]}}
+    well_, less = ({f"{_TOPIC} {name}": policy for name in _TOPICS} for policy in (both, one))
+
+    assert mends(deployment, well_) == []
+    assert mends(deployment, less) == [
+        f"gcloud pubsub topics update {name} "
+        "--message-storage-policy-allowed-regions=us-east1,us-east4 --project=demo"
+        for name in _TOPICS
+    ]
+
+
+@pytest.mark.parametrize("access", ["auto", "all-users", "no-iam-check"])
+def test_receive_is_opened_in_the_way_that_the_configuration_says(access: str) -> None:
+    """Where it is not public, the command is the one that the next deployment would run."""
+    deployment = replace(DEPLOYMENT, values=replace(VALUES, receive_access=access))
+    private: dict[str, Any] = {
+        "run services get-iam-policy receive --region=europe-west1": {"bindings": []}
+    }
+    place = "receive --region=europe-west1"
+
+    assert mends(deployment, private) == [
+        f"gcloud run services update {place} --no-invoker-iam-check --project=demo"
+        if access == "no-iam-check"
+        else f"gcloud run services add-iam-policy-binding {place} --member=allUsers "
+        "--role=roles/run.invoker --project=demo"
     ]
 
 

@@ -66,7 +66,8 @@ def test_what_the_parts_should_be_is_read_as_well(tmp_path: Path) -> None:
     path = tmp_path / "my.env"
     path.write_text(
         "PROJECT=demo\nEVENTS_RETENTION=36h\nDEAD_LETTERS_RETENTION=90m\n"
-        "MAX_DELIVERY_ATTEMPTS=50\nRETRY_MAX_SECONDS=60\nINGRESS=internal-only\n",
+        "MAX_DELIVERY_ATTEMPTS=50\nRETRY_MAX_SECONDS=60\nINGRESS=internal-only\n"
+        "RECEIVE_ACCESS=no-iam-check\nMESSAGE_REGIONS=us-east1,us-east4\n",
         "utf-8",
     )
 
@@ -77,7 +78,22 @@ def test_what_the_parts_should_be_is_read_as_well(tmp_path: Path) -> None:
         least_pause=VALUES.least_pause,
         longest_pause=60,
         ingress="internal-only",
+        receive_access="no-iam-check",
+        regions=("us-east1", "us-east4"),
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "regions"), [("", ("us-east1",)), ("MESSAGE_REGIONS=any\n", ())], ids=["empty", "any"]
+)
+def test_messages_are_stored_in_the_region_unless_the_file_says_otherwise(
+    line: str, regions: tuple[str, ...], tmp_path: Path
+) -> None:
+    """The one that is given goes before the file's here, too."""
+    path = tmp_path / "my.env"
+    path.write_text(f"PROJECT=demo\n{line}", "utf-8")
+
+    assert read_config(path, None, "us-east1").values.regions == regions
 
 
 def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
@@ -99,6 +115,7 @@ def test_what_is_given_goes_before_the_file(tmp_path: Path) -> None:
         (b"PROJECT=demo\nEVENTS_RETENTION=7 days", "EVENTS_RETENTION: must be a number with d"),
         (b"PROJECT=demo\nMAX_DELIVERY_ATTEMPTS=4", "MAX_DELIVERY_ATTEMPTS: must be a whole"),
         (b"PROJECT=demo\nINGRESS=", "INGRESS: must be all or internal-only"),
+        (b"PROJECT=demo\nRECEIVE_ACCESS=", "RECEIVE_ACCESS: must be auto or all-users or"),
         (b"\xff", "cannot be read"),
     ],
 )

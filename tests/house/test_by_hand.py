@@ -26,6 +26,7 @@ from tests.deploy.site import AEP_SECRET, ID, filled_in
 from tests.deploy.story import table
 from tests.house.deployed import Cloud
 from tests.house.files import blocks
+from tests.house.older_gcloud import for_installed
 from tests.house.terminal import Terminal
 
 PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
@@ -53,10 +54,11 @@ PATIENCE_SECONDS = 600.0
 class Reader:
     """Somebody who follows the page in a terminal."""
 
-    def __init__(self, terminal: Terminal, config: Path) -> None:
-        """Takes where commands are typed, and the file that the page has its reader fill in."""
+    def __init__(self, terminal: Terminal, config: Path, gcloud: str) -> None:
+        """Takes where commands are typed, the file that the page has filled in, and gcloud."""
         self._terminal = terminal
         self._config = config
+        self._gcloud = gcloud
 
     async def configure(self, values: dict[str, str]) -> None:
         """Copies the file, fills it in, and loads it."""
@@ -73,7 +75,8 @@ class Reader:
 
     async def paste(self, block: str) -> str:
         """Pastes one block; none of its commands may fail."""
-        return await asyncio.to_thread(self._terminal.paste, block, seconds=PATIENCE_SECONDS)
+        typed = for_installed(self._gcloud, block)
+        return await asyncio.to_thread(self._terminal.paste, typed, seconds=PATIENCE_SECONDS)
 
 
 def test_no_section_is_overlooked() -> None:
@@ -94,7 +97,7 @@ async def test_its_commands_make_what_deploy_sh_makes(
         terminal = stack.enter_context(Terminal(clone, home))
         tools = (f"{sys.prefix}/bin", str(Path(gcloud).parent), os.environ["PATH"])
         terminal.export({**cloud.google.environment(tmp_path), "PATH": os.pathsep.join(tools)})
-        reader = Reader(terminal, clone / "my.env")
+        reader = Reader(terminal, clone / "my.env", gcloud)
         values = {
             "PROJECT": ID,
             "AEP_ENDPOINT": aep.endpoint,

@@ -13,6 +13,7 @@ import pytest
 
 from deploy.cloud.config import TEMPLATE
 from local.functions import PROJECT
+from tests.house.older_gcloud import for_installed
 from tests.house.test_links import DOCUMENTS
 
 _SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
@@ -53,6 +54,7 @@ def _value(variable: str) -> str:
 
 def complaint(gcloud: str, command: str) -> str | None:
     """What gcloud says against a command; it runs nothing, and asks nobody."""
+    command = for_installed(gcloud, command)
     checked = subprocess.run(
         (gcloud, "meta", "lint-gcloud-commands", f"--command-string={command}"),
         check=True,

@@ -114,6 +114,30 @@ def test_topics_can_be_managed() -> None:
     run(test())
 
 
+def test_a_topic_says_where_its_messages_may_be_stored() -> None:
+    """The policy is stored and shown; one that allows no region is refused."""
+
+    async def test() -> None:
+        async with pubsub() as (_, google):
+            policy = {"allowed_persistence_regions": ["europe-west1", "us-east1"]}
+            name = f"{TOPIC}-2"
+            await google.publisher.create_topic(
+                request={"name": name, "message_storage_policy": policy}
+            )
+            shown = await google.publisher.get_topic(topic=name)
+            assert list(shown.message_storage_policy.allowed_persistence_regions) == [
+                "europe-west1",
+                "us-east1",
+            ]
+            assert "message_storage_policy" not in await google.publisher.get_topic(topic=TOPIC)
+            with pytest.raises(exceptions.InvalidArgument):
+                await google.publisher.create_topic(
+                    request={"name": f"{TOPIC}-3", "message_storage_policy": {}}
+                )
+
+    run(test())
+
+
 @pytest.mark.parametrize(
     "name",
     ["events", "projects/p/topics/ab", "projects/p/topics/googly", "projects/p/subscriptions/abc"],

@@ -30,8 +30,8 @@ def test_a_first_burst_goes_out_at_once() -> None:
     run(test())
 
 
-def test_the_window_grows_to_a_thousand_and_no_further() -> None:
-    """After enough acknowledged pushes a thousand requests are open at once, and never more."""
+def test_the_window_grows_to_its_maximum_and_no_further() -> None:
+    """After enough acknowledged pushes as many requests are open at once, and never more."""
 
     async def test() -> None:
         holding = False
