@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +25,17 @@ def is_too_long(identity: object) -> bool:
     return isinstance(identity, str) and len(identity) > MAX_IDENTITY_CHARACTERS
 
 
+def has_empty(value: Mapping[str, Any] | list[Any]) -> bool:
+    """Is there an empty value in it, at any depth? Costs half as much as `without_empty`."""
+    for inner in value if isinstance(value, list) else value.values():
+        if not inner:
+            if inner != 0:  # 0 and false are values
+                return True
+        elif type(inner) not in _LEAVES and has_empty(inner):
+            return True
+    return False
+
+
 def without_empty(value: Any) -> Any:
     """A JSON value without the empty values in it, at any depth; None if it is empty itself.
 
@@ -39,7 +51,7 @@ def without_empty(value: Any) -> Any:
         }
     elif isinstance(value, list):
         value = [left for inner in value if (left := without_empty(inner)) is not None]
-    return value if value or value == 0 else None  # 0 and false are values
+    return value if value or value == 0 else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import orjson
 
 from pendo_aep.event import Event, NotAnEvent
 from pendo_aep.mapping import FIELDS, own_object
-from pendo_aep.mapping_row import Row, without_empty
+from pendo_aep.mapping_row import Row, has_empty, without_empty
 
 Json: TypeAlias = dict[str, Any]
 
@@ -49,8 +49,7 @@ class Raw:
                 for row in self._added
                 if (value := row.value(event)) is not None
             }
-            # Without one of these, no value is empty: `receive` writes compact JSON.
-            if b'""' in data or b"null" in data or b"[]" in data or b"{}" in data:
+            if has_empty(event):
                 return orjson.dumps(without_empty(event) | added)
             return data.rstrip()[:-1] + b"," + orjson.dumps(added)[1:] if added else data
         except (orjson.JSONEncodeError, RecursionError):
