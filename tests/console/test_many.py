@@ -59,13 +59,13 @@ async def test_it_is_quick_with_ten_thousand_events(
 async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Running) -> None:
     """After 1,000 events with AEP throttling, the page, Pub/Sub and AEP have the same numbers."""
     before = set(running.aep.distinct_ids)
-    stored = running.state.counts.stored
+    topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
+    stored = len(running.pubsub.published(topic))  # the page may still have to hear of the last
     await page.get_by_label("AEP throttles: how much").select_option("half")
     await page.get_by_role("switch", name="AEP throttles").click()
     await burst(page, 1_000)
     await expect(page.locator("#sent")).to_have_text("The burst of 1,000 is over.")
     await shows(page, "stored", stored + 1_000)
-    topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
     push = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
     await running.pubsub.idle(push, within=60)
 
