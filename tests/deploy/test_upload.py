@@ -17,6 +17,8 @@ from deploy.cloud.functions import functions, part
 from local import functions as local_functions
 from local.aep import AepServer
 from local.google import GoogleServer, Secret
+from local.google.agents import Agents
+from local.google.policies import Policies
 from local.google.state import Version
 from local.journey import travel
 from local.pipeline import run_pipeline
@@ -51,6 +53,7 @@ def _prepare(google: GoogleServer) -> None:
     """What a function needs before it is deployed."""
     state = google.state
     state.services |= {f"{n}.googleapis.com" for n in ("cloudfunctions", "run", "cloudbuild")}
+    Agents(state, Policies(state, google.propagation), google.propagation).create("cloudfunctions")
     for name in ("receive", "build"):
         address = f"pendo-{name}@{ID}.iam.gserviceaccount.com"
         state.accounts[address] = {"email": address, "name": address}
