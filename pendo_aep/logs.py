@@ -44,9 +44,7 @@ def log(
         message: what happened, in a few fixed words: the fields tell the rest.
         event_id: the event that the line is about, if it is about one.
         trace: the `traceparent` of the request, if it has one.
-        fields: more keys of the line.
-
-    What is None is left out.
+        fields: more keys of the line. As above, a key without a value is left out.
     """
     # A key without a value would cost as much as one with it: Cloud Logging bills the whole entry.
     line: dict[str, object] = {"severity": severity, "message": message}
