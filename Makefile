@@ -43,10 +43,10 @@ lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, with hashe
 		--custom-compile-command "make lock" --output-file requirements.txt
 
 fuzz: $(VENV)/dev ## What strangers send, by coverage; ARGS="body --seconds 600"
-	$(BIN)/python -m fuzz $(or $(ARGS),all --seconds 60)
+	$(BIN)/python -m tests.fuzz $(or $(ARGS),all --seconds 60)
 
 soak: $(VENV)/dev ## Load and faults at random, then the account; MINUTES=10
-	$(BIN)/python -m soak --minutes $(or $(MINUTES),1) $(ARGS)
+	$(BIN)/python -m tests.soak --minutes $(or $(MINUTES),1) $(ARGS)
 
 audit: $(VENV)/release ## Known vulnerabilities of what the functions install (needs a network)
 	$(BIN)/pip-audit --requirement requirements.txt --require-hashes --disable-pip --strict

@@ -17,7 +17,7 @@ import orjson
 
 from benchmarks import events
 from benchmarks.tables import table
-from pendo_aep.secret import LEAST_SECONDS, POLL_SECONDS
+from pendo_aep.settings import LEAST_SECONDS, POLL_SECONDS
 
 _RESULTS: Final = Path(__file__).with_name("results.json")
 _PRICES: Final = Path(__file__).with_name("prices.json")
@@ -37,7 +37,7 @@ _BUSY: Final = 0.6
 # Adobe promise neither: these are what is seen between regions of one continent.
 _PUBLISH_SECONDS: Final = 0.03
 _DELIVER_SECONDS: Final = 0.02 + 0.15
-# A call of `drain` ends when a pull has waited in vain for this long (`pendo_aep/drain.py`).
+# A call of `drain` ends when a pull has waited in vain for this long (`pendo_aep/pipeline/drain.py`).
 _DRAIN_TAIL_SECONDS: Final = 2.0
 _DRAIN_EVERY_SECONDS: Final = 60
 # An instance has four batches under way, each as long as AEP takes, so it sends no more than this.

@@ -19,7 +19,7 @@ from benchmarks.cpu import cpu_seconds
 from benchmarks.figures import Figure
 from benchmarks.servers import TOPIC, Servers
 from local.functions import PROJECT
-from pendo_aep.collector import relax, spare_what_is_there
+from pendo_aep import freeze_gc, tune_gc
 
 _TASKS = 64
 
@@ -46,7 +46,7 @@ async def measure(rounds: int, count: int) -> list[Figure]:
 
 
 def _ours() -> Callable[[bytes, Mapping[str, str]], Awaitable[str]]:
-    from pendo_aep.publisher import Publisher
+    from pendo_aep.pubsub.publisher import Publisher
 
     return Publisher(TOPIC).publish
 
@@ -71,9 +71,9 @@ async def _publish(who: str, count: int) -> float:
         for _ in range(number):
             await publish(data, attributes)
 
-    relax()
+    tune_gc()
     await asyncio.gather(*(some(5) for _ in range(_TASKS)))
-    spare_what_is_there()
+    freeze_gc()
     before = cpu_seconds()
     await asyncio.gather(*(some(count // _TASKS) for _ in range(_TASKS)))
     return (cpu_seconds() - before) / (count // _TASKS * _TASKS)

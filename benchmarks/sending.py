@@ -50,13 +50,13 @@ async def _post(endpoint: str, batches: int) -> float:
     """As `deliver` does: the messages are the bytes that Pub/Sub brought."""
     import aiohttp
 
-    from pendo_aep.http_connection import http_connection
-    from pendo_aep.inlet import Inlet
+    from pendo_aep.aep.client import StreamingClient
+    from pendo_aep.aep.http_session import http_connection
 
     messages = [orjson.dumps(events.event()) for _ in range(_BATCH)]
     async with aiohttp.ClientSession() as session:
         connection = http_connection("AEP", lambda: session)
-        inlet = Inlet(connection, endpoint=endpoint, flow_id="benchmark", sandbox="prod")
+        inlet = StreamingClient(connection, endpoint=endpoint, flow_id="benchmark", sandbox="prod")
         until = asyncio.get_running_loop().time() + 600
         await inlet.post(messages, until)
         before = cpu_seconds()

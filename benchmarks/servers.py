@@ -19,7 +19,7 @@ from local.aep import AepEvent, AepServer, Behaviour, ReceivedRequest
 from local.functions import PROJECT
 from local.process import end_group
 from local.pubsub import PubSubServer
-from pendo_aep.collector import relax
+from pendo_aep import tune_gc
 
 TOPIC = "projects/local/topics/pendo-events"
 PULL = "pendo-events-pull"
@@ -129,5 +129,5 @@ def _say(answer: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    relax()
+    tune_gc()
     uvloop.run(_serve())

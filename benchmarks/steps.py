@@ -13,10 +13,10 @@ from benchmarks import events
 from benchmarks.figures import Figure
 from pendo_aep import clock
 from pendo_aep.event import encode, message_attributes
-from pendo_aep.normalise import normalise
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import verify
+from pendo_aep.pendo.webhook import parse
 from pendo_aep.settings import ReceiveSettings, load
-from pendo_aep.signature import verify
-from pendo_aep.webhook import parse
 
 _PER_TURN = 250
 

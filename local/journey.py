@@ -16,7 +16,7 @@ from local.pipeline import SECRET, Pipeline
 from local.samples import Sample, sign, without_empty_values
 
 _ARRIVAL_SECONDS = 30.0
-# The words of `pendo_aep.delivery` for the end of one attempt.
+# The words of `pendo_aep.pipeline.deliver` for the end of one attempt.
 _ENDS_OF_ATTEMPTS = ("message delivered", "message returned", "dead letter stored")
 
 

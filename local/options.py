@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from pendo_aep.commands.help import Formatter, epilog
+from pendo_aep.cli.help import Formatter, epilog
 
 CONSOLE_PORT: Final = 8400
 WEBHOOK_PORT: Final = 8401

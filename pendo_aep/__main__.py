@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from pendo_aep.commands.aep_options import add_aep
-from pendo_aep.commands.completion_options import add_completion
-from pendo_aep.commands.doctor_options import add_doctor
-from pendo_aep.commands.help import Formatter, epilog
-from pendo_aep.commands.options import add_dead_letters
+from pendo_aep.cli.aep_options import add_aep
+from pendo_aep.cli.completion_options import add_completion
+from pendo_aep.cli.doctor_options import add_doctor
+from pendo_aep.cli.help import Formatter, epilog
+from pendo_aep.cli.options import add_dead_letters
 
 _INTERRUPTED = 130  # as a shell reports Ctrl-C
 _OPS = ("rich", "shtab")  # of pyproject.toml: the functions do not need them

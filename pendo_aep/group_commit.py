@@ -51,7 +51,7 @@ class Limits:
 
 
 @dataclass(slots=True, eq=False)
-class _Entry(Generic[Item, Result]):
+class _Pending(Generic[Item, Result]):
     item: Item
     size: int
     due: float
@@ -72,20 +72,20 @@ class GroupCommit(Generic[Item, Result]):
         commit: Callable[[list[Item]], Awaitable[Sequence[Result]]],
         limits: Limits,
         *,
-        patience_seconds: float = math.inf,
+        timeout_seconds: float = math.inf,
     ) -> None:
         """Takes what carries a batch, its limits, and how long a caller waits for its result."""
         self._commit = commit
         self._limits = limits
-        self._patience_seconds = patience_seconds
+        self._timeout_seconds = timeout_seconds
         # In the order of arrival; those whose callers have given up are passed over when their
         # turn comes, and are not counted.
-        self._queue: deque[_Entry[Item, Result]] = deque()
+        self._queue: deque[_Pending[Item, Result]] = deque()
         self._waiting_items = 0
         self._waiting_bytes = 0
-        self._calls: dict[asyncio.Task[Sequence[Result]], list[_Entry[Item, Result]]] = {}
+        self._calls: dict[asyncio.Task[Sequence[Result]], list[_Pending[Item, Result]]] = {}
         self._wake_up: asyncio.Handle | None = None
-        self._patience_ends: asyncio.Handle | None = None
+        self._expiry: asyncio.Handle | None = None
 
     async def submit(self, item: Item, size: int) -> Result:
         """Waits until the call that carried `item` has ended, and answers the item's own result.
@@ -110,9 +110,9 @@ class GroupCommit(Generic[Item, Result]):
             raise Overloaded
         loop = asyncio.get_running_loop()
         now = loop.time()
-        until = now + self._patience_seconds
+        until = now + self._timeout_seconds
         result: asyncio.Future[Result] = loop.create_future()
-        entry = _Entry(item, size, now + limits.linger_seconds, until, result)
+        entry = _Pending(item, size, now + limits.linger_seconds, until, result)
         self._queue.append(entry)
         self._waiting_items += 1
         self._waiting_bytes += size
@@ -123,8 +123,8 @@ class GroupCommit(Generic[Item, Result]):
                 self._wake_up = loop.call_soon(self._start_calls)
             elif self._is_full():
                 self._start_calls()
-        if self._patience_ends is None and until < math.inf:
-            self._patience_ends = loop.call_at(until, self._end_patience)
+        if self._expiry is None and until < math.inf:
+            self._expiry = loop.call_at(until, self._expire)
         try:
             return await result
         finally:
@@ -137,12 +137,12 @@ class GroupCommit(Generic[Item, Result]):
             or self._waiting_bytes >= self._limits.max_bytes
         )
 
-    def _leave_queue(self, entry: _Entry[Item, Result]) -> None:
+    def _leave_queue(self, entry: _Pending[Item, Result]) -> None:
         entry.is_waiting = False
         self._waiting_items -= 1
         self._waiting_bytes -= entry.size
 
-    def _first(self) -> _Entry[Item, Result] | None:
+    def _first(self) -> _Pending[Item, Result] | None:
         """The one that has waited longest and whose caller still does."""
         queue = self._queue
         while queue and queue[0].result.done():
@@ -164,8 +164,8 @@ class GroupCommit(Generic[Item, Result]):
             self._calls[call] = batch
             call.add_done_callback(self._end_call)
 
-    def _take_batch(self) -> list[_Entry[Item, Result]]:
-        batch: list[_Entry[Item, Result]] = []
+    def _take_batch(self) -> list[_Pending[Item, Result]]:
+        batch: list[_Pending[Item, Result]] = []
         size = 0
         while len(batch) < self._limits.max_items and (entry := self._first()):
             if batch and size + entry.size > self._limits.max_bytes:
@@ -191,10 +191,10 @@ class GroupCommit(Generic[Item, Result]):
                     entry.result.set_result(result)
         self._start_calls()
 
-    def _end_patience(self) -> None:
+    def _expire(self) -> None:
         """Lets those go who have waited too long; one timer for all, as all are equally patient."""
         loop = asyncio.get_running_loop()
-        self._patience_ends = None
+        self._expiry = None
         until = math.inf
         for entries in (*self._calls.values(), self._queue):
             for entry in entries:  # the longest waiting first
@@ -204,7 +204,7 @@ class GroupCommit(Generic[Item, Result]):
                 if not entry.result.done():
                     entry.result.set_exception(TimeoutError())
         if until < math.inf:
-            self._patience_ends = loop.call_at(until, self._end_patience)
+            self._expiry = loop.call_at(until, self._expire)
 
 
 def _failure(call: asyncio.Task[Sequence[Result]], expected: int) -> BaseException | None:

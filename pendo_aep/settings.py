@@ -1,30 +1,209 @@
-"""The settings: environment variables, validated once, with an error that names every wrong one.
-
-A field's name is the variable's, in lower case, and the text below it what `docs/configuration.md`
-says of it. Secrets may also come as `NAME_FILE`, see `secret`.
-"""
+"""What a setting may be: the text of an environment variable, checked and taken apart."""
 
 from __future__ import annotations
 
+import asyncio
+import re
+import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from pendo_aep.secret import NO_SECRET, Secret
-from pendo_aep.setting_types import (
-    EventTypes,
-    Header,
-    Inlet,
-    NamespaceCode,
-    Project,
-    RedactedPaths,
-    Subscription,
-    Tenant,
-    Topic,
-    Url,
-)
+from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
+from pendo_aep.pendo.redaction import FieldPath, parse_path
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Where readers of addresses might disagree about the host, there is none.
+_HOST = re.compile(r"(\[::1\]|[A-Za-z0-9._-]+)(:[0-9]+)?")
+# Google: "Resource names" of Pub/Sub, on the page "Create a topic".
+_RESOURCE_ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~%+-]{2,254}")
+# Google: "Creating and managing projects"; a number, and a domain before the id, are allowed too.
+# The lengths are Google's to check: the emulator takes shorter ids.
+_PROJECT = re.compile(r"([a-z0-9.-]+:)?[a-z0-9][a-z0-9-]*")
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
+
+
+def _https(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        has_address = bool(_HOST.fullmatch(parts.netloc)) and parts.port != 0
+    except ValueError:  # its text would show the value, and with it a password
+        has_address = False
+    if not has_address or parts.fragment or not _PRINTABLE.fullmatch(url):
+        raise ValueError("write a URL like https://host/path, without a user or a fragment")
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+        raise ValueError("must begin with https:// (http:// only for this machine, 127.0.0.1)")
+    return url.rstrip("/")
+
+
+def _inlet(url: str) -> str:
+    if not all(urlsplit(url).path.partition("/collection/")[1:]):
+        raise ValueError(
+            "copy the streaming endpoint as AEP shows it, "
+            "like https://dcs.adobedc.net/collection/INLET"
+        )
+    return url
+
+
+def _event_types(text: str) -> frozenset[str]:
+    types = frozenset(_parts(text))
+    for name in types:
+        if name not in EVENT_TYPES.values() and not name.startswith(OTHER_TYPES):
+            raise ValueError(
+                f"{name!r} is no event type; choose from {', '.join(EVENT_TYPES.values())}, "
+                f"or {OTHER_TYPES}NAME for another event of Pendo's"
+            )
+    return types
+
+
+def _paths(text: str) -> tuple[FieldPath, ...]:
+    return tuple(parse_path(path) for path in _parts(text))
+
+
+def _parts(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _project(name: str) -> str:
+    if not _PROJECT.fullmatch(name):
+        raise ValueError("write the project's id: lower-case letters, digits and hyphens")
+    return name
+
+
+def _resource_name(name: str, kind: str) -> str:
+    match name.split("/"):
+        case [short]:
+            pass
+        case ["projects", project, given, short] if given == kind:
+            _project(project)
+        case _:
+            raise ValueError(f"write the {kind[:-1]}'s name, or projects/PROJECT/{kind}/NAME")
+    if not _RESOURCE_ID.fullmatch(short):
+        raise ValueError(
+            f"a {kind[:-1]}'s name has 3 to 255 letters, digits and any of - . _ ~ % +, "
+            "and begins with a letter, but not with goog"
+        )
+    return name
+
+
+def _topic_name(name: str) -> str:
+    return _resource_name(name, "topics")
+
+
+def _subscription_name(name: str) -> str:
+    return _resource_name(name, "subscriptions")
+
+
+Url: TypeAlias = Annotated[str, AfterValidator(_https)]
+Project: TypeAlias = Annotated[str, AfterValidator(_project)]
+Topic: TypeAlias = Annotated[str, AfterValidator(_topic_name)]
+# What goes into a header: a line break in it would be one in the request.
+Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
+# Adobe's documentation shows tenants with an underscore inside, such as `accenture_partner`.
+Tenant: TypeAlias = Annotated[str, Field(pattern=r"^_?[A-Za-z0-9][A-Za-z0-9_]*$")]
+# Adobe: Identity Service, "code: letters and digits only".
+NamespaceCode: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+StreamingClient: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
+Subscription: TypeAlias = Annotated[str, AfterValidator(_subscription_name)]
+EventTypes: TypeAlias = Annotated[frozenset[str], BeforeValidator(_event_types)]
+RedactedPaths: TypeAlias = Annotated[tuple[FieldPath, ...], BeforeValidator(_paths)]
+
+
+# A secret: a value, or a mounted file that may change while the function runs.
+#
+# On Cloud Run each read of a mounted secret is a lookup in Secret Manager (Google: "Configure secrets
+# for services"), and what `stat` shows of it is documented nowhere. So only the content tells whether
+# a secret has changed, and a read is treated as what it is, a network call: few of them, in a thread,
+# and nobody waits for one without a bound.
+
+
+POLL_SECONDS: Final = 10.0
+"""How old the text of a file may become before the next request has it read again."""
+LEAST_SECONDS: Final = 1.0
+"""How old it must be before anything has it read again."""
+# Assumed: Secret Manager answers in tens of milliseconds. Whoever waits longer gets what is known.
+_READ_SECONDS: Final = 2.0
+
+
+class Secret:
+    """Holds a secret so that no `repr`, log line or traceback shows it.
+
+    A file (`X_FILE`) is read again at most once a second, and never twice at the same time, no
+    matter how many requests ask. Nothing runs between requests: a request starts each read.
+    """
+
+    __slots__ = ("_path", "_reading", "_started", "_text")
+
+    def __init__(self, text: str = "", *, path: Path | None = None) -> None:
+        """Takes the text itself, or the path of the file that holds it, which is read at once.
+
+        Raises:
+            OSError: the file cannot be read.
+            UnicodeDecodeError: the file is not UTF-8 text.
+        """
+        self._path = path
+        self._text = text if path is None else _content(path)
+        self._started = time.monotonic()
+        self._reading: asyncio.Task[None] | None = None
+
+    def read(self) -> str:
+        """The secret as it was last read, without white space around it."""
+        return self._text
+
+    def poll(self) -> None:
+        """Starts reading the file again if the last read is ten seconds old; does not wait."""
+        self._read_under_way(POLL_SECONDS)
+
+    async def refreshed(self) -> str:
+        """The secret as the file has it now, or had it within the last second.
+
+        All who ask at the same time wait for the same read, and for two seconds at most. A read
+        that takes longer delays nobody any more; its text is used once it is there.
+        """
+        if reading := self._read_under_way(LEAST_SECONDS):
+            seconds = self._started + _READ_SECONDS - time.monotonic()
+            await asyncio.wait([reading], timeout=seconds)
+        return self._text
+
+    def _read_under_way(self, age: float) -> asyncio.Task[None] | None:
+        """The read that is under way; starts one if the last began at least `age` seconds ago."""
+        if self._path is None:
+            return None
+        if self._reading is None or self._reading.done():
+            now = time.monotonic()
+            if now - self._started < age:
+                return None
+            self._started = now
+            self._reading = asyncio.create_task(self._read_again(self._path))
+        return self._reading
+
+    async def _read_again(self, path: Path) -> None:
+        try:
+            text = await asyncio.to_thread(_content, path)
+        except (OSError, UnicodeDecodeError):
+            return  # gone, or half written: the last good text stays in use
+        # An empty file is about to be written: the last good text stays in use.
+        self._text = text or self._text
+
+    def __repr__(self) -> str:
+        return f"Secret({'file ' + str(self._path) if self._path else '***'})"
+
+
+def _content(path: Path) -> str:
+    return path.read_text("utf-8").strip()
+
+
+NO_SECRET = Secret()
+"""What stands where no secret is set."""
+
+
+# The settings: environment variables, validated once, with an error that names every wrong one.
+#
+# A field's name is the variable's, in lower case, and the text below it what `docs/configuration.md`
+# says of it. Secrets may also come as `NAME_FILE`, see `secret`.
 
 
 class SettingsError(Exception):
@@ -135,7 +314,7 @@ class ReceiveSettings(_GoogleSettings):
 class DeliverSettings(_GoogleSettings, _AdobeSettings):
     """What `deliver` reads."""
 
-    aep_endpoint: Inlet
+    aep_endpoint: StreamingClient
     """The streaming endpoint as AEP shows it. `https://dcs.adobedc.net/collection/INLET`"""
     aep_flow_id: Header
     """The id of the dataflow."""

@@ -9,24 +9,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pendo_aep.brake import Brake
-from pendo_aep.ims import TokenUnavailable
-from pendo_aep.inlet import Answer, NoAnswer
-from pendo_aep.outcome import Outcome, Refused, Retry
-from pendo_aep.sender import Outgoing, Sender
+from pendo_aep.aep.auth import TokenUnavailable
+from pendo_aep.aep.circuit_breaker import CircuitBreaker
+from pendo_aep.aep.client import NoResponse, Response
+from pendo_aep.aep.retry import BatchSender, PendingMessage
+from pendo_aep.outcome import Outcome, Rejected, Retry, RetryReason
 
 Messages: TypeAlias = Sequence[bytes]
-Said: TypeAlias = Answer | NoAnswer | TokenUnavailable
+Said: TypeAlias = Response | NoResponse | TokenUnavailable
 Script: TypeAlias = Callable[[Messages], Said]
 
 
-def entries(statuses: Sequence[int], retry_after: float = 0.0) -> Answer:
+def entries(statuses: Sequence[int], retry_after: float = 0.0) -> Response:
     """A 207 that says a status of each message."""
     body = {"responses": [{"status": status} for status in statuses]}
-    return Answer(207, json.dumps(body).encode(), retry_after)
+    return Response(207, json.dumps(body).encode(), retry_after)
 
 
-def accept(messages: Messages) -> Answer:
+def accept(messages: Messages) -> Response:
     """AEP takes all."""
     return entries([200] * len(messages))
 
@@ -52,15 +52,15 @@ class FakeInlet:
         self.seconds = seconds
         self.requests: list[Request] = []
 
-    async def post(self, messages: Messages, until: float) -> Answer:
+    async def post(self, messages: Messages, until: float) -> Response:
         """What the script says; nothing, when that comes after `until`."""
         self.requests.append(Request(now(), tuple(messages)))
         said = self.script(messages)
         patience = max(until - now(), 0.001)
         await asyncio.sleep(min(self.seconds, patience))
         if self.seconds > patience:
-            raise NoAnswer("timeout")
-        if isinstance(said, Answer):
+            raise NoResponse(RetryReason.TIMEOUT)
+        if isinstance(said, Response):
             return said
         raise said
 
@@ -87,12 +87,16 @@ def numbered(count: int) -> list[bytes]:
 
 
 async def send(
-    inlet: FakeInlet, messages: Messages, *, seconds: float = 30.0, brake: Brake | None = None
+    inlet: FakeInlet,
+    messages: Messages,
+    *,
+    seconds: float = 30.0,
+    brake: CircuitBreaker | None = None,
 ) -> list[Outcome]:
     """Sends one batch that has so many seconds."""
     deadline = now() + seconds
-    batch = [Outgoing(message, deadline) for message in messages]
-    return await Sender(inlet, brake or Brake()).send(batch)
+    batch = [PendingMessage(message, deadline) for message in messages]
+    return await BatchSender(inlet, brake or CircuitBreaker()).send(batch)
 
 
 def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
@@ -102,5 +106,5 @@ def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
 
 def _word(outcome: Outcome) -> str:
     if isinstance(outcome, Retry):
-        return outcome.why
-    return str(outcome.reason) if isinstance(outcome, Refused) else "delivered"
+        return outcome.reason
+    return str(outcome.reason) if isinstance(outcome, Rejected) else "delivered"

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pendo_aep.group_commit import GroupCommit, Limits
 
 Waiting: TypeAlias = asyncio.Task[str]
-End: TypeAlias = Literal["well", "fail", "short"]
+Disposition: TypeAlias = Literal["well", "fail", "short"]
 
 
 class StillLoop(asyncio.SelectorEventLoop):
@@ -36,7 +36,7 @@ class Call:
         self.started = loop.time()
         self.answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
-    def end(self, how: End = "well") -> None:
+    def end(self, how: Disposition = "well") -> None:
         """Answers each item with a result of its own; or fails, or has too few results."""
         if self.answer.done():
             return
@@ -60,7 +60,7 @@ class Bench:
     ) -> None:
         self.limits = Limits(items, size, calls, linger)
         self.group: GroupCommit[str, str] = GroupCommit(
-            self._commit, self.limits, patience_seconds=patience
+            self._commit, self.limits, timeout_seconds=patience
         )
         self.calls: list[Call] = []
         self.open: list[Call] = []

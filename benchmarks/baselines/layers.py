@@ -6,9 +6,9 @@ the next one needs. So the price of a step is what the next function costs more 
 
 # ruff: noqa: E402 (as in main.py: the collector is told before there is anything to collect)
 
-from pendo_aep.collector import relax
+from pendo_aep import tune_gc
 
-relax()
+tune_gc()
 
 import asyncio
 import os
@@ -22,11 +22,11 @@ from benchmarks.servers import AEP_SECONDS
 from pendo_aep import clock
 from pendo_aep.event import encode, message_attributes
 from pendo_aep.group_commit import GroupCommit, Limits
-from pendo_aep.http_request import header_values, read_body
-from pendo_aep.normalise import normalise
+from pendo_aep.http import header_values, read_body
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import VerifiedBody, verify
+from pendo_aep.pendo.webhook import Webhook, parse
 from pendo_aep.settings import DeliverSettings, ReceiveSettings, load
-from pendo_aep.signature import VerifiedBody, verify
-from pendo_aep.webhook import Webhook, parse
 
 _ACCEPTED = Response(b'{"status":"accepted","id":"5b1f2a0c9d8e7f6a5b4c3d2e1f0a9b8c7d6e5f4a"}')
 _NO_CONTENT = Response(status_code=204)

@@ -13,7 +13,7 @@ from local.console.injections import Injections
 from local.console.replaying import replay
 from local.console.senders import NotJson, WebhookSender
 from local.functions import Function, FunctionFailed
-from pendo_aep.commands.errors import explain
+from pendo_aep.cli.errors import explain
 
 Answer = dict[str, Any]
 Replayer = Callable[[frozenset[str] | None], Awaitable[Answer]]

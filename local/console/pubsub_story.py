@@ -18,7 +18,7 @@ from local.pubsub import (
     Nacked,
     Published,
 )
-from pendo_aep.commands.letters import Letter
+from pendo_aep.cli.letters import Letter
 
 _REASONS: Final = {"refused": "handed back", "expired": "not acknowledged in time"}
 

@@ -12,7 +12,7 @@ from local.console.records import EventRecord, Level, Status, Webhook
 from local.console.state import State
 from local.functions import Line
 from pendo_aep.event import event_type
-from pendo_aep.tolerant import text_of
+from pendo_aep.pendo.webhook import coerce_text
 
 
 class ReceiveStory:
@@ -69,7 +69,7 @@ class ReceiveStory:
                 record = self._of_its_own(at, Status.UNSTORED)
         body = _object_in(webhook.body)
         record.type = record.type or _type_of(body)
-        record.visitor = record.visitor or text_of(body.get("visitorId"))
+        record.visitor = record.visitor or coerce_text(body.get("visitorId"))
         record.reason = record.reason or str(answer.get("reason", ""))
         return record
 
@@ -80,7 +80,7 @@ class ReceiveStory:
 
 
 def _type_of(body: dict[str, Any]) -> str:
-    name = text_of(body.get("event"))
+    name = coerce_text(body.get("event"))
     if not name:
         return "unreadable"
     return name if name == "ping" else event_type(name)

@@ -7,12 +7,12 @@ from typing import Final
 
 import grpc.aio
 
-from pendo_aep.channel import pubsub_connection
-from pendo_aep.commands.connection import subscriber
-from pendo_aep.commands.letter_box import LetterBox, read_all
-from pendo_aep.commands.letters import Filter, Letter
-from pendo_aep.commands.replay import Replay, Summary
-from pendo_aep.publisher import Publisher
+from pendo_aep.cli.connection import subscriber
+from pendo_aep.cli.letter_box import LetterBox, read_all
+from pendo_aep.cli.letters import Filter, Letter
+from pendo_aep.cli.replay import Replay, Summary
+from pendo_aep.pubsub.client import pubsub_connection
+from pendo_aep.pubsub.publisher import Publisher
 from pendo_aep.settings import ReceiveSettings
 
 _REDACT: Final = ReceiveSettings.model_fields["redact"].default

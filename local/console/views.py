@@ -11,9 +11,9 @@ import orjson
 from local.console.records import BatchRecord, EventRecord, LetterRecord, Webhook
 from local.console.series import Second, percentile
 from local.pipeline import XDM_SETTINGS
-from pendo_aep.event import NotAnEvent, read_event
+from pendo_aep.aep.format import Xdm
+from pendo_aep.event import InvalidEvent, read_event
 from pendo_aep.settings import DeliverSettings
-from pendo_aep.xdm import Xdm
 
 Json: TypeAlias = dict[str, Any]
 
@@ -153,7 +153,7 @@ def _xdm(data: bytes | None) -> str | None:
         return None
     try:
         return _text(orjson.dumps(_XDM.entity(read_event(data))))
-    except (NotAnEvent, orjson.JSONEncodeError):
+    except (InvalidEvent, orjson.JSONEncodeError):
         return None
 
 

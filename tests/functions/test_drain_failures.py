@@ -12,8 +12,8 @@ import pytest
 from local.aep import AepServer, has_id, refusing, silent
 from local.functions import Function
 from local.pubsub import PubSubServer
-from tests.carriage import event
-from tests.test_drain import DEAD_TOPIC, SUBSCRIPTION, TOPIC, counts, settings_for
+from tests.delivery_harness import event
+from tests.functions.test_drain import DEAD_TOPIC, SUBSCRIPTION, TOPIC, counts, settings_for
 from tests.webhooks import send, unique_id
 
 DENIED = grpc.StatusCode.PERMISSION_DENIED

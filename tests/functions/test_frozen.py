@@ -14,8 +14,8 @@ from local.functions import Function
 from local.pipeline import EVENTS, SECRET
 from local.pubsub import PubSubServer
 from local.samples import sign
+from tests.functions.test_deliver import event, push
 from tests.hostile.wire import request, statuses, wire
-from tests.test_deliver import event, push
 from tests.webhooks import webhook
 
 # Longer than the worker timeout that the functions get, and than gunicorn's keep-alive of 2 s.

@@ -19,7 +19,7 @@ from tests.webhooks import send_signed, webhook
 
 MAX_BODY_BYTES = 8_000_000
 SENDERS = 60
-# What may be held of bodies (pendo_aep/receive.py), in halves of the largest; 64 KB of each are not
+# What may be held of bodies (pendo_aep/pipeline/receive.py), in halves of the largest; 64 KB of each are not
 # counted. And what the process may grow by besides.
 ALLOWED_BYTES = 128_000_000
 HELD = ALLOWED_BYTES // (MAX_BODY_BYTES // 2 - 65_536)

@@ -16,8 +16,8 @@ from local.functions import Function
 from local.pipeline import DEAD, EVENTS, SECRET, deliver_env
 from local.pubsub import PubSubServer
 from local.samples import sign
+from tests.functions.test_deliver import event, push
 from tests.secret_volume import SecretVolume
-from tests.test_deliver import event, push
 from tests.webhooks import Answer, send, send_signed, unique_id, webhook
 
 STRANGERS = 20

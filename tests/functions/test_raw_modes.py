@@ -27,8 +27,8 @@ from local.aep import (
 from local.functions import Function
 from local.pipeline import DEAD
 from local.pubsub import PubSubServer
-from tests.carriage import Way, event
-from tests.test_deliver import push
+from tests.delivery_harness import Way, event
+from tests.functions.test_deliver import push
 from tests.webhooks import send, unique_id
 
 _TOPIC, _DEAD_TOPIC = "projects/local/topics/backlog", f"projects/local/topics/{DEAD}"
@@ -66,7 +66,7 @@ class Pushed:
         return {i for i, answer in zip(ids, answers, strict=True) if answer.status == 503}
 
 
-class Pulled:
+class ReceivedMessage:
     """All that wait in a subscription, which keeps what comes back."""
 
     def __init__(
@@ -173,7 +173,7 @@ def function_of(way: Way, mode: str, server: PubSubServer, aep: AepServer) -> Fu
 
 def road(way: Way, http: aiohttp.ClientSession, function: Function, server: PubSubServer) -> Road:
     """How messages come to the function."""
-    return Pushed(http, function) if way == "push" else Pulled(http, function, server)
+    return Pushed(http, function) if way == "push" else ReceivedMessage(http, function, server)
 
 
 _numbers = count()
@@ -278,7 +278,7 @@ async def test_nothing_is_lost_in_the_wrong_mode(
     aep: AepServer,
     http: aiohttp.ClientSession,
 ) -> None:
-    """Refused for want of a header, every event waits in Pub/Sub; the right mode delivers it."""
+    """Rejected for want of a header, every event waits in Pub/Sub; the right mode delivers it."""
     ids = new_ids(60)
     aep.behaviour = Behaviour(raw_modes=frozenset({right}))
     before = len(aep.requests)

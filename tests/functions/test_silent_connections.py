@@ -18,9 +18,9 @@ from local.functions import Function
 from local.pipeline import DEAD, EVENTS, deliver_env, receive_env
 from local.pubsub import PubSubServer
 from local.tcp_proxy import TcpProxy
-from tests.carriage import event
-from tests.test_deliver import push
-from tests.test_drain import counts
+from tests.delivery_harness import event
+from tests.functions.test_deliver import push
+from tests.functions.test_drain import counts
 from tests.webhooks import send, send_signed, unique_id, webhook
 
 EVENTS_TOPIC, DEAD_TOPIC = f"projects/local/topics/{EVENTS}", f"projects/local/topics/{DEAD}"

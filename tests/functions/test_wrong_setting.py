@@ -13,7 +13,7 @@ from local.aep import AepServer, Behaviour, Fault, MessageFormat, answering, ref
 from local.functions import Function, Line
 from local.pipeline import DEAD
 from local.pubsub import PubSubServer
-from tests.test_deliver import deliver_all, event
+from tests.functions.test_deliver import deliver_all, event
 from tests.webhooks import VISITOR, send, unique_id
 
 pytestmark = pytest.mark.slow

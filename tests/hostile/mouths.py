@@ -15,7 +15,7 @@ from local.functions import Function
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.pubsub import PubSubServer
 from local.samples import sign
-from tests.carriage import event
+from tests.delivery_harness import event
 from tests.webhooks import unique_id, webhook
 
 TOPIC, DEAD_TOPIC = f"projects/local/topics/{EVENTS}", f"projects/local/topics/{DEAD}"

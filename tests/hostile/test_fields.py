@@ -11,8 +11,8 @@ import pytest
 from local.aep import AepServer
 from local.functions import Function
 from local.pubsub import PubSubServer
-from tests.carriage import event
 from tests.cases import Case
+from tests.delivery_harness import event
 from tests.hostile.mouths import Mouth, push_of
 from tests.hostile.tables import cases, written_out
 from tests.webhooks import send, send_signed, webhook

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fuzz.record import read, record
-from fuzz.tables import PROJECT
-from fuzz.targets import TARGETS
 from tests.cases import Case
+from tests.fuzz.record import read, record
+from tests.fuzz.tables import PROJECT
+from tests.fuzz.targets import TARGETS
 from tests.hostile.tables import cases
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
-_ITS_SEEDS = "from fuzz.targets import TARGETS as T; [T['{0}'].check(s) for s in T['{0}'].seeds()]"
+_ITS_SEEDS = (
+    "from tests.fuzz.targets import TARGETS as T; [T['{0}'].check(s) for s in T['{0}'].seeds()]"
+)
 
 
 def found_by(finder: str) -> list[ParameterSet]:
@@ -81,7 +83,7 @@ def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
     assert row["inputs"] > 0
     finding = (tree / row["finding"]).read_bytes()
     assert str(row["finding"]) in ended.stdout
-    again = f"from fuzz.targets import TARGETS as T; T['{case['target']}'].check({finding!r})"
+    again = f"from tests.fuzz.targets import TARGETS as T; T['{case['target']}'].check({finding!r})"
     assert python(tree, "-c", again).returncode == 1
     assert python(PROJECT, "-c", again).returncode == 0  # it is the bug that is found, and no other
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuzz.targets import TARGETS
 from tests.cases import randomly
+from tests.fuzz.targets import TARGETS
 
 _BYTES = st.binary(max_size=200)
 

@@ -11,8 +11,8 @@ import pytest
 from local.aep import AepServer
 from local.functions import Function
 from local.pubsub import PubSubServer
-from tests.carriage import event
 from tests.cases import Case
+from tests.delivery_harness import event
 from tests.hostile.conftest import memory_bytes
 from tests.hostile.mouths import DEAD_TOPIC, Mouth, push_of
 from tests.hostile.tables import cases, written_out

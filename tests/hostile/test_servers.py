@@ -11,13 +11,13 @@ import aiohttp
 import psutil
 import pytest
 
-from pendo_aep.brake import Brake
-from pendo_aep.http_connection import http_connection
-from pendo_aep.ims import Credentials, TokenSource
-from pendo_aep.inlet import Inlet
+from pendo_aep.aep.auth import Credentials, TokenSource
+from pendo_aep.aep.circuit_breaker import CircuitBreaker
+from pendo_aep.aep.client import StreamingClient
+from pendo_aep.aep.http_session import http_connection
+from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome, Retry
-from pendo_aep.secret import Secret
-from pendo_aep.sender import Outgoing, Sender
+from pendo_aep.settings import Secret
 from tests.cases import Case
 from tests.hostile.tables import cases, written_out
 
@@ -62,13 +62,15 @@ async def outcome(aep: str, ims: str = "") -> Outcome:
     async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
         credentials = Credentials(ims, "client", Secret("secret"), "scope")
         tokens = TokenSource(http_connection("IMS", lambda: session), credentials) if ims else None
-        inlet = Inlet(
+        inlet = StreamingClient(
             http_connection("AEP", lambda: session),
             endpoint=f"{aep}/collection/inlet",
             tokens=tokens,
         )
         deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
-        (only,) = await Sender(inlet, Brake()).send([Outgoing(b'{"id":"a"}', deadline)])
+        (only,) = await BatchSender(inlet, CircuitBreaker()).send(
+            [PendingMessage(b'{"id":"a"}', deadline)]
+        )
         return only
 
 

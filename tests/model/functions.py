@@ -8,20 +8,19 @@ from typing import Any
 from starlette.requests import Request
 
 from local.samples import sign
-from pendo_aep.brake import Brake
-from pendo_aep.channel import PubSubConnection, pubsub_connection
-from pendo_aep.dead_letter import Stage
-from pendo_aep.dead_letter_topic import DeadLetterTopic
-from pendo_aep.deliver import Deliverer
-from pendo_aep.delivery import Delivery, PushDelivery
-from pendo_aep.drain import Drain
+from pendo_aep.aep.circuit_breaker import CircuitBreaker
+from pendo_aep.aep.format import Raw
+from pendo_aep.aep.retry import BatchSender
+from pendo_aep.dead_letters import Stage
 from pendo_aep.group_commit import GroupCommit, Limits
-from pendo_aep.publisher import Publisher
-from pendo_aep.puller import Puller
-from pendo_aep.receive import Receiver
-from pendo_aep.sender import Sender
+from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
+from pendo_aep.pipeline.deliver import Deliverer, Delivery
+from pendo_aep.pipeline.drain import Drain
+from pendo_aep.pipeline.receive import Receiver
+from pendo_aep.pubsub.client import PubSubConnection, pubsub_connection
+from pendo_aep.pubsub.publisher import Publisher
+from pendo_aep.pubsub.subscriber import Subscriber
 from pendo_aep.settings import ReceiveSettings, load
-from pendo_aep.xdm import Raw
 from tests.model.stores import AepModel, ChannelsModel, PubSubModel
 
 TOPIC, DEAD_TOPIC = "projects/p/topics/events", "projects/p/topics/dead"
@@ -50,11 +49,13 @@ class Functions:
         def connection() -> PubSubConnection:
             return pubsub_connection(channels.open)
 
-        def dead_letters(stage: Stage) -> DeadLetterTopic:
-            return DeadLetterTopic(lambda: Publisher(DEAD_TOPIC, connection()), stage)
+        def dead_letters(stage: Stage) -> DeadLetterPublisher:
+            return DeadLetterPublisher(lambda: Publisher(DEAD_TOPIC, connection()), stage)
 
         environ = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": SECRET}
-        batches = GroupCommit(Sender(aep, Brake()).send, LIMITS, patience_seconds=DEADLINE_SECONDS)
+        batches = GroupCommit(
+            BatchSender(aep, CircuitBreaker()).send, LIMITS, timeout_seconds=DEADLINE_SECONDS
+        )
         return cls(
             Receiver(
                 load(ReceiveSettings, environ),
@@ -62,16 +63,14 @@ class Functions:
                 dead_letters("receive"),
             ),
             Deliverer(
-                PushDelivery(
-                    Delivery(Raw(), dead_letters("deliver")),
-                    batches,
-                    deadline_seconds=DEADLINE_SECONDS,
-                )
+                Delivery(Raw(), dead_letters("deliver")),
+                batches,
+                deadline_seconds=DEADLINE_SECONDS,
             ),
             Drain(
-                Puller("projects/p/subscriptions/drained", connection()),
+                Subscriber("projects/p/subscriptions/drained", connection()),
                 Delivery(Raw(), dead_letters("deliver")),
-                Sender(aep, Brake()),
+                BatchSender(aep, CircuitBreaker()),
                 LIMITS,
                 seconds=DRAIN_SECONDS,
             ),

@@ -18,8 +18,9 @@ import orjson
 from google.protobuf.empty_pb2 import Empty
 
 from local.aep.inlet import MAX_REQUEST_BYTES
-from pendo_aep.inlet import Answer, NoAnswer
-from pendo_aep.pubsub_messages import PublishResponse, PullResponse
+from pendo_aep.aep.client import NoResponse, Response
+from pendo_aep.outcome import RetryReason
+from pendo_aep.pubsub.client import PublishResponse, PullResponse
 
 # How a call to Pub/Sub ends. After the last, gRPC cannot know whether the server has done it: it
 # has.
@@ -30,14 +31,14 @@ Posting: TypeAlias = Literal[
     "garbled before",
     "honest", "cut after", "garbled after", "one entry short",
 ]  # fmt: skip
-_FAILURES: dict[Posting, Answer] = {
-    "throttled": Answer(429, b"", 1.0),
-    "down": Answer(503, b""),
-    "failing": Answer(500, b""),
-    "unauthorised": Answer(401, b""),
-    "no such inlet": Answer(404, b""),
-    "wrong setting": Answer(400, b'{"message": "The \'header\' field is mandatory"}'),
-    "garbled before": Answer(207, b"<html>"),
+_FAILURES: dict[Posting, Response] = {
+    "throttled": Response(429, b"", 1.0),
+    "down": Response(503, b""),
+    "failing": Response(500, b""),
+    "unauthorised": Response(401, b""),
+    "no such inlet": Response(404, b""),
+    "wrong setting": Response(400, b'{"message": "The \'header\' field is mandatory"}'),
+    "garbled before": Response(207, b"<html>"),
 }
 CALL_ENDS: tuple[CallEnd, ...] = get_args(CallEnd)
 POSTINGS: tuple[Posting, ...] = get_args(Posting)
@@ -323,7 +324,7 @@ class AepModel:
         taken = self.accepted.get(event["receivedAt"])
         return taken is not None and taken.items() >= event.items()
 
-    async def post(self, messages: Sequence[bytes], until: float) -> Answer:
+    async def post(self, messages: Sequence[bytes], until: float) -> Response:
         """`sender.Poster`."""
         call = OpenCall([orjson.loads(message) for message in messages])
         self.open.append(call)
@@ -333,42 +334,42 @@ class AepModel:
             self.end(call, how)
         try:
             async with asyncio.timeout_at(until):
-                answer: Answer = await call.answer
+                answer: Response = await call.answer
                 return answer
         except TimeoutError:
-            raise NoAnswer("timeout") from None
+            raise NoResponse(RetryReason.TIMEOUT) from None
 
     def end(self, call: OpenCall, how: Posting) -> None:
         """Ends a request, by what is in it unless AEP fails in that moment."""
         self.open.remove(call)
         answer = self._answer(call, how)
         keys = [event["receivedAt"] for event in call.request]
-        self.answered.append((keys, answer.status if isinstance(answer, Answer) else 0))
+        self.answered.append((keys, answer.status if isinstance(answer, Response) else 0))
         call.end(answer)
 
-    def _answer(self, call: OpenCall, how: Posting) -> Answer | NoAnswer:
+    def _answer(self, call: OpenCall, how: Posting) -> Response | NoResponse:
         if how == "cut before":
-            return NoAnswer("out_of_reach")
+            return NoResponse(RetryReason.OUT_OF_REACH)
         if how in _FAILURES:
             return _FAILURES[how]
         ids = [event["id"] for event in call.request]
         if call.bytes > MAX_REQUEST_BYTES:
-            return Answer(413, b"")
+            return Response(413, b"")
         if any(event_id.startswith("poison") for event_id in ids):
-            return Answer(500, b"")
+            return Response(500, b"")
         if any(event_id.startswith("breaking") for event_id in ids):
-            return Answer(400, b"")
+            return Response(400, b"")
         for event in call.request:
             if not event["id"].startswith("rejected"):
                 self.accepted[event["receivedAt"]] = event
         return _taken(ids, how)
 
 
-def _taken(ids: Sequence[str], how: Posting) -> Answer | NoAnswer:
+def _taken(ids: Sequence[str], how: Posting) -> Response | NoResponse:
     if how == "cut after":
-        return NoAnswer("out_of_reach")
+        return NoResponse(RetryReason.OUT_OF_REACH)
     if how == "garbled after":
-        return Answer(207, b"<html>")
+        return Response(207, b"<html>")
     entries: list[dict[str, object]] = [
         {"statusCode": 400, "message": "wrong"}
         if event_id.startswith("rejected")
@@ -376,7 +377,7 @@ def _taken(ids: Sequence[str], how: Posting) -> Answer | NoAnswer:
         for place, event_id in enumerate(ids)
     ]
     missing = 1 if how == "one entry short" else 0
-    return Answer(207, orjson.dumps({"responses": entries[missing:]}))
+    return Response(207, orjson.dumps({"responses": entries[missing:]}))
 
 
 def _error(code: grpc.StatusCode) -> grpc.aio.AioRpcError:

@@ -9,8 +9,8 @@ import grpc.aio
 import pytest
 
 from local.clock import LeapingLoop
-from pendo_aep.channel import NoCredentials, pubsub_connection
-from pendo_aep.puller import Puller, PullFailed
+from pendo_aep.pubsub.client import NoCredentials, pubsub_connection
+from pendo_aep.pubsub.subscriber import PullFailed, Subscriber
 from tests.model.stores import (
     ACKNOWLEDGE,
     LEASE,
@@ -33,7 +33,7 @@ class Bench:
         self.pubsub.topics[TOPIC] += [
             Message(b"%d" % number, {"eventId": str(number)}) for number in range(waiting)
         ]
-        self.puller = Puller(SUBSCRIPTION, pubsub_connection(ChannelsModel(self.pubsub).open))
+        self.puller = Subscriber(SUBSCRIPTION, pubsub_connection(ChannelsModel(self.pubsub).open))
         self.all_end("done")
 
     def all_end(self, how: CallEnd | None) -> None:
@@ -81,7 +81,7 @@ def test_a_request_names_its_subscription() -> None:
 
     async def test(bench: Bench) -> None:
         ack_ids = await bench.pull(1)
-        await bench.puller.lease(ack_ids, 30)
+        await bench.puller.modify_ack_deadline(ack_ids, 30)
         await bench.puller.acknowledge(ack_ids)
         assert {call.request.subscription for call in bench.pubsub.calls} == {SUBSCRIPTION}
 
@@ -107,12 +107,12 @@ def test_a_lease_keeps_messages_from_others() -> None:
 
     async def test(bench: Bench) -> None:
         ack_ids = await bench.pull(1500)
-        await bench.puller.lease(ack_ids, 60)
+        await bench.puller.modify_ack_deadline(ack_ids, 60)
         assert bench.sizes(LEASE) == [1000, 500]
         await asyncio.sleep(50)
         bench.pubsub.subscription.pull(1)
         assert bench.pubsub.subscription.expired == []
-        await bench.puller.lease(ack_ids[:2], 0)
+        await bench.puller.modify_ack_deadline(ack_ids[:2], 0)
         assert len(bench.pubsub.subscription.pull(10)) == 2
         assert bench.sizes(ACKNOWLEDGE) == []
 
@@ -123,7 +123,7 @@ def test_a_lease_is_ten_minutes_at_most() -> None:
     """What is longer would be refused by Pub/Sub."""
 
     async def test(bench: Bench) -> None:
-        await bench.puller.lease(await bench.pull(1), 3600)
+        await bench.puller.modify_ack_deadline(await bench.pull(1), 3600)
         [call] = [call for call in bench.pubsub.calls if call.place == LEASE]
         assert call.request.ack_deadline_seconds == 600
 
@@ -193,7 +193,7 @@ def test_a_pull_without_credentials() -> None:
         raise NoCredentials
 
     async def test(_: Bench) -> None:
-        puller = Puller(SUBSCRIPTION, pubsub_connection(nobody))
+        puller = Subscriber(SUBSCRIPTION, pubsub_connection(nobody))
         with pytest.raises(PullFailed, match="credentials"):
             await puller.pull(1000, 2.0)
 

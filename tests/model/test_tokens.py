@@ -27,10 +27,10 @@ from hypothesis.stateful import (
 )
 
 from local.clock import LeapingLoop
-from pendo_aep import ims
-from pendo_aep.http_connection import http_connection
-from pendo_aep.ims import Credentials, TokenSource, TokenUnavailable
-from pendo_aep.secret import Secret
+from pendo_aep.aep import auth
+from pendo_aep.aep.auth import Credentials, TokenSource, TokenUnavailable
+from pendo_aep.aep.http_session import http_connection
+from pendo_aep.settings import Secret
 from tests.group_commit_bench import settle
 from tests.model.stores import OpenCall
 
@@ -43,9 +43,11 @@ FORM = {
 FETCH_SECONDS = 10.0
 # A token has this much time left, or half of its time if that is shorter.
 MARGIN_SECONDS = 60.0
-End: TypeAlias = Literal["token", "refused", "throttled", "failing", "not JSON", "no time", "reset"]
+Disposition: TypeAlias = Literal[
+    "token", "refused", "throttled", "failing", "not JSON", "no time", "reset"
+]
 # Of an answer that is no token: its status, its body, and what the log calls it.
-FAILURES: dict[End, tuple[int, bytes, str]] = {
+FAILURES: dict[Disposition, tuple[int, bytes, str]] = {
     "refused": (401, b'{"error": "invalid_client"}', "credentials"),
     "throttled": (429, b"", "token_endpoint"),
     "failing": (503, b"", "token_endpoint"),
@@ -104,7 +106,7 @@ class TokenMachine(RuleBasedStateMachine):
         self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
         self.loop = self.runner.get_loop()
         patches = self.to_close.enter_context(pytest.MonkeyPatch.context())
-        patches.setattr(ims, "time", SimpleNamespace(monotonic=self.loop.time))
+        patches.setattr(auth, "time", SimpleNamespace(monotonic=self.loop.time))
         self.ims = ImsModel()
         session = cast("aiohttp.ClientSession", self.ims)
         self.source = TokenSource(
@@ -126,8 +128,11 @@ class TokenMachine(RuleBasedStateMachine):
             assert self.callers[-1].done()
 
     @precondition(lambda self: self.ims.open)
-    @rule(how=st.sampled_from(("token", *get_args(End))), seconds=st.sampled_from([1, 90, 3600]))
-    def ims_answers(self, how: End, seconds: int) -> None:
+    @rule(
+        how=st.sampled_from(("token", *get_args(Disposition))),
+        seconds=st.sampled_from([1, 90, 3600]),
+    )
+    def ims_answers(self, how: Disposition, seconds: int) -> None:
         """IMS answers the request, or its connection breaks."""
         assert self.ims.open
         if how == "token":
@@ -209,7 +214,7 @@ class TokenMachine(RuleBasedStateMachine):
         try:
             text = await self.source.token()
         except TokenUnavailable as error:
-            assert error.why == self.ims.last_failure  # noqa: PT017 (it need not be raised)
+            assert error.reason == self.ims.last_failure  # noqa: PT017 (it need not be raised)
             return
         [token] = [token for token in self.tokens if token.text == text]
         assert token.is_good(self.loop.time())

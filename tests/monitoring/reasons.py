@@ -17,7 +17,7 @@ def reasons_to_hand_back() -> set[str]:
     """Each of them once; none is there that the functions could not log as `message returned`."""
     return {
         reason
-        for source in (PROJECT / "pendo_aep").glob("*.py")
+        for source in (PROJECT / "pendo_aep").rglob("*.py")
         for node in ast.walk(ast.parse(source.read_text("utf-8")))
         for reason in _reasons(node)
     }

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from deploy.cloud.config import Config
-from deploy.cloud.monitoring import spans
 from local.functions import PROJECT
-from local.google.shape import check
-from tests.house.test_links import anchors
+from local.gcp.shape import check
+from pendo_aep.gcp.deploy.config import Config
+from pendo_aep.gcp.deploy.monitoring import spans
 from tests.monitoring.files import (
     ALERTS,
     DASHBOARD,
@@ -29,6 +28,7 @@ from tests.monitoring.files import (
     terms,
 )
 from tests.monitoring.reasons import reasons_to_hand_back
+from tests.repository.test_links import anchors
 
 _REQUEST_COUNT = "run.googleapis.com/request_count"
 # Google: Cloud Monitoring "Google Cloud metrics", of what the files use: kind, value, and labels.
@@ -146,7 +146,7 @@ def test_reasons_are_words_of_the_code() -> None:
     """A reason that an alert asks for is one that the code gives."""
     words = {
         node.value
-        for source in (PROJECT / "pendo_aep").glob("*.py")
+        for source in (PROJECT / "pendo_aep").rglob("*.py")
         for node in ast.walk(ast.parse(source.read_text("utf-8")))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }

@@ -13,9 +13,9 @@ from local.aep import AepServer, answering, has_id, refusing
 from local.functions import Function, FunctionFailed, Line
 from local.pipeline import deliver_env, run_pipeline
 from local.pubsub import PubSubServer
+from tests.functions.test_deliver import event, push
 from tests.monitoring import files
 from tests.monitoring.files import DASHBOARD, FOLDER, METRICS, Json, every, extracted, read
-from tests.test_deliver import event, push
 from tests.webhooks import send, send_signed, unique_id, webhook
 
 # What each metric counts: the function that writes the line, and the line's message.

@@ -15,9 +15,9 @@ from local.functions import Function, FunctionFailed
 from local.pipeline import DEAD, EVENTS
 from local.pubsub import PubSubServer
 from local.samples import sign
+from pendo_aep.pendo.signature import SignatureWrong, verify
 from pendo_aep.settings import DeliverSettings, ReceiveSettings, load
-from pendo_aep.signature import SignatureWrong, verify
-from tests.carriage import event
+from tests.delivery_harness import event
 from tests.hostile.mouths import push_of
 from tests.webhooks import Answer, send, webhook
 

@@ -10,13 +10,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from pendo_aep.brake import Brake
-from pendo_aep.http_connection import http_connection
-from pendo_aep.ims import Credentials, TokenSource
-from pendo_aep.inlet import Inlet
+from pendo_aep.aep.auth import Credentials, TokenSource
+from pendo_aep.aep.circuit_breaker import CircuitBreaker
+from pendo_aep.aep.client import StreamingClient
+from pendo_aep.aep.http_session import http_connection
+from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome, Retry
-from pendo_aep.secret import Secret
-from pendo_aep.sender import Outgoing, Sender
+from pendo_aep.settings import Secret
 
 STATUSES = [300, 301, 302, 303, 305, 307, 308]
 
@@ -51,13 +51,15 @@ async def outcome(aep: str, ims: str) -> Outcome:
             http_connection("IMS", lambda: session),
             Credentials(ims, "client", Secret("secret"), "scope"),
         )
-        inlet = Inlet(
+        inlet = StreamingClient(
             http_connection("AEP", lambda: session),
             endpoint=f"{aep}/collection/inlet",
             tokens=tokens,
         )
         deadline = asyncio.get_running_loop().time() + 1
-        (only,) = await Sender(inlet, Brake()).send([Outgoing(b'{"id":"a"}', deadline)])
+        (only,) = await BatchSender(inlet, CircuitBreaker()).send(
+            [PendingMessage(b'{"id":"a"}', deadline)]
+        )
         return only
 
 

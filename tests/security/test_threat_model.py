@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from fuzz.record import read
-from fuzz.targets import TARGETS
 from local.functions import PROJECT
+from tests.fuzz.record import read
+from tests.fuzz.targets import TARGETS
 
 PAGE = (PROJECT / "docs" / "security.md").read_text("utf-8")
 NAMED = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE))

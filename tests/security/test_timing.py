@@ -16,8 +16,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from pendo_aep import signature
-from pendo_aep.signature import SignatureWrong, verify
+from pendo_aep.pendo import signature
+from pendo_aep.pendo.signature import SignatureWrong, verify
 
 RIGHT = b"a" * 5_000_000
 # Of medians of interleaved samples; what ends early differs by more than a thousand.

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from local.functions import Function
-from tests.carriage import event
+from tests.delivery_harness import event
 from tests.hostile.mouths import push_of
 from tests.webhooks import send
 

@@ -1,1 +1,1 @@
-"""The tests of the soak: it must notice what it is there to notice."""
+"""Load and faults at random, for minutes, with a ledger that says whether anything was lost."""

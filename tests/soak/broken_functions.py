@@ -12,33 +12,35 @@ from itertools import count
 
 import orjson
 
-import pendo_aep.receive
+import pendo_aep.pipeline.receive
 from main import deliver, drain, receive
-from pendo_aep.dead_letter import Reason
-from pendo_aep.delivery import Delivery, End, PushDelivery
+from pendo_aep.dead_letters import Reason
 from pendo_aep.event import Event
 from pendo_aep.logs import log
-from pendo_aep.normalise import normalise
-from pendo_aep.outcome import Refused
-from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import Webhook
+from pendo_aep.outcome import Rejected
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import VerifiedBody
+from pendo_aep.pendo.webhook import Webhook
+from pendo_aep.pipeline.deliver import Deliverer, Delivery, Disposition
 
 __all__ = ["deliver", "drain", "receive"]
 
 _ONE_IN = 40
 _LARGE_BYTES = 3000
 _numbers = count()
-_deliver = PushDelivery.deliver
-_bury = Delivery.bury
+_deliver = Deliverer.deliver
+_dead_letter = Delivery.dead_letter
 
 
-async def _broken(self: PushDelivery, data: bytes, attributes: dict[str, str]) -> End:
+async def _broken(self: Deliverer, data: bytes, attributes: dict[str, str]) -> Disposition:
     event = orjson.loads(data)
     match next(_numbers) % _ONE_IN:
         case 11:
-            return End.DONE  # acknowledged, and never delivered
+            return Disposition.ACK  # acknowledged, and never delivered
         case 12:
-            return await self._delivery.bury(data, attributes, Refused(Reason.REJECTED, "no"))
+            return await self._delivery.dead_letter(
+                data, attributes, Rejected(Reason.REJECTED, "no")
+            )
         case 13:
             data = orjson.dumps({**event, "id": f"{event['id']}-again"})
         case 14:
@@ -51,10 +53,10 @@ async def _broken(self: PushDelivery, data: bytes, attributes: dict[str, str]) -
 
 
 async def _always_done(
-    self: Delivery, data: bytes, attributes: Mapping[str, str], refused: Refused
-) -> End:
-    await _bury(self, data, attributes, refused)
-    return End.DONE  # whether the letter lies there or not
+    self: Delivery, data: bytes, attributes: Mapping[str, str], rejected: Rejected
+) -> Disposition:
+    await _dead_letter(self, data, attributes, rejected)
+    return Disposition.ACK  # whether the letter lies there or not
 
 
 def _without_large_properties(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
@@ -65,15 +67,15 @@ def _without_large_properties(webhook: Webhook, raw: VerifiedBody, received_at: 
 
 
 def _break_delivery() -> None:
-    PushDelivery.deliver = _broken  # type: ignore[method-assign]  # that is what this file is for
+    Deliverer.deliver = _broken  # type: ignore[method-assign]  # that is what this file is for
 
 
 def _acknowledge_without_letters() -> None:
-    Delivery.bury = _always_done  # type: ignore[method-assign]
+    Delivery.dead_letter = _always_done  # type: ignore[method-assign]
 
 
 def _lose_large_properties() -> None:
-    pendo_aep.receive.normalise = _without_large_properties  # type: ignore[attr-defined]
+    pendo_aep.pipeline.receive.normalise = _without_large_properties  # type: ignore[attr-defined]
 
 
 BUGS: Mapping[str, Callable[[], None]] = {

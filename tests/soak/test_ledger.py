@@ -6,8 +6,8 @@ from dataclasses import asdict
 
 import pytest
 
-from soak.ledger import Account, Ledger
 from tests.cases import Case, cases
+from tests.soak.ledger import Account, Ledger
 
 NOTHING = Account(
     sent=0,

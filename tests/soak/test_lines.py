@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soak.lines import Lines
 from tests.cases import Case, cases
+from tests.soak.lines import Lines
 
 
 @pytest.mark.parametrize("case", cases("soak_lines"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soak.memory import Footprint, Memory
+from tests.soak.memory import Footprint, Memory
 
 
 def footprint(*lives: list[float]) -> Footprint:

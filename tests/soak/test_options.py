@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from soak.__main__ import main
-from soak.options import parse
+from tests.soak.__main__ import main
+from tests.soak.options import parse
 
 
 @pytest.mark.parametrize(

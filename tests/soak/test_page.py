@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from soak import page
+from tests.soak import page
 from tests.soak.test_result import WELL
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from soak import aep_faults
-from soak.options import parse
-from soak.plan import (
+from tests.soak import aep_faults
+from tests.soak.options import parse
+from tests.soak.plan import (
     FREEZES,
     KILL_CARRIER,
     KILL_RECEIVE,

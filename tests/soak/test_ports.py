@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 
-from soak.ports import lasting_ports
+from tests.soak.ports import lasting_ports
 
 
 def test_two_soaks_have_ports_of_their_own() -> None:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from soak.memory import Footprint
-from soak.result import Result
+from tests.soak.memory import Footprint
+from tests.soak.result import Result
 from tests.soak.test_ledger import NOTHING
 
 WELL = Result(

@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from soak.__main__ import main
-from soak.ledger import Ledger
-from soak.plan import LETTERS_DENIED, Strike
-from soak.rig import Setup
-from soak.webhooks import REFUSED, make
+from tests.soak.__main__ import main
+from tests.soak.ledger import Ledger
+from tests.soak.plan import LETTERS_DENIED, Strike
+from tests.soak.rig import Setup
+from tests.soak.webhooks import REFUSED, make
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +42,7 @@ def run_broken(
 ) -> tuple[int, dict[str, Any]]:
     """A run in which the functions have a bug of `broken_functions.py`."""
     environ = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py", "BROKEN": bug}
-    monkeypatch.setattr("soak.options.Setup", partial(Setup, environ=environ))
+    monkeypatch.setattr("tests.soak.options.Setup", partial(Setup, environ=environ))
     return run(*arguments, "--patience", "15", into=into)
 
 
@@ -66,7 +66,7 @@ def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 def test_an_unstored_dead_letter_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A `drain` that acknowledges although its dead letter was not stored has lost events."""
     plan = [Strike(at=2.0, kind=LETTERS_DENIED, seconds=6.0, share=1.0)]
-    monkeypatch.setattr("soak.options.make_plan", lambda *_: plan)
+    monkeypatch.setattr("tests.soak.options.make_plan", lambda *_: plan)
     load = ("--way", "drain", "--minutes", "0.2", "--rate", "250")
     code, result = run_broken("letters", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
@@ -101,7 +101,7 @@ def test_what_aep_drops_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             if event_id != Forgetful.dropped:
                 super().held(event_id, fingerprint)
 
-    monkeypatch.setattr("soak.__main__.Ledger", Forgetful)
+    monkeypatch.setattr("tests.soak.__main__.Ledger", Forgetful)
     code, result = run("--minutes", "0.1", "--rate", "170", "--patience", "15", into=tmp_path)
     assert code == 1
     assert result["account"]["lost"] == [Forgetful.dropped]

@@ -13,14 +13,14 @@ import pytest
 
 from local.pipeline import XDM_SETTINGS
 from local.samples import LARGE_BYTES, load_samples
+from pendo_aep.aep.format import Format, Raw, Xdm
 from pendo_aep.event import encode, read_event
-from pendo_aep.normalise import normalise
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import VerifiedBody
+from pendo_aep.pendo.webhook import parse
 from pendo_aep.settings import ReceiveSettings
-from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import parse
-from pendo_aep.xdm import Format, Raw, Xdm
-from soak.fingerprints import in_aep, in_letter
-from soak.webhooks import Sent, make
+from tests.soak.fingerprints import in_aep, in_letter
+from tests.soak.webhooks import Sent, make
 
 FORMS: dict[str, Format] = {
     "raw": Raw(),

@@ -28,8 +28,8 @@ from local.functions import PROJECT, Function
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.pubsub import PubSubServer
 from local.samples import sign
-from pendo_aep.dead_letter import Reason
-from pendo_aep.webhook import MAX_EVENT_NAME
+from pendo_aep.dead_letters import Reason
+from pendo_aep.pendo.webhook import MAX_EVENT_NAME
 
 PATH = PROJECT / "docs" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(PATH.read_text("utf-8"))

@@ -20,7 +20,7 @@ from aiohttp import web
 from local.functions import Function
 from local.pipeline import DEAD, XDM_SETTINGS
 from local.pubsub import PubSubServer
-from tests.carriage import event
+from tests.delivery_harness import event
 from tests.hostile.mouths import push_of
 from tests.webhooks import send
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from local.console.anonymise import Anonymiser
 from local.samples import load_samples
-from pendo_aep.normalise import normalise
-from pendo_aep.signature import VerifiedBody
-from pendo_aep.webhook import parse
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import VerifiedBody
+from pendo_aep.pendo.webhook import parse
 from tests.cases import randomly
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)

@@ -1,0 +1,70 @@
+"""Cloud Scheduler's jobs."""
+
+from __future__ import annotations
+
+from local.gcp.call import Answer, Call, Route
+from local.gcp.problems import exists, invalid, not_found
+from local.gcp.state import GoogleState, Json
+
+_ALL = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
+
+
+class Scheduler:
+    """Jobs that call an address."""
+
+    def __init__(self, state: GoogleState) -> None:
+        """Takes what there is."""
+        self._state = state
+
+    def routes(self) -> tuple[Route, ...]:
+        """The operations that gcloud uses."""
+        return (
+            Route("GET", _ALL, self._list),
+            Route("POST", _ALL, self._create, changes=True),
+            Route("GET", f"{_ALL}/{{job}}", self._describe),
+            Route("PATCH", f"{_ALL}/{{job}}", self._update, changes=True),
+            Route("DELETE", f"{_ALL}/{{job}}", self._delete, changes=True),
+        )
+
+    def _create(self, call: Call) -> Answer:
+        fields = call.fields()
+        name = fields["name"].rpartition("/")[2]
+        if name in self._state.jobs:
+            raise exists(name)
+        return Answer(self._keep(name, {**fields, "state": "ENABLED"}))
+
+    def _list(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)
+        return Answer({"jobs": [*self._state.jobs.values()]})
+
+    def _describe(self, call: Call) -> Answer:
+        return Answer(self._known(call))
+
+    def _update(self, call: Call) -> Answer:
+        job, sent = dict(self._known(call)), call.fields()
+        for path in call.query["updateMask"].split(","):
+            key, _, inner = path.partition(".")
+            if inner:
+                job[key] = {**job.get(key, {}), inner: sent[key][inner]}
+            else:
+                job[key] = sent[key]
+        return Answer(self._keep(call.params["job"], job))
+
+    def _delete(self, call: Call) -> Answer:
+        self._known(call)
+        del self._state.jobs[call.params["job"]]
+        return Answer()
+
+    def _known(self, call: Call) -> Json:
+        name = call.params["job"]
+        if name not in self._state.jobs:
+            raise not_found(name)
+        return self._state.jobs[name]
+
+    def _keep(self, name: str, job: Json) -> Json:
+        caller = job["httpTarget"].get("oidcToken", {}).get("serviceAccountEmail")
+        if caller and caller not in self._state.accounts:
+            raise invalid(f"Service account {caller} was not found.")
+        if not 15 <= float(job.get("attemptDeadline", "180s").removesuffix("s")) <= 1800:
+            raise invalid("attemptDeadline must be from 15 seconds to 30 minutes.")
+        self._state.jobs[name] = job
+        return job

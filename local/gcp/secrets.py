@@ -1,0 +1,92 @@
+"""Secret Manager."""
+
+from __future__ import annotations
+
+import base64
+
+from local.gcp.call import Answer, Call, Route
+from local.gcp.problems import exists, invalid, not_found
+from local.gcp.state import GoogleState, Json, Secret, Version
+
+_ALL = "secretmanager/v1/projects/{project}/secrets"
+_ONE = f"{_ALL}/{{secret}}"
+
+
+class Secrets:
+    """The secrets with their versions."""
+
+    def __init__(self, state: GoogleState) -> None:
+        """Takes what there is."""
+        self._state = state
+
+    def routes(self) -> tuple[Route, ...]:
+        """The operations that gcloud uses."""
+        return (
+            Route("GET", _ALL, self._list),
+            Route("POST", _ALL, self._create, changes=True),
+            Route("GET", _ONE, self._describe),
+            Route("DELETE", _ONE, self._delete, changes=True),
+            Route("POST", f"{_ONE}:addVersion", self._add, changes=True),
+            Route("GET", f"{_ONE}/versions", self._versions),
+            Route("GET", f"{_ONE}/versions/{{version}}:access", self._access),
+        )
+
+    def _create(self, call: Call) -> Answer:
+        name = call.query["secretId"]
+        if name in self._state.secrets:
+            raise exists(name)
+        body = {**call.fields(), "name": self._path(name)}
+        if "replication" not in body:
+            raise invalid("Secret.replication is required.")
+        self._state.secrets[name] = Secret(body)
+        return Answer(body)
+
+    def _list(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)
+        return Answer({"secrets": [secret.body for secret in self._state.secrets.values()]})
+
+    def _describe(self, call: Call) -> Answer:
+        return Answer(self._known(call).body)
+
+    def _delete(self, call: Call) -> Answer:
+        self._known(call)
+        del self._state.secrets[call.params["secret"]]
+        self._state.policies.pop(f"secrets/{call.params['secret']}", None)
+        return Answer()
+
+    def _add(self, call: Call) -> Answer:
+        secret = self._known(call)
+        data = base64.b64decode(call.fields()["payload"]["data"])
+        if not data:
+            raise invalid("The payload is empty.")
+        secret.versions.append(Version(data))
+        shown = self._shown(call.params["secret"], len(secret.versions), secret.versions[-1])
+        return Answer({**shown, "clientSpecifiedPayloadChecksum": True})
+
+    def _versions(self, call: Call) -> Answer:
+        secret = self._known(call)
+        shown = [
+            self._shown(call.params["secret"], number, version)
+            for number, version in enumerate(secret.versions, 1)
+        ]
+        return Answer({"versions": shown[::-1]} if shown else {})
+
+    def _access(self, call: Call) -> Answer:
+        secret, version = self._known(call), call.params["version"]
+        number = len(secret.versions) if version == "latest" else int(version)
+        if not 1 <= number <= len(secret.versions):
+            raise not_found(f"{self._path(call.params['secret'])}/versions/{version}")
+        data = base64.b64encode(secret.versions[number - 1].data).decode()
+        name = f"{self._path(call.params['secret'])}/versions/{number}"
+        return Answer({"name": name, "payload": {"data": data}})
+
+    def _known(self, call: Call) -> Secret:
+        name = call.params["secret"]
+        if name not in self._state.secrets:
+            raise not_found(self._path(name))
+        return self._state.secrets[name]
+
+    def _path(self, name: str) -> str:
+        return f"projects/{self._state.number}/secrets/{name}"
+
+    def _shown(self, name: str, number: int, version: Version) -> Json:
+        return {"name": f"{self._path(name)}/versions/{number}", "state": version.state}

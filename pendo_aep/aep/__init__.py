@@ -1,0 +1,1 @@
+"""The destination: the streaming endpoint of Adobe Experience Platform."""

@@ -1,0 +1,1 @@
+"""Google Cloud: what `deploy` makes there, and what `doctor` finds there."""

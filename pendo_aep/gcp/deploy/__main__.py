@@ -1,0 +1,89 @@
+"""`up CONFIG` and `down CONFIG`, as `deploy.sh` and `destroy.sh` call them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pendo_aep.gcp.deploy.config import Config, ConfigWrong, read_config
+from pendo_aep.gcp.deploy.down import Demolition
+from pendo_aep.gcp.deploy.gcloud import Gcloud, GcloudFailed
+from pendo_aep.gcp.deploy.part import PartWrong
+from pendo_aep.gcp.deploy.up import up
+
+
+def main() -> int:
+    """Does it, and answers the exit code: 0 only if all of it is done."""
+    options = _options()
+    try:
+        config = read_config(options.config)
+        gcloud = Gcloud(config["PROJECT"], _say)
+        if options.verb == "up":
+            return _up(config, gcloud)
+        return _down(config, gcloud, is_sure=options.yes)
+    except (ConfigWrong, PartWrong, GcloudFailed) as error:
+        _say(f"{error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("interrupted; run it again to go on")
+        return 130
+
+
+def _up(config: Config, gcloud: Gcloud) -> int:
+    address = up(config, gcloud)
+    read = ("secrets", "versions", "access", "latest", f"--secret={config['PENDO_SECRET']}")
+    _say(f"{gcloud.changes} changes" if gcloud.changes else "nothing to change")
+    sys.stdout.write(
+        f"""
+In Pendo, Settings > Integrations > Webhooks > Add webhook:
+
+  URL     {address}
+  Secret  what this prints: {gcloud.typed(read)}
+
+Then see that all is well: python -m pendo_aep doctor --config {config.path}
+"""
+    )
+    return 0
+
+
+def _down(config: Config, gcloud: Gcloud, *, is_sure: bool) -> int:
+    project = config["PROJECT"]
+    _say(f"This deletes the pipeline in {project}: all that {config.path} names, its secrets, too.")
+    demolition = Demolition(config, gcloud)
+    demolition.warn(_say)
+    if not is_sure and not _confirmed(project):
+        _say("nothing was deleted")
+        return 1
+    demolition.down()
+    _say(
+        f"{gcloud.changes} changes. APIs stay enabled, and Google's own buckets and images "
+        "(gcf-*) stay, for other functions may use them."
+    )
+    return 0
+
+
+def _confirmed(project: str) -> bool:
+    sys.stderr.write(f"Type {project} to go on: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == project
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="deploy", description="See deploy/config.env.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, script in (("up", "deploy/deploy.sh"), ("down", "deploy/destroy.sh")):
+        one = verbs.add_parser(verb, prog=script)
+        one.add_argument("config", type=Path, help="a copy of deploy/config.env, filled in")
+        if verb == "down":
+            one.add_argument("--yes", action="store_true", help="do not ask")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,225 @@
+"""Normalising: the webhook of any kind of event becomes the one shape that travels on the topic."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, cast
+
+from pendo_aep.clock import epoch_rfc3339
+from pendo_aep.event import (
+    PLAIN_ID,
+    SCHEMA_VERSION,
+    App,
+    Browser,
+    Event,
+    Guide,
+    Nps,
+    PollAnswer,
+    Subscription,
+    Track,
+    event_type,
+)
+from pendo_aep.pendo.signature import VerifiedBody
+from pendo_aep.pendo.webhook import Webhook, coerce_number, coerce_text, dumps_or_invalid
+
+# Pendo writes seconds; as seconds, this would be the year 5138.
+_MILLISECONDS_FROM: Final = 1e11
+
+
+# RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
+# one, or a number with a fraction or an exponent, may be the rounded form of several.
+_MAX_EXACT_INTEGER: Final = 2**53 - 1
+
+
+def event_id(unique_id: str | float | None, raw: bytes) -> str:
+    """Returns the id of an event, which is the same whenever the same webhook comes again.
+
+    It is Pendo's `uniqueId` where that is plain: up to 64 letters, digits, `-` and `_`, or an
+    integer that JSON carries exactly. Any other text is replaced by its SHA-256. Without a
+    `uniqueId`, or with one that other events may share (blank, or a number that may be rounded),
+    the id is the SHA-256 of the raw body.
+
+    Args:
+        unique_id: as Pendo sent it, with its JSON type.
+        raw: the raw bytes of the body.
+    """
+    if isinstance(unique_id, str):
+        if PLAIN_ID.fullmatch(unique_id):
+            return unique_id
+        if unique_id and not unique_id.isspace():
+            return hashlib.sha256(unique_id.encode()).hexdigest()
+    elif isinstance(unique_id, int) and abs(unique_id) <= _MAX_EXACT_INTEGER:
+        return str(unique_id)
+    return hashlib.sha256(raw).hexdigest()
+
+
+def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
+    """The normalised event of a webhook.
+
+    Args:
+        webhook: the body as read, redacted.
+        raw: the raw bytes of the body, for the identity of an event that brings none.
+        received_at: when the request came, in UTC.
+    """
+    properties = webhook.get("properties") or {}
+    name = webhook["event"]
+    received = received_at.timestamp()
+    event: Event = {
+        "id": event_id(webhook.get("uniqueId"), raw),
+        "type": event_type(name),
+        "pendoEvent": name,
+        "occurredAt": _occurred_at(webhook.get("timestamp"), received),
+        "receivedAt": epoch_rfc3339(received),
+        "schemaVersion": SCHEMA_VERSION,
+    }
+    if visitor_id := webhook.get("visitorId"):
+        event["visitorId"] = visitor_id
+    if account_id := webhook.get("accountId"):
+        event["accountId"] = account_id
+    if app := _without_empty(webhook.get("app")):
+        event["app"] = cast("App", app)
+    if subscription := _without_empty(webhook.get("subscription")):
+        event["subscription"] = cast("Subscription", subscription)
+    _add_details(event, properties)
+    if user_agent := webhook.get("userAgent"):
+        event["userAgent"] = user_agent
+    if properties:
+        event["properties"] = properties
+    return event
+
+
+def _add_details(event: Event, properties: dict[str, Any]) -> None:
+    """Adds what can be read from the properties; which there are depends on the kind of event."""
+    if guide := _guide(properties):
+        event["guide"] = guide
+    if nps := _nps(properties.get("nps")):
+        event["nps"] = nps
+    if event["pendoEvent"] == "trackEventReceived" and (track := _track(properties)):
+        event["track"] = track
+    if event["pendoEvent"] == "visitorCreated" and (browser := _browser(properties)):
+        event["browser"] = browser
+    if answers := list(answers_in(properties)):
+        event["answers"] = answers
+
+
+def _occurred_at(timestamp: object, received_at: float) -> str:
+    """When it happened; when that cannot be read, or would be to come, when it was received."""
+    moment = coerce_number(timestamp)
+    if moment is not None and moment > _MILLISECONDS_FROM:
+        moment /= 1000
+    if moment is None or not 0 < moment <= received_at:
+        moment = received_at
+    return epoch_rfc3339(moment)
+
+
+def _without_empty(value: Mapping[str, object] | None) -> dict[str, object]:
+    return {key: text for key, text in value.items() if text} if value else {}
+
+
+def _guide(properties: dict[str, Any]) -> Guide:
+    about = properties.get("guideProperties")
+    about = about if isinstance(about, dict) else {}
+    guide: Guide = {}
+    if identity := coerce_text(properties.get("guideId")) or coerce_text(about.get("id")):
+        guide["id"] = identity
+    if name := coerce_text(about.get("name")):
+        guide["name"] = name
+    if step := coerce_text(properties.get("guideStepId")):
+        guide["stepId"] = step
+    if language := coerce_text(properties.get("language")):
+        guide["language"] = language
+    return guide
+
+
+def _nps(answer: object) -> Nps:
+    nps: Nps = {}
+    if isinstance(answer, dict):
+        rating = coerce_number(answer.get("rating"))
+        if rating is not None:
+            # Beyond 2**53 a whole number is no more exact than a float, and too long for JSON here.
+            is_whole = rating.is_integer() and abs(rating) <= 2**53
+            nps["rating"] = int(rating) if is_whole else rating
+        if reason := coerce_text(answer.get("reason")):
+            nps["reason"] = reason
+        if source := coerce_text(answer.get("source")):
+            nps["source"] = source
+    return nps
+
+
+def _track(properties: dict[str, Any]) -> Track:
+    """Reads a track event (Pendo: "Example Webhook Responses: ... Track Event").
+
+    The customer's own `eventProperties` stay in `properties`.
+    """
+    track: Track = {}
+    if name := coerce_text(properties.get("name")):
+        track["name"] = name
+    if source := coerce_text(properties.get("source")):
+        track["source"] = source
+    return track
+
+
+def _browser(properties: dict[str, Any]) -> Browser:
+    """Reads a new visitor's browser (Pendo: "Example Webhook Responses: Visitor Created ...")."""
+    browser: Browser = {}
+    if name := coerce_text(properties.get("browserName")):
+        browser["name"] = name
+    if version := coerce_text(properties.get("browserVersion")):
+        browser["version"] = version
+    return browser
+
+
+# Finds the answers of a poll, in whatever way Pendo spells them.
+#
+# Pendo publishes a body of `pollSubmitted` (help article "Webhooks", 360032285012, section "Example
+# Webhook Responses"), but no copy of it could be read here. So every plausible spelling is read.
+
+
+# Under these keys of an object Pendo's API and Web SDK spell an answer.
+_ANSWER_KEYS: Final = ("value", "response", "answer")
+# Keys of `properties` that hold one answer as it is; the poll then stands beside it, in `pollId`.
+_PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
+# No spelling nests deeper than an array of polls with an array of answers each.
+_MAX_ANSWER_DEPTH: Final = 4
+
+
+def answers_in(properties: dict[str, Any]) -> Iterator[PollAnswer]:
+    """The answers under every `poll*` key of a webhook's `properties`.
+
+    Raises:
+        InvalidWebhook: an answer is nested too deep to be written as text.
+    """
+    for key, value in properties.items():
+        if not key.startswith("poll"):
+            continue
+        if isinstance(value, list | dict):
+            yield from _nested(value)
+        elif key in _PLAIN_ANSWERS and value is not None:
+            yield _answer(properties.get("pollId"), value)
+
+
+def _nested(value: object, depth: int = 0) -> Iterator[PollAnswer]:
+    """Answers in an object `{pollId, value}`, in an array of them, or in an object of those."""
+    if depth > _MAX_ANSWER_DEPTH:
+        return
+    if isinstance(value, list):
+        for element in value:
+            yield from _nested(element, depth + 1)
+    elif isinstance(value, dict):
+        given = next((value[key] for key in _ANSWER_KEYS if value.get(key) is not None), None)
+        if given is not None:
+            yield _answer(value.get("pollId", value.get("id")), given)
+        else:
+            for element in value.values():
+                yield from _nested(element, depth + 1)
+
+
+def _answer(poll: object, value: object) -> PollAnswer:
+    answer: PollAnswer = {
+        "value": value if isinstance(value, str) else dumps_or_invalid(value).decode()
+    }
+    if poll_id := coerce_text(poll):
+        answer["pollId"] = poll_id
+    return answer

@@ -1,0 +1,155 @@
+"""Pendo's webhook body: read once, strict where it must be and tolerant where Pendo is silent.
+
+Pendo publishes neither a schema nor a closed list of events. So only `event` is required; what may
+come as a number becomes text, what is not known is kept in `properties` as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Required
+
+import orjson
+from pydantic import (
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    TypeAdapter,
+    ValidationError,
+    with_config,
+)
+from typing_extensions import TypedDict
+
+from pendo_aep.dead_letters import InvalidWebhook, Reason
+from pendo_aep.event import TOO_DEEP
+from pendo_aep.pendo.redaction import FieldPath, redact
+from pendo_aep.pendo.signature import VerifiedBody
+
+# A name travels in message attributes (1,024 bytes, Google: Pub/Sub quotas); four bytes a letter.
+MAX_EVENT_NAME = 200
+# A ping is tiny; nothing larger is parsed without a signature.
+MAX_UNSIGNED_PING_BYTES = 4096
+
+
+_as_text = with_config(ConfigDict(coerce_numbers_to_str=True, extra="ignore"))
+
+
+@_as_text
+class App(TypedDict, total=False):
+    """The application the event comes from; `id` may be a negative number."""
+
+    id: str | None
+    name: str | None
+    platform: str | None
+
+
+@_as_text
+class Subscription(TypedDict, total=False):
+    """The Pendo subscription the event comes from; `id` has up to 16 digits."""
+
+    id: str | None
+    name: str | None
+
+
+@_as_text
+class Webhook(TypedDict, total=False):
+    """One webhook of Pendo's, as a dictionary with Pendo's own keys.
+
+    Not a model: it is read once and lives for one request. `timestamp` keeps any value, and
+    `uniqueId` stays a number where it is one: as text, a number would hide that it was rounded.
+    `normalise.py` decides what both mean.
+    """
+
+    event: Required[Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]]
+    uniqueId: str | StrictInt | StrictFloat | None
+    timestamp: Any
+    visitorId: str | None
+    accountId: str | None
+    app: App | None
+    subscription: Subscription | None
+    userAgent: str | None
+    properties: dict[str, Any] | None
+
+
+_WEBHOOK: Final = TypeAdapter(Webhook).validator
+
+
+def parse(body: VerifiedBody, redactions: Sequence[FieldPath] = ()) -> Webhook:
+    """Reads a webhook whose signature was right, without what is to be redacted.
+
+    Raises:
+        InvalidWebhook: the body is not JSON, or not an event.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidWebhook(Reason.NOT_JSON, f"not JSON: {error.msg}") from None
+    if not isinstance(value, dict):
+        raise InvalidWebhook(Reason.NOT_AN_EVENT, f"a JSON {type(value).__name__}, not an object")
+    redact(value, redactions)
+    try:
+        webhook: Webhook = _WEBHOOK.validate_python(value)
+    except ValidationError as error:
+        raise InvalidWebhook(Reason.NOT_AN_EVENT, _places(error)) from None
+    return webhook
+
+
+def is_ping(webhook: Webhook) -> bool:
+    """Is it the "test" button of Pendo's settings page?"""
+    return webhook["event"] == "ping"
+
+
+def is_unsigned_ping(body: bytes) -> bool:
+    """Is this the body of Pendo's "test" button, which may come unsigned?
+
+    The one thing parsed without a signature: small, and nothing of it goes anywhere.
+    """
+    if len(body) > MAX_UNSIGNED_PING_BYTES or b"ping" not in body:
+        return False
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(value, dict) and value.get("event") == "ping"
+
+
+def _places(error: ValidationError) -> str:
+    """What is wrong and where; the values themselves stay out of it."""
+    problems = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
+
+
+# Values in whatever JSON type Pendo spells them: what can be read is, anything else is nothing.
+
+
+def coerce_text(value: object) -> str:
+    """Text, or a number as text; anything else is nothing."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    return ""
+
+
+def coerce_number(value: object) -> float | None:
+    """A finite number, also one written as text; anything else is nothing."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if number - number == 0 else None
+
+
+def dumps_or_invalid(value: object) -> bytes:
+    """The value as JSON.
+
+    Raises:
+        InvalidWebhook: it is nested too deep to be written again.
+    """
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        raise InvalidWebhook(Reason.NOT_AN_EVENT, TOO_DEEP) from None

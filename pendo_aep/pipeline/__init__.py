@@ -1,0 +1,1 @@
+"""The flow: what the three functions do with a request."""

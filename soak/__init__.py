@@ -1,1 +1,0 @@
-"""Load and faults at random, for minutes, with a ledger that says whether anything was lost."""

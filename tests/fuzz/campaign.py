@@ -1,0 +1,82 @@
+"""A run of one target: its seeds laid out, the fuzzer started, and its figures read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.fuzz.tables import PROJECT
+from tests.fuzz.targets import TARGETS
+
+# libFuzzer: "#1234 DONE cov: 12 ft: 34 corp: ...". Coverage is in branches of `pendo_aep`.
+_FIGURES: Final = re.compile(r"^#(\d+)\s.*?\bcov: (\d+)", re.MULTILINE)
+# Larger seeds are tried as they are and not mutated: one of 500 kB takes as long as a thousand.
+_MAX_MUTATED_BYTES: Final = 20_000
+_MAX_MEGABYTES: Final = 1024
+# One input that takes longer is a hang, and a finding.
+_SLOWEST_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run was; `finding` is the file with the input that broke a promise."""
+
+    target: str
+    seconds: int
+    inputs: int
+    coverage: int
+    finding: str | None
+    said: str
+
+
+def run(target: str, *, seconds: int, corpora: Path, findings: Path) -> Figures:
+    """Fuzzes one target.
+
+    Args:
+        target: its name.
+        seconds: for how long.
+        corpora: the directory of what was found interesting, a folder for each target; seeds are
+            added, and the run goes on from what is there.
+        findings: the directory for an input that breaks a promise.
+
+    Raises:
+        RuntimeError: the fuzzer ended without having found anything.
+    """
+    corpus = corpora / target
+    for directory in (corpus, findings):
+        directory.mkdir(parents=True, exist_ok=True)
+    before = set(findings.glob(f"{target}-*"))
+    with tempfile.TemporaryDirectory() as large:
+        for seed in TARGETS[target].seeds():
+            folder = corpus if len(seed) <= _MAX_MUTATED_BYTES else Path(large)
+            (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
+        tried = len(list(Path(large).iterdir()))
+        code, said = _fuzz(target, findings, Path(large), "-runs=0")
+    if not code:
+        limits = (f"-max_total_time={seconds}", f"-max_len={_MAX_MUTATED_BYTES}")
+        code, said = _fuzz(target, findings, corpus, *limits)
+    found = sorted(set(findings.glob(f"{target}-*")) - before)
+    if code and not found:
+        raise RuntimeError(f"the fuzzer of {target} did not run:\n{said[-2000:]}")
+    figures = [(int(inputs), int(coverage)) for inputs, coverage in _FIGURES.findall(said)]
+    inputs, coverage = figures[-1] if figures else (0, 0)
+    finding = str(found[0]) if found else None
+    return Figures(target, seconds, tried + inputs, coverage, finding, said)
+
+
+def _fuzz(target: str, findings: Path, corpus: Path, *limits: str) -> tuple[int, str]:
+    """Runs the fuzzer on a corpus; answers its exit code and its output."""
+    command = [sys.executable, "-m", "tests.fuzz.once", target, str(corpus.resolve()), *limits]
+    command += [
+        f"-rss_limit_mb={_MAX_MEGABYTES}",
+        f"-timeout={_SLOWEST_SECONDS}",
+        f"-artifact_prefix={findings.resolve()}/{target}-",
+    ]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    return ended.returncode, (ended.stdout + ended.stderr).decode("utf-8", "replace")

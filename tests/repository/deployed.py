@@ -1,0 +1,60 @@
+"""Google's APIs by their stand-in, and what gcloud deploys to them, run on this machine."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from typing import Final, Self
+
+from local.functions import Function, Line
+from local.gcp import GoogleServer
+from local.process import free_port
+from tests.unit.gcp.deploy.site import ID
+
+_RUN: Final = ("receive", "deliver")
+
+
+class Cloud:
+    """`async with Cloud(emulator) as cloud`: an empty project.
+
+    Attributes:
+        google: the APIs.
+        addresses: where `receive` and `deliver` answer, once they are deployed and run.
+    """
+
+    def __init__(self, emulator: str) -> None:
+        """Takes the host of Google's Pub/Sub emulator."""
+        self._emulator = emulator
+        self._ports = {name: free_port() for name in _RUN}
+        self.addresses = {name: f"http://127.0.0.1:{port}" for name, port in self._ports.items()}
+        self.google = GoogleServer(emulator, project=ID, addresses=self.addresses)
+        self._running = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._running.enter_async_context(self.google)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._running.aclose()
+
+    async def run_what_was_deployed(self) -> None:
+        """As Google does: each function with its settings and secrets, its lines into the log."""
+        for name, port in self._ports.items():
+            function = Function(name, self._settings(name), port=port, on_line=self._log)
+            await self._running.enter_async_context(function)
+
+    def _settings(self, name: str) -> dict[str, str]:
+        """Those of a deployed function; a mounted secret is a variable, as there is no mount."""
+        state = self.google.state
+        service = state.functions[name].body["serviceConfig"]
+        settings = dict(service["environmentVariables"])
+        for volume in service.get("secretVolumes", []):
+            (item,) = volume["versions"]
+            mounted = f"{volume['mountPath']}/{item['path']}"
+            (setting,) = (key for key, value in settings.items() if value == mounted)
+            secret = state.secrets[volume["secret"]].versions[-1].data.decode()
+            settings[setting.removesuffix("_FILE")] = secret
+            del settings[setting]
+        return {**settings, "PUBSUB_EMULATOR_HOST": self._emulator}
+
+    def _log(self, _: str, line: Line) -> None:
+        self.google.state.log.append(line)

@@ -1,0 +1,148 @@
+"""`docs/deploy-by-hand.md`, pasted in its order into an empty project, with the real gcloud.
+
+Google's APIs are their stand-in. It has no `gcloud run deploy`, so that section is left out; that
+gcloud understands it is tested in `test_commands`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import os
+import re
+import shlex
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local.aep import AepServer
+from local.functions import PROJECT
+from local.gcp import GoogleState
+from tests.repository.deployed import Cloud
+from tests.repository.files import blocks
+from tests.repository.older_gcloud import for_installed
+from tests.repository.terminal import Terminal
+from tests.unit.gcp.deploy.rights import member
+from tests.unit.gcp.deploy.site import AEP_SECRET, ID, filled_in
+from tests.unit.gcp.deploy.story import table
+
+PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
+SECTIONS = {
+    text.partition("\n")[0]: blocks(text)
+    for text in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
+}
+CONFIGURATION = "Configuration"
+BY_PUSH = (
+    "APIs",
+    "Service accounts",
+    "Topics",
+    "Secret",
+    "Rights",
+    "receive",
+    "deliver",
+    "Metrics, dashboard and alerts",
+)
+CHECK, PENDO = "Check it", "Pendo"
+DRAIN, TOKEN = "Drain instead of push", "An inlet that asks for a token"
+LEFT_OUT = ("With gcloud run deploy", "Later")
+PATIENCE_SECONDS = 600.0
+
+
+class Reader:
+    """Somebody who follows the page in a terminal."""
+
+    def __init__(self, terminal: Terminal, config: Path, gcloud: str) -> None:
+        """Takes where commands are typed, the file that the page has filled in, and gcloud."""
+        self._terminal = terminal
+        self._config = config
+        self._gcloud = gcloud
+
+    async def configure(self, values: dict[str, str]) -> None:
+        """Copies the file, fills it in, and loads it."""
+        copied, loaded = SECTIONS[CONFIGURATION]
+        await self.paste(copied)
+        assert self._config.is_file()
+        self._config.write_text(filled_in(values), "utf-8")
+        await self.paste(loaded)
+
+    async def follow(self, *sections: str) -> str:
+        """Pastes the blocks of sections, one by one, and returns what is shown."""
+        shown = [await self.paste(block) for name in sections for block in SECTIONS[name]]
+        return "".join(shown)
+
+    async def paste(self, block: str) -> str:
+        """Pastes one block; none of its commands may fail."""
+        typed = for_installed(self._gcloud, block)
+        return await asyncio.to_thread(self._terminal.paste, typed, seconds=PATIENCE_SECONDS)
+
+
+def test_no_section_is_overlooked() -> None:
+    """The test below follows the whole page, and in its order."""
+    assert [*SECTIONS] == [CONFIGURATION, *BY_PUSH, CHECK, PENDO, DRAIN, TOKEN, *LEFT_OUT]
+    assert all(SECTIONS[name] for name in SECTIONS if name != "Later")
+
+
+@pytest.mark.emulator
+@pytest.mark.slow
+async def test_its_commands_make_what_deploy_sh_makes(
+    clone: Path, home: Path, tmp_path: Path, emulator: str, gcloud: str
+) -> None:
+    """Every event then reaches AEP, the doctor finds nothing, and deploy.sh has nothing to add."""
+    async with AsyncExitStack() as stack:
+        aep = await stack.enter_async_context(AepServer())
+        cloud = await stack.enter_async_context(Cloud(emulator))
+        terminal = stack.enter_context(Terminal(clone, home))
+        tools = (f"{sys.prefix}/bin", str(Path(gcloud).parent), os.environ["PATH"])
+        terminal.export({**cloud.google.environment(tmp_path), "PATH": os.pathsep.join(tools)})
+        reader = Reader(terminal, clone / "my.env", gcloud)
+        values = {
+            "PROJECT": ID,
+            "AEP_ENDPOINT": aep.endpoint,
+            "AEP_FLOW_ID": "flow-1",
+            "ALERT_EMAIL": "ops@example.com",
+            "ALERT_NO_WEBHOOK_HOURS": "12",
+        }
+        await reader.configure(values)
+        await reader.follow(*BY_PUSH)
+        await cloud.run_what_was_deployed()
+        by_push = await reader.follow(CHECK)
+        told = await reader.follow(PENDO)
+
+        secret = tmp_path / "client-secret"
+        secret.write_text(f"{AEP_SECRET}\n", "utf-8")
+        values |= {"AEP_CLIENT_ID": "client-1", "AEP_CLIENT_SECRET_FILE": str(secret)}
+        await reader.configure(values | {"DEPLOY_DRAIN": "true"})
+        await reader.follow(DRAIN, TOKEN)
+        with_drain = await reader.follow(CHECK)
+        made = copy.deepcopy(cloud.google.state)
+        deployed = await reader.paste("deploy/deploy.sh my.env")
+
+    for said in (by_push, with_drain):
+        assert "AEP has taken the test event" in said
+        assert "all is well" in said
+    assert cloud.addresses["receive"] in told
+    assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in told
+
+    changes = [shlex.split(line[2:])[:4] for line in deployed.splitlines() if line[:2] == "+ "]
+    assert sorted(changes) == [
+        ["gcloud", "functions", "deploy", name] for name in ("deliver", "drain", "receive")
+    ]
+    assert functions(cloud.google.state) == functions(made)
+    assert made.rights == {(r["thing"], r["role"], member(r)) for r in table("rights")}
+    assert len(made.alert_policies) == len([*(PROJECT / "deploy/monitoring/alerts").iterdir()])
+    assert (len(made.dashboards), len(made.channels)) == (1, 1)
+
+
+def functions(state: GoogleState) -> dict[str, Any]:
+    """What each function is made of, without its source, and without deploy.sh's own label."""
+    return {
+        name: {
+            **one.body,
+            "labels": None,
+            "buildConfig": {**one.body["buildConfig"], "source": None},
+        }
+        for name, one in state.functions.items()
+    }

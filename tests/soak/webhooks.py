@@ -1,0 +1,185 @@
+"""What Pendo's side sends: the sample events over and over, each time as another event.
+
+What AEP must hold of a webhook is not computed by the code under test. It is the expected event of
+the sample, which was written by hand from the specification, with this webhook's own values in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+
+import orjson
+
+from local.aep import Fault, refusing
+from local.aep.messages import id_of
+from local.pipeline import SECRET
+from local.samples import (
+    LARGE_BYTES,
+    Sample,
+    grown,
+    load_samples,
+    sign,
+    without_empty_values,
+)
+from tests.soak.canaries import COMMENT, VISITOR
+from tests.soak.fingerprints import RECEIVED, TENANT, digest, json_text, sorted_json
+
+REFUSED: Final = "rejected"
+NOT_JSON: Final = "not_json"
+_WRONG_TYPE: Final = "Text is no number"
+# AEP refuses one webhook in so many for what it is, and one in so many is not JSON.
+_REFUSED_ONE_IN: Final = 200
+_UNREADABLE_ONE_IN: Final = 1000
+# The ids of refused events begin so. No other does: one in 2**48 would.
+_REFUSED_IDS: Final = "bad0bad0bad0"
+# One webhook in so many has this size; all others are as large as a sample.
+_SIZES: Final = dict(zip((50, 500, 5000), LARGE_BYTES, strict=True))
+# Placeholders in a template: the id of a webhook, its `timestamp`, and that time as text.
+_ID: Final = "@id@"
+_SECOND: Final = 1_111_111_111
+_MOMENT: Final = "@moment@"
+_FIRST_SECOND: Final = 1_760_000_000  # of webhook 0; each later one is a second younger
+_MILLISECONDS_FROM: Final = 100_000_000_000  # a larger `timestamp` is in milliseconds
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One webhook.
+
+    Attributes:
+        event_id: under which it must be found again.
+        cause: the reason for which it must end as a dead letter; empty for none.
+        request: the whole HTTP request.
+        fingerprint: of what AEP must hold of it, or of its dead letter if it has a cause.
+    """
+
+    event_id: str
+    cause: str
+    request: bytes
+    fingerprint: bytes
+
+
+def make(seed: int, number: int, form: str) -> Sent:
+    """Webhook `number` of a run in which AEP is sent `form`, `raw` or `xdm`."""
+    event_id = hashlib.sha1(b"%d/%d" % (seed, number), usedforsecurity=False).hexdigest()
+    if number % _UNREADABLE_ONE_IN == _UNREADABLE_ONE_IN - 1:
+        body = b"{not JSON, %s %s" % (event_id.encode(), VISITOR.encode())
+        unreadable_id = hashlib.sha256(body).hexdigest()
+        return Sent(unreadable_id, NOT_JSON, _request(body), digest(body))
+    is_refused = number % _REFUSED_ONE_IN == _REFUSED_ONE_IN // 2
+    if is_refused:
+        event_id = _REFUSED_IDS + event_id[len(_REFUSED_IDS) :]
+    size = max((of for one_in, of in _SIZES.items() if number % one_in == 1), default=0)
+    template = _template(number % len(_samples()), size)
+    second = _FIRST_SECOND + number
+    moment = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+    def filled(text: bytes) -> bytes:
+        return text.replace(_ID.encode(), event_id.encode()).replace(
+            _MOMENT.encode(), moment.encode()
+        )
+
+    body = filled(template.body).replace(b"%d" % _SECOND, b"%d" % second)
+    if is_refused:
+        return Sent(event_id, REFUSED, _request(body), digest(filled(template.event)))
+    return Sent(event_id, "", _request(body), digest(filled(template.in_aep[form])))
+
+
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """A sample with placeholders for each webhook's own values.
+
+    Attributes:
+        body: of the webhook.
+        event: the event that must lie on the topic, as sorted JSON.
+        in_aep: what AEP must hold, by the form in which it is sent, as sorted JSON.
+    """
+
+    body: bytes
+    event: bytes
+    in_aep: Mapping[str, bytes]
+
+
+@cache
+def _samples() -> list[Sample]:
+    return [sample for sample in load_samples() if sample.event is not None]
+
+
+@cache
+def _template(number: int, size: int) -> _Template:
+    """The template of a sample, of about `size` bytes; 0 leaves it as large as it is."""
+    sample = _samples()[number]
+    body, event, xdm = orjson.loads(sample.body), sample.event, sample.xdm
+    assert event is not None
+    assert xdm is not None
+    properties = body["properties"]
+    # Replaced wherever they stand, in the body and in what is expected.
+    own = {event["id"]: _ID, event["occurredAt"][:19]: _MOMENT}
+    for key, text in (("visitorId", f"{VISITOR}-{_ID}@example.com"), ("accountId", f"of-{_ID}")):
+        if key in event:
+            own[event[key]] = body[key] = text
+    own |= dict.fromkeys(_comments(properties), f"{COMMENT} on {_ID}")
+    body = {**body, "properties": _with(properties, own), "uniqueId": _ID}
+    body["timestamp"] = _second_like(body["timestamp"])
+    body["properties"] |= {"mark": _ID} if properties else {}
+    written = grown(body, size) if size else orjson.dumps(body)
+    more = {
+        key: value
+        for key, value in orjson.loads(written)["properties"].items()
+        if key not in properties
+    }
+    event, xdm = _with(event, own), _with(xdm, own)
+    survey = xdm.get("surveyResponse", {})
+    event["receivedAt"] = xdm[TENANT]["pendo"]["receivedAt"] = RECEIVED
+    added = {key: survey[key] for key in ("surveyQuestions", "surveyAnswers") if key in survey}
+    if kept := {**event.get("properties", {}), **more}:
+        event["properties"] = kept
+        xdm[TENANT]["pendo"]["properties"] = json_text(kept)
+        added["propertiesJson"] = json_text(kept)
+    in_aep = {"raw": sorted_json({**without_empty_values(event), **added}), "xdm": sorted_json(xdm)}
+    return _Template(written, sorted_json(event), in_aep)
+
+
+def _comments(properties: Mapping[str, Any]) -> list[str]:
+    """What visitors wrote or chose."""
+    answers = [*properties.get("polls", []), properties.get("poll", {})]
+    said = [properties.get("nps", {}).get("reason"), *(a.get("value") for a in answers)]
+    return [text for text in said if text and isinstance(text, str)]
+
+
+def _second_like(timestamp: int) -> int:
+    """The placeholder of a `timestamp`, in seconds or milliseconds as the sample has it."""
+    if timestamp < _MILLISECONDS_FROM:
+        return _SECOND
+    return _SECOND * 1000 + timestamp % 1000
+
+
+def _with(value: Any, own: Mapping[str, str]) -> Any:
+    """A copy of a JSON value with some texts replaced; of a time, all but its milliseconds."""
+    if isinstance(value, dict):
+        return {key: _with(inner, own) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_with(element, own) for element in value]
+    if not isinstance(value, str):
+        return value
+    if value[:19] in own and value[10:11] == "T":
+        return own[value[:19]] + value[19:]
+    return own.get(value, value)
+
+
+def _request(body: bytes) -> bytes:
+    headers = "".join(f"{name}: {value}\r\n" for name, value in sign(body, SECRET).items())
+    head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+    return head.encode() + body
+
+
+def refusal() -> Fault:
+    """Has AEP refuse the events that are made to be refused."""
+    return refusing(
+        lambda message: (id_of(message) or "").startswith(_REFUSED_IDS), reason=_WRONG_TYPE
+    )

@@ -1,0 +1,357 @@
+"""What goes to AEP: the raw event as it lies on the topic, or an XDM message in its envelope."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from local.samples import Sample, load_samples
+from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, trim
+from pendo_aep.aep.mapping import FIELDS
+from pendo_aep.event import Event, InvalidEvent, read_event
+from tests.cases import Case, cases, table
+
+SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+BARE = {"id": "a", "type": "poll.submitted", "occurredAt": "t"}
+SCHEMA = {
+    "id": "https://ns.adobe.com/acme/schemas/1",
+    "contentType": "application/vnd.adobe.xed-full+json;version=1",
+}
+
+
+def xdm(tenant_id: str = "_acme") -> Xdm:
+    """A builder for the tenant `acme`."""
+    return Xdm(
+        schema_id=SCHEMA["id"],
+        dataset_id="d",
+        ims_org_id="o@AdobeOrg",
+        tenant_id=tenant_id,
+        identity_namespace="PendoVisitor",
+        flow_id="flow",
+    )
+
+
+@pytest.fixture
+def event() -> Event:
+    """An event with every field."""
+    [whole] = [row["event"] for row in table("normalised") if row["case"] == "every field"]
+    return read_event(json.dumps(whole).encode())
+
+
+def paths(value: object, at: str = "") -> Iterator[str]:
+    """Every path of an entity to what is no object, `[]` for the elements of an array."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from paths(inner, f"{at}.{key}" if at else key)
+    elif isinstance(value, list):
+        for element in value:
+            yield from paths(element, at + "[]")
+    else:
+        yield at
+
+
+def test_raw_is_the_message() -> None:
+    """The very bytes of the topic go to AEP, where a mapping set can make all of them."""
+    data = b' {"id" : "a", "type":"visitor.created", "occurredAt":"t"} '
+    assert Raw().encode(data, read_event(data)) == data
+
+
+@pytest.mark.parametrize("end", [b"", b" ", b"\n\t "])
+def test_what_raw_adds(end: bytes, event: Event) -> None:
+    """What a mapping set could not make stands behind the bytes of the topic, as XDM has it."""
+    data = json.dumps(event).encode()
+    sent = Raw().encode(data + end, event)
+    entity = xdm().entity(event)
+    assert sent.startswith(data[:-1])
+    assert json.loads(sent) == {
+        **event,
+        "propertiesJson": entity["_acme"]["pendo"]["properties"],
+        "surveyQuestions": entity["surveyResponse"]["surveyQuestions"],
+        "surveyAnswers": entity["surveyResponse"]["surveyAnswers"],
+    }
+
+
+def test_every_place_is_written(event: Event) -> None:
+    """An event with every field fills all their places, and no other."""
+    event["track"] = {"name": "Account Upgraded", "source": "web"}
+    event["browser"] = {"name": "Chrome", "version": "91.0.4472"}
+    expected = set()
+    for field in FIELDS:
+        if field.source.startswith("properties.") or (
+            field.only and not event["type"].startswith(field.only)
+        ):
+            continue
+        place = field.xdm.format(tenant="_acme", namespace="PendoVisitor")
+        if field.type == "identity":
+            expected |= {f"{place}[].{key}" for key in ("id", "primary", "authenticatedState")}
+        else:
+            expected.add(place)
+    assert set(paths(xdm().entity(event))) == expected
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_every_sample(sample: Sample) -> None:
+    """The entity of each sample event is the one that lies beside it."""
+    entity = xdm().entity(read_event(orjson.dumps(sample.event)))
+    assert orjson.loads(orjson.dumps(entity)) == sample.xdm
+
+
+def test_entity(event: Event) -> None:
+    """The entity of an NPS answer, written out."""
+    entity = xdm().entity(event)
+    assert entity["_id"] == event["id"]
+    assert ":" not in entity["_id"]
+    assert entity["timestamp"] == "2023-11-14T22:13:20.000Z"
+    assert entity["eventType"] == "nps.submitted"
+    assert entity["identityMap"] == {
+        "PendoVisitor": [{"id": "v-1", "primary": True, "authenticatedState": "ambiguous"}]
+    }
+    assert entity["surveyResponse"] == {
+        "surveyID": "g-1",
+        "surveyQuestions": ["p-1"],
+        "surveyAnswers": ["3"],
+    }
+    assert entity["application"] == {"id": "-323232", "name": "Shop"}
+    assert entity["environment"] == {
+        "browserDetails": {"userAgent": "Mozilla/5.0", "acceptLanguage": "en-US"}
+    }
+    pendo = entity["_acme"]["pendo"]
+    assert json.loads(pendo.pop("properties")) == event["properties"]
+    same = ("receivedAt", "visitorId", "accountId", "app", "subscription", "guide", "nps")
+    assert pendo == {key: event[key] for key in same} | {  # type: ignore[literal-required]  # keys of a tuple
+        "event": "npsSubmitted",
+        "answers": [{"pollId": "p-1", "value": "3"}],
+        "schemaVersion": 1,
+    }
+
+
+@pytest.mark.parametrize("rating", [0, 10, 7.5])
+def test_the_rating_is_a_number(rating: float, event: Event) -> None:
+    """A rating is written as a number, also the worst."""
+    event["nps"] = {"rating": rating}
+    entity = json.loads(xdm().encode(b"", event))["body"]["xdmEntity"]
+    assert entity["_acme"]["pendo"]["nps"] == {"rating": rating}
+
+
+def test_what_is_absent_stays_absent() -> None:
+    """An event with no more than it must have leaves no empty object behind."""
+    event = read_event(b'{"id":"a","type":"visitor.created","occurredAt":"t"}')
+    assert xdm().entity(event) == {"_id": "a", "timestamp": "t", "eventType": "visitor.created"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_survey"),
+    [
+        ("nps.displayed", True),
+        ("poll.submitted", True),
+        ("guide.displayed", False),
+        ("pendo.poll.x", False),
+    ],
+)
+def test_only_surveys_are_surveys(kind: str, is_survey: bool, event: Event) -> None:
+    """The guide is the survey of polls and NPS, and of nothing else."""
+    event["type"] = kind
+    assert ("surveyID" in xdm().entity(event)["surveyResponse"]) is is_survey
+
+
+@pytest.mark.parametrize("case", cases("empty_values"))
+def test_no_empty_value_is_sent(case: Case) -> None:
+    """Neither format holds an empty value at any depth, but for the text of the properties."""
+    event = read_event(orjson.dumps(BARE | case["event"]))
+    data = json.dumps(event, indent=2).encode()  # as others than `receive` may write it
+    raw, entity = orjson.loads(Raw().encode(data, event)), xdm().entity(event)
+    assert raw == BARE | case["raw"]
+    assert entity == {"_id": "a", "timestamp": "t", "eventType": "poll.submitted"} | case["xdm"]
+    for sent in (raw, entity):
+        assert list(empty_values(sent)) == []
+
+
+def empty_values(value: Any) -> Iterator[Any]:
+    """Every empty value in a JSON value."""
+    if value in (None, "", [], {}):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from empty_values(inner)
+
+
+@pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
+def test_an_identity_that_aep_would_skip(length: int, is_identity: bool, event: Event) -> None:
+    """A visitor id over 1,024 characters stays a field, and is no identity; the rest is sent."""
+    event["visitorId"] = "ä" * length
+    entity = xdm().entity(event)
+    assert ("identityMap" in entity) is is_identity
+    assert entity["_acme"]["pendo"]["visitorId"] == "ä" * length
+    assert entity["_acme"]["pendo"]["accountId"] == event["accountId"]
+
+
+@pytest.mark.parametrize("tenant_id", ["acme", "_acme", "accenture_partner"])
+def test_the_tenant(tenant_id: str, event: Event) -> None:
+    """The tenant's object begins with one underscore, however the tenant is given."""
+    assert "_" + tenant_id.removeprefix("_") in xdm(tenant_id).entity(event)
+
+
+def test_the_event_is_left_alone(event: Event) -> None:
+    """Building an entity changes nothing of the event, nor of the next one's entity."""
+    before = json.dumps(event)
+    build = xdm()
+    first = build.entity(event)
+    assert build.entity(event) == first
+    assert json.dumps(event) == before
+
+
+def test_the_envelope(event: Event) -> None:
+    """The envelope is Adobe's: a header, and the schema again beside the entity."""
+    header: dict[str, Any] = {
+        "schemaRef": SCHEMA,
+        "imsOrgId": "o@AdobeOrg",
+        "datasetId": "d",
+        "flowId": "flow",
+        "source": {"name": "pendo-to-aep"},
+    }
+    build = xdm()
+    assert json.loads(build.encode(b"", event)) == {
+        "header": header,
+        "body": {"xdmMeta": {"schemaRef": SCHEMA}, "xdmEntity": build.entity(event)},
+    }
+
+
+def test_the_same_event_is_the_same_message(event: Event) -> None:
+    """Sent twice, an event is the same to the byte, whenever it was built."""
+    assert xdm().encode(b"", event) == xdm().encode(b"other", json.loads(json.dumps(event)))
+
+
+@pytest.mark.parametrize("encode", [xdm(), Raw()], ids=["xdm", "raw"])
+def test_nested_too_deep(encode: Format) -> None:
+    """What no receiver of ours wrote, nested too deep to be written, is no event."""
+    deep = b"[" * 500 + b"]" * 500
+    data = b'{"id":"a","type":"x","occurredAt":"t","properties":' + deep + b"}"
+    with pytest.raises(InvalidEvent):
+        encode.encode(data, read_event(data))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"app": "text", "guide": 1, "nps": [], "answers": "x", "properties": None},
+        {"answers": [1, None, "x", {"value": "a"}], "visitorId": None},
+        {"app": {"id": {"deep": 1}}, "answers": {}},
+    ],
+)
+def test_an_event_of_other_types(odd: dict[str, Any]) -> None:
+    """An event that something else wrote is built as far as it goes; AEP judges the rest."""
+    data = json.dumps({"id": "a", "type": "poll.x", "occurredAt": "t"} | odd).encode()
+    message = json.loads(xdm().encode(data, read_event(data)))
+    assert message["body"]["xdmEntity"]["_id"] == "a"
+    assert json.loads(Raw().encode(data, read_event(data)))["id"] == "a"
+
+
+# Events that Profile would drop for their size.
+
+
+FORMATS: list[Format] = [
+    Raw(),
+    Xdm(
+        schema_id="s",
+        dataset_id="d",
+        ims_org_id="o",
+        tenant_id="acme",
+        identity_namespace="P",
+        flow_id="f",
+    ),
+]
+
+
+def event_with(**properties: object) -> Event:
+    """An event with these properties, of which some are large."""
+    common = {"id": "1", "type": "track.received", "occurredAt": "2026-01-31T09:30:00.000Z"}
+    return cast("Event", common | {"visitorId": "v", "properties": properties})
+
+
+def properties_of(message: bytes) -> dict[str, object]:
+    """The properties in a message of either format."""
+    sent = orjson.loads(message)
+    if "properties" in sent:
+        return cast("dict[str, object]", sent["properties"])
+    text = sent["body"]["xdmEntity"]["_acme"]["pendo"]["properties"]
+    return cast("dict[str, object]", orjson.loads(text))
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_only_as_many_as_need_be_are_left_out(encode: Format) -> None:
+    """The largest go first, what fits stays, and the message says which are missing."""
+    full = event_with(small=1, large="x" * 20_000, middle="y" * 5_000, quotes='"' * 9_000)
+    message = trim(full, encode)
+
+    trimmed: Event = {**full, "properties": properties_of(message)}
+    assert encode.stored_bytes(message, trimmed) <= PROFILE_LIMIT_BYTES
+    assert properties_of(message) == {
+        "small": 1,
+        "middle": "y" * 5_000,
+        "_trimmed": ["large", "quotes"],
+    }
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_what_is_no_property_stays(encode: Format) -> None:
+    """An event that is too large elsewhere loses its properties, and is sent all the same."""
+    full = event_with(a="x" * 100)
+    full["visitorId"] = "v" * 20_000
+    message = trim(full, encode)
+
+    assert properties_of(message) == {"_trimmed": ["a"]}
+    assert b"v" * 20_000 in message
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_many_properties_are_not_left_out_one_by_one(encode: Format) -> None:
+    """An event with hundreds of properties is written a few times, not once for each of them."""
+    written: list[int] = []
+
+    class Counted:
+        def encode(self, data: bytes, event: Event) -> bytes:
+            written.append(len(data))
+            return encode.encode(data, event)
+
+        def stored_bytes(self, message: bytes, event: Event) -> int:
+            return encode.stored_bytes(message, event)
+
+    full = event_with(**{f"text{number}": "x" * 1000 for number in range(500)})
+    message = trim(full, Counted())
+
+    kept = properties_of(message)
+    trimmed = kept.pop("_trimmed")
+    assert isinstance(trimmed, list)
+    assert len(kept) + len(trimmed) == 500
+    one_more = {**kept, trimmed[-1]: "x" * 1000, "_trimmed": trimmed[:-1]}
+    larger: Event = {**full, "properties": one_more}
+    too_large = encode.encode(orjson.dumps(larger), larger)
+    assert encode.stored_bytes(too_large, larger) > PROFILE_LIMIT_BYTES
+    assert len(written) <= 11
+
+
+def test_the_event_itself_is_not_changed() -> None:
+    """Trimming makes another event; the one on the topic is what a dead letter would keep."""
+    full = event_with(large="x" * 20_000)
+    trim(full, Raw())
+    assert full["properties"] == {"large": "x" * 20_000}
+
+
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_what_is_too_deep_to_be_written_again(encode: Format) -> None:
+    """An event of somebody else's, deeper than JSON can be written, is said to be none."""
+    foreign = b'{"id":"1","type":"x","occurredAt":"t","deep":' + b"[" * 300 + b"]" * 300 + b"}"
+    with pytest.raises(InvalidEvent):
+        trim(read_event(foreign), encode)
+
+
+@pytest.mark.parametrize("properties", [["p"], None, "p", 7], ids=str)
+@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
+def test_properties_that_are_no_object(encode: Format, properties: object) -> None:
+    """An event of somebody else's without properties to leave out is sent as it is."""
+    foreign = cast("Event", {**event_with(), "properties": properties})
+    assert trim(foreign, encode, limit=1) == encode.encode(orjson.dumps(foreign), foreign)

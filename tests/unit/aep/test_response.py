@@ -1,0 +1,231 @@
+"""What AEP's answer says of each message: never more than it says for sure."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pendo_aep.aep.response import is_permanent, is_unauthorised, parse_response
+from pendo_aep.dead_letters import Reason
+from pendo_aep.outcome import DELIVERED, Delivered, Outcome, Rejected, Retry, RetryReason
+from tests.cases import JSON_VALUES, Case, cases, randomly
+
+UNKNOWN = Retry(RetryReason.UNKNOWN_OUTCOME)
+
+
+def name(outcome: Outcome) -> str:
+    """The outcome as the tables call it."""
+    if outcome in {UNKNOWN, Retry(RetryReason.AMBIGUOUS_ENTRIES)}:
+        return "unknown"
+    return {Delivered: "delivered", Retry: "retry", Rejected: "refused"}[type(outcome)]
+
+
+def answer(responses: object) -> bytes:
+    """A 207 body with these responses."""
+    return json.dumps({"inletId": "i", "batchId": "b", "responses": responses}).encode()
+
+
+@pytest.mark.parametrize("case", cases("inlet_answers"))
+def test_each_message(case: Case) -> None:
+    """In every published shape exactly the failed message is the failed one; else it is unknown."""
+    expected = case["outcomes"].split()
+    outcomes = parse_response(207, answer(case["responses"]), case.get("count", len(expected)))
+    assert [name(outcome) for outcome in outcomes] == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        # Adobe: "Streaming ingestion", the answer to a single message.
+        ({"inletId": "i", "xactionId": "1:2:0", "receivedTimeMs": 1}, "delivered"),
+        ({"inletId": "i", "xactionId": "1:2:153", "receivedTimeMs": 1}, "delivered"),
+        ({"inletId": "i", "xactionId": "1:2:0", "status": 400}, "refused"),
+        ({"inletId": "i", "receivedTimeMs": 1}, "unknown"),
+        ({"inletId": "i", "xactionId": ""}, "unknown"),
+        ({"status": 200}, "unknown"),
+        ({"xactionId": "1:2:0", "responses": []}, "unknown"),
+    ],
+)
+def test_a_single_message(body: dict[str, object], expected: str) -> None:
+    """A 200 delivers a single message only with its `xactionId`, and never more than one."""
+    said = orjson.dumps(body)
+    assert [name(outcome) for outcome in parse_response(200, said, 1)] == [expected]
+    assert parse_response(200, said, 2) == [UNKNOWN, UNKNOWN]
+
+
+@pytest.mark.parametrize("case", cases("inlet_statuses"))
+def test_whole_batch(case: Case) -> None:
+    """A status for the whole request refuses only a message that was sent alone.
+
+    And nothing but an entry for a message says that it was delivered.
+    """
+    [alone] = parse_response(case["status"], b"", 1)
+    assert name(alone).replace("unknown", "retry") == case["outcome"]
+    if isinstance(alone, Rejected):
+        assert alone.reason == case["reason"]
+    together = parse_response(case["status"], b"", 3)
+    assert [type(outcome) for outcome in together] == [Retry] * 3
+
+
+def test_an_index_speaks_for_its_own_message() -> None:
+    """An entry whose index names another message does not vouch for the one at its position.
+
+    Adobe's documented partial failure lists the message with index 3 first, and the failed after.
+    """
+    body = answer([{"xactionId": "1565650704337:2124:92:3"}] + [{"statusCode": 400}] * 4)
+    outcomes = parse_response(207, body, 5)
+    assert outcomes[0] != DELIVERED
+    assert not isinstance(outcomes[3], Rejected)
+
+
+def test_indexes_that_occur_twice() -> None:
+    """Ids whose last numbers are no indexes of the batch leave the entries at their positions."""
+    outcomes = parse_response(
+        207, answer([{"xactionId": "a:7"}, {"xactionId": "a:7", "status": 400}]), 2
+    )
+    assert [name(outcome) for outcome in outcomes] == ["delivered", "refused"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"ok", b"<html>", b"null", b"[]", b"7", b'"responses"', b"{}", b"\xff", b"[" * 9999],
+)
+@pytest.mark.parametrize("status", [200, 207])
+def test_not_an_answer(status: int, body: bytes) -> None:
+    """A success without a readable entry for each message says nothing of any."""
+    assert parse_response(status, body, 2) == [UNKNOWN, UNKNOWN]
+
+
+def test_why_it_is_retried() -> None:
+    """What stands in the way is told apart: credentials, throttling, AEP itself, the settings."""
+    whys = {}
+    for status in (401, 403, 404, 408, 429, 500, 502, 503, 504):
+        [outcome] = parse_response(status, b"", 1)
+        assert isinstance(outcome, Retry)
+        whys[status] = outcome.reason
+    assert whys[401] == whys[403] == "credentials"
+    assert whys[429] == "throttled"
+    assert {whys[status] for status in (408, 500, 502, 503, 504)} == {"aep_failing"}
+    assert whys[404] == "configuration"
+
+
+@pytest.mark.parametrize(
+    ("status", "one", "unauthorised"),
+    [
+        (400, True, False),
+        (413, True, False),
+        (401, False, True),
+        (403, False, True),
+        (429, False, False),
+        (503, False, False),
+        (207, False, False),
+    ],
+)
+def test_kinds_of_status(status: int, one: bool, unauthorised: bool) -> None:
+    """What no later try mends is permanent; both codes of a bad token are its refusal."""
+    assert is_permanent(status) is one
+    assert is_unauthorised(status) is unauthorised
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"message":"wrong field"}', "wrong field"),
+        (b'{"title":"Bad","report":{"message":"wrong field"}}', "wrong field"),
+        (b'{"type":"t","status":"400","title":"wrong field"}', "wrong field"),
+        (b'{"detail":"wrong field","title":"Bad"}', "wrong field"),
+    ],
+)
+def test_the_detail_of_a_refusal(body: bytes, said: str) -> None:
+    """A refusal carries what AEP said, from wherever its error bodies have it."""
+    [outcome] = parse_response(400, body, 1)
+    assert isinstance(outcome, Rejected)
+    assert outcome.reason is Reason.REJECTED
+    assert outcome.detail.startswith("400")
+    assert said in outcome.detail
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"message":null}', b'{"report":1}']
+)
+def test_a_refusal_without_a_detail(body: bytes) -> None:
+    """Where AEP says nothing, the detail is the status, and no stand-in for nothing."""
+    assert parse_response(400, body, 1) == [Rejected(Reason.REJECTED, "400")]
+
+
+def test_an_entry_without_a_detail() -> None:
+    """The same for one entry of a 207."""
+    body = answer(
+        [{"status": 400}, {"status": 400, "message": None}, {"status": 400, "message": ""}]
+    )
+    assert parse_response(207, body, 3) == [Rejected(Reason.REJECTED, "400")] * 3
+
+
+ENTRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "xactionId": st.sampled_from(["a:0", "a:1", "u-1", "u-2", "x", ""]) | JSON_VALUES,
+        "status": st.sampled_from([200, 400, "400", 429, 503, "x"]) | JSON_VALUES,
+        "statusCode": st.sampled_from([200, 400, "400", 413]) | JSON_VALUES,
+        "message": JSON_VALUES,
+    },
+)
+BODIES = (
+    st.binary(max_size=20)
+    | JSON_VALUES.map(orjson.dumps)
+    | (st.lists(ENTRIES | JSON_VALUES, max_size=4) | JSON_VALUES).map(
+        lambda responses: orjson.dumps({"responses": responses})
+    )
+)
+
+
+@randomly
+@given(
+    status=st.sampled_from([200, 202, 207, 301, 400, 401, 403, 404, 413, 429, 500, 503])
+    | st.integers(100, 599),
+    body=BODIES,
+    count=st.integers(0, 4),
+)
+def test_whatever_aep_answers(status: int, body: bytes, count: int) -> None:
+    """Any answer at all gives one outcome for each message of the batch."""
+    outcomes = parse_response(status, body, count)
+    assert len(outcomes) == count
+    assert all(isinstance(outcome, Delivered | Retry | Rejected) for outcome in outcomes)
+
+
+@randomly
+@given(data=st.data(), failed=st.lists(st.booleans(), min_size=1, max_size=12))
+def test_any_order_by_the_indexes(data: st.DataObject, failed: list[bool]) -> None:
+    """Entries that all carry their index say the same in every order."""
+    entries = [
+        {"xactionId": f"u-u-{place}"} | ({"status": 400} if wrong else {})
+        for place, wrong in enumerate(failed)
+    ]
+    shuffled = data.draw(st.permutations(entries))
+    outcomes = parse_response(207, answer(shuffled), len(failed))
+    assert [isinstance(outcome, Rejected) for outcome in outcomes] == failed
+
+
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [(b'{"of":"many words"}', '400 {"of":"many words"}'), (b"[" * 1000 + b"]" * 1000, "400")],
+    ids=["an object", "deeper than it can be written"],
+)
+def test_a_message_that_is_no_text(message: bytes, detail: str) -> None:
+    """Why a message was refused may be said in any JSON, and never keeps it from being refused."""
+    each = b'{"responses":[{"status":400,"message":' + message + b"}]}"
+    whole = b'{"title":' + message + b"}"
+    for status, body in ((207, each), (400, whole)):
+        assert parse_response(status, body, 1) == [Rejected(Reason.REJECTED, detail)]
+
+
+@pytest.mark.parametrize("said", ["schema " * 500_000, ["schema "] * 100_000])
+def test_no_more_is_kept_of_what_aep_says_than_a_dead_letter_can(said: object) -> None:
+    """Whatever reads AEP's words afterwards has little to read."""
+    [outcome] = parse_response(400, json.dumps({"message": said}).encode(), 1)
+    assert isinstance(outcome, Rejected)
+    assert len(outcome.detail) <= len("400 ") + 1024

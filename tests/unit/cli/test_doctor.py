@@ -1,0 +1,158 @@
+"""`doctor` as people run it: what it prints, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from local.functions import PROJECT, Function
+from local.pipeline import DEAD, EVENTS, SECRET, receive_env
+from local.pubsub import PubSubServer
+from pendo_aep.__main__ import main
+from tests.unit.cli.doctor_desk import run_doctor, start_doctor
+
+CONFIG = PROJECT / "deploy" / "config.env"
+PINGS = [
+    "an unsigned ping gets pong",
+    "a signed ping gets pong",
+    "a ping with a wrong signature gets 401",
+    "a webhook without a signature gets 401",
+]
+
+
+@pytest.fixture(scope="module")
+async def receive(server: PubSubServer) -> AsyncIterator[Function]:
+    """The function, as somebody may have started it on their own machine."""
+    for topic in (EVENTS, DEAD):
+        server.create_topic(f"projects/local/topics/{topic}")
+    async with Function("receive", receive_env(server.host)) as function:
+        yield function
+
+
+async def test_a_receive_of_ones_own_is_well(receive: Function, server: PubSubServer) -> None:
+    """It is knocked at, and stores the test event: Pub/Sub has it."""
+    before = len(server.published(f"projects/local/topics/{EVENTS}"))
+    ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS=SECRET)
+
+    said = [
+        *(f"= webhook: {text}" for text in PINGS),
+        "= journey: receive has stored the test event",
+    ]
+    assert ran.out.splitlines() == [*said, "all is well: 5 checks"]
+    assert (ran.code, ran.err) == (0, "")
+    assert len(server.published(f"projects/local/topics/{EVENTS}")) == before + 1
+
+
+async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
+    """One object a line, with nothing else; the secret may be in a file, and no event is sent."""
+    file = tmp_path / "secret"
+    file.write_text(SECRET)
+    options = ("--receive-url", receive.url, "--json", "--no-test-event")
+    ran = await run_doctor(*options, PENDO_WEBHOOK_SECRETS_FILE=str(file))
+
+    assert ran.lines == [
+        {"subject": "webhook", "verdict": "ok", "text": text, "mend": None} for text in PINGS
+    ]
+    assert ran.code == 0
+
+
+async def test_what_is_wrong_is_said_with_what_mends_it(receive: Function) -> None:
+    """Another secret than receive's: exit code 1, and a line with what to do."""
+    ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS="canary-secret")
+
+    assert ran.code == 1
+    assert ran.out.splitlines()[1:3] == [
+        "! webhook: a signed ping gets 401: receive has another secret, or the rotation has not "
+        "reached it",
+        "    mend: export PENDO_WEBHOOK_SECRETS=SECRET  # the same here and for receive",
+    ]
+    assert ran.out.endswith("\n3 ok, 1 wrong, 0 unknown\n")
+    assert "canary-secret" not in ran.out + ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        (["--receive-url", "http://127.0.0.1:9"], {}, "PENDO_WEBHOOK_SECRETS: is missing"),
+        (["--config", "no.env"], {}, "there is no file no.env: give --config FILE, "),
+        (["--config", str(CONFIG)], {}, f"{CONFIG}: not set: PROJECT"),
+        (
+            ["--config", str(CONFIG), "--project=demo"],
+            {"PATH": "/nowhere"},
+            "gcloud is not on the PATH; see https://cloud.google.com/sdk, ",
+        ),
+    ],
+    ids=["no secret", "no file", "no project", "no gcloud"],
+)
+async def test_what_keeps_it_from_looking_is_said(
+    arguments: list[str], settings: dict[str, str], said: str
+) -> None:
+    """One line on stderr, and exit code 1: nothing was found, and that is not well."""
+    ran = await run_doctor(*arguments, **settings)
+
+    assert ran.code == 1
+    assert ran.err.startswith(f"python -m pendo_aep doctor: {said}")
+    assert ran.err.count("\n") == 1
+    assert ran.out in ("", "0 ok, 0 wrong, 0 unknown\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--wait", "soon"],
+        ["--wait", "-1"],
+        ["--wait", "nan"],
+        ["--wait", "3601"],
+        ["--config", "my.env", "--receive-url", "http://127.0.0.1"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 2, and the usage."""
+    with pytest.raises(SystemExit) as exit_:
+        main(["doctor", *arguments])
+
+    assert exit_.value.code == 2
+    assert "usage: python -m pendo_aep doctor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: str(s.name))
+async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it at once, with 130; what is known by then is printed."""
+    first, second, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        if not first.is_set():
+            first.set()
+            return web.json_response({"status": "pong"})
+        second.set()
+        await over.wait()
+        return web.Response()
+
+    application = web.Application()
+    application.router.add_post("/", answer)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = "http://{}:{}/".format(*runner.addresses[0])
+    try:
+        async with start_doctor(
+            "--receive-url", url, "--json", PENDO_WEBHOOK_SECRETS=SECRET
+        ) as process:
+            await asyncio.wait_for(second.wait(), 60)
+            process.send_signal(number)
+            out, err = await asyncio.wait_for(process.communicate(), 30)
+    finally:
+        over.set()
+        await runner.cleanup()
+
+    assert process.returncode == 130
+    assert [json.loads(line)["text"] for line in out.splitlines()] == [PINGS[0]]
+    assert err.decode() == "python -m pendo_aep doctor: interrupted\n"

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of deployment."""
+
+from tests.unit.gcp.deploy.fake_gcloud import fake
+
+__all__ = ["fake"]

@@ -1,0 +1,200 @@
+"""Raw or XDM: AEP stores the same. Data Prep maps what `raw` sends to what `xdm` writes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from local.aep_platform import IMS_ORG_ID, TENANT, PlatformState, Resource
+from local.aep_platform.data_prep.mapping import Mapping, apply_mappings, compile_mapping
+from local.aep_platform.registry.resolve import resolve
+from local.aep_platform.registry.standard import standard_resources
+from local.aep_platform.xdm import problems_of
+from local.samples import Sample, load_samples
+from pendo_aep.aep.format import Raw, Xdm
+from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
+from pendo_aep.pendo.normalise import normalise
+from pendo_aep.pendo.signature import VerifiedBody
+from pendo_aep.pendo.webhook import parse
+from pendo_aep.provisioning.field_group import field_group
+from pendo_aep.provisioning.mapping_set import mapping_set, mappings
+from pendo_aep.provisioning.schema import schema
+from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
+from tests.local.aep_platform.client import CONVERSION
+from tests.unit.provisioning.tenant import NAMESPACE, tenant
+
+SAMPLES = [sample for sample in load_samples() if sample.event is not None]
+NOW = "2026-01-31T09:30:00.000Z"
+RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
+GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
+XDM = Xdm(
+    schema_id="s",
+    dataset_id="d",
+    ims_org_id=IMS_ORG_ID,
+    tenant_id=TENANT,
+    identity_namespace=NAMESPACE,
+    flow_id="f",
+)
+
+
+def raw(event: Event) -> Any:
+    """What `raw` sends of an event."""
+    return orjson.loads(Raw().encode(encode(event), event))
+
+
+def xdm(event: Event) -> Any:
+    """The entity that `xdm` sends of an event."""
+    return orjson.loads(orjson.dumps(XDM.entity(event)))
+
+
+async def test_every_sample() -> None:
+    """Over HTTP, each sample event becomes in Data Prep just what `xdm` would have sent."""
+    events = [read_event(orjson.dumps(sample.event)) for sample in SAMPLES]
+    async with tenant() as made:
+        body = mapping_set("Pendo Events", made.schema["$id"], TENANT, NAMESPACE)
+        request = {"data": [raw(event) for event in events], "mappingSet": body}
+        shown = await made.post(f"{CONVERSION}/mappingSets/preview", request)
+
+    assert len(shown) == len(SAMPLES) > 10
+    for event, row in zip(events, shown, strict=True):
+        assert (event["type"], row) == (event["type"], {"data": xdm(event), "errors": None})
+
+
+def resolved(tenant_id: str) -> dict[str, Any]:
+    """The schema of events, in the registry of a tenant."""
+    group = field_group("Fields", tenant_id)
+    return resolve(
+        PlatformState(
+            sandbox="prod",
+            tenant=tenant_id,
+            ims_org_id=IMS_ORG_ID,
+            standard=standard_resources(),
+            field_groups={
+                GROUP_ID: Resource(id=GROUP_ID, kind="mixins", body=group, tenant=tenant_id)
+            },
+        ),
+        schema("Events", GROUP_ID),
+    )
+
+
+def compiled(tenant_id: str) -> list[Mapping]:
+    """The mapping set of a tenant."""
+    return [
+        compile_mapping(one["sourceType"], one["source"], one["destination"], resolved(tenant_id))
+        for one in mappings(tenant_id, NAMESPACE)
+    ]
+
+
+RESOLVED = resolved(TENANT)
+MAPPINGS = compiled(TENANT)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+def test_what_every_event_has(sample: Sample) -> None:
+    """`_id`, `timestamp` and `eventType` always, `identityMap` with a visitor, and it is valid."""
+    event = read_event(orjson.dumps(sample.event))
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert errors == []
+    assert row["_id"] == event["id"]
+    assert row["timestamp"] == event["occurredAt"]
+    assert row["eventType"] == event["type"]
+    assert ("identityMap" in row) is ("visitorId" in event)
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+def test_scores_and_answers() -> None:
+    """An NPS rating is a number, 0 too; only an answer with its poll is a survey's answer."""
+    zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
+    row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
+    assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
+    gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x"]}]}
+    row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
+    assert row["surveyResponse"] == {"surveyQuestions": ["q"], "surveyAnswers": ['["x"]']}
+    assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
+
+
+@pytest.mark.parametrize("case", cases("empty_values"))
+def test_empty_values(case: Case) -> None:
+    """Both formats leave out the same, and the row is valid: AEP takes an empty value nowhere."""
+    event = read_event(
+        orjson.dumps({"id": "a", "type": "poll.submitted", "occurredAt": NOW} | case["event"])
+    )
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+@pytest.mark.parametrize("character", ["x", "ä", "\n", "\U0001f600"])
+@pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
+def test_an_identity_that_aep_would_skip(character: str, length: int, is_identity: bool) -> None:
+    """Too long a visitor id is a field, and no identity, whichever format is sent."""
+    event = event_of({"event": "x", "visitorId": "v" + character * (length - 2) + "v"})
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert ("identityMap" in row) is is_identity
+    assert row["_acme"]["pendo"]["visitorId"] == event["visitorId"]
+
+
+def test_a_tenant_with_an_underscore() -> None:
+    """The mapping set fills the object of a tenant such as `accenture_partner`."""
+    row, errors = apply_mappings(compiled("accenture_partner"), raw(event_of({"event": "x"})))
+    assert errors == []
+    assert row["_accenture_partner"]["pendo"]["event"] == "x"
+    assert list(problems_of(row, resolved("accenture_partner"))) == []
+
+
+def event_of(webhook: dict[str, Any]) -> Event:
+    """The normalised event of a webhook."""
+    body = VerifiedBody(orjson.dumps(webhook))
+    return normalise(parse(body), body, RECEIVED)
+
+
+TEXT_OR_NUMBER = TEXTS | st.integers(-(2**53), 2**53)
+PROPERTIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "guideId": TEXT_OR_NUMBER,
+        "guideStepId": TEXTS,
+        "guideProperties": st.fixed_dictionaries({}, optional={"name": TEXTS}),
+        "language": TEXTS,
+        "nps": st.fixed_dictionaries({"rating": JSON_VALUES}, optional={"reason": TEXTS}),
+        "polls": st.lists(
+            st.fixed_dictionaries({}, optional={"pollId": TEXT_OR_NUMBER, "value": JSON_VALUES}),
+            max_size=3,
+        ),
+        "pollValue": JSON_VALUES,
+        "name": JSON_VALUES,
+        "source": TEXT_OR_NUMBER,
+        "browserName": TEXTS,
+        "browserVersion": JSON_VALUES,
+        "other": JSON_VALUES,
+    },
+)
+
+
+@randomly
+@given(
+    webhook=st.fixed_dictionaries(
+        {"event": st.sampled_from(sorted(EVENT_TYPES)) | TEXTS},
+        optional={
+            "timestamp": st.integers(0, 2**41),
+            "uniqueId": TEXTS,
+            "visitorId": TEXT_OR_NUMBER,
+            "accountId": TEXTS,
+            "userAgent": TEXTS,
+            "app": st.fixed_dictionaries({"id": TEXT_OR_NUMBER}, optional={"name": TEXTS}),
+            "properties": PROPERTIES,
+        },
+    ).filter(lambda webhook: webhook["event"])
+)
+@example({"event": "poll.", "properties": {"guideId": "g"}})
+@example({"event": "pollSubmitted", "properties": {"polls": [{"value": ""}]}})
+def test_any_webhook(webhook: dict[str, Any]) -> None:
+    """Whatever Pendo sends, both formats come to the same row."""
+    event = event_of(webhook)
+    assert apply_mappings(MAPPINGS, raw(event)) == (xdm(event), [])
