@@ -1,4 +1,4 @@
-"""Redaction: what the settings name is gone before anything else is made of a webhook."""
+"""Removes the fields that `REDACT` names, before anything else is made of a webhook."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ FieldPath: TypeAlias = tuple[str, ...]
 
 
 def parse_path(text: str) -> FieldPath:
-    """`properties.guideProperties.createdByUser` as its parts.
+    """Splits a path such as `properties.guideProperties.createdByUser` into its keys.
 
     Raises:
-        ValueError: a part is empty, or the path names `event`, without which nothing can be read.
+        ValueError: a key is empty, or the path is `event`, which every webhook must have.
     """
     path = tuple(part.strip() for part in text.split("."))
     if not all(path):
@@ -23,9 +23,9 @@ def parse_path(text: str) -> FieldPath:
 
 
 def redact(body: dict[str, Any], paths: Sequence[FieldPath]) -> None:
-    """Removes what stands at each path, in place; a list on the way means each of its elements.
+    """Removes the value at each path, in place; through a list, from each of its elements.
 
-    A path that leads nowhere removes nothing: bodies differ from event to event.
+    A path that does not exist is ignored: bodies differ from event to event.
     """
     for path in paths:
         found: object = body
@@ -49,7 +49,7 @@ def _redact_elements(values: list[object], path: FieldPath) -> None:
 
 
 def _objects(values: list[object]) -> Iterator[dict[str, Any]]:
-    """The objects among the values, and in lists among them; no recursion, for hostile depths."""
+    """Yields the objects in the values and in nested lists; without recursion, at any depth."""
     values = values.copy()
     while values:
         value = values.pop()

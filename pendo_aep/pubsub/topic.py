@@ -1,4 +1,4 @@
-"""A topic as the rest of the code sees it: it stores a message, or says that it did not."""
+"""A topic as the rest of the code sees it, without the Pub/Sub client."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ class Topic(Protocol):
     """Where messages are published; `publisher.Publisher` is the real one."""
 
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
-        """The message id, once the message is stored.
+        """Returns the message id once the message is stored.
 
         Raises:
-            PublishFailed: not stored in time, or nobody knows.
-            PublishRejected: this very message will never be taken; others are not affected.
+            PublishFailed: not stored in time, or unknown.
+            PublishRejected: Pub/Sub will never accept this message; others are not affected.
         """
         ...
 
 
 class PublishFailed(Exception):
-    """Pub/Sub has not said that it stored the message; whoever sent it must send it again."""
+    """Pub/Sub has not confirmed that it stored the message; the sender must send it again."""
 
     def __init__(self, reason: str) -> None:
         """Takes a stable word for the log."""
@@ -29,4 +29,4 @@ class PublishFailed(Exception):
 
 
 class PublishRejected(Exception):
-    """Pub/Sub says that this very message is invalid; it will never take it."""
+    """Pub/Sub says that this message is invalid; it will never accept it."""
