@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from local.functions import PROJECT
-from tests.repository.files import files
+from tests.repository.documents import files
 
 
 @pytest.fixture

@@ -22,8 +22,7 @@ from local.aep import AepServer
 from local.functions import PROJECT
 from local.gcp import GoogleState
 from tests.repository.deployed import Cloud
-from tests.repository.files import blocks
-from tests.repository.older_gcloud import for_installed
+from tests.repository.documents import blocks, for_installed
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.rights import member
 from tests.unit.gcp.deploy.site import AEP_SECRET, ID, filled_in

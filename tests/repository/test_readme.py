@@ -23,7 +23,7 @@ import pytest
 from local.functions import PROJECT
 from local.samples import load_samples
 from tests.repository.deployed import Cloud
-from tests.repository.files import blocks
+from tests.repository.documents import blocks
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.site import ID, filled_in
 from tests.unit.provisioning.desk import new_desk

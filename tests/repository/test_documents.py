@@ -1,7 +1,8 @@
-"""The documents: the gcloud commands in them are ones that gcloud understands."""
+"""The documents: every link leads somewhere, every block of code is what it says."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
@@ -13,8 +14,48 @@ import pytest
 
 from local.functions import PROJECT
 from pendo_aep.gcp.deploy.config import TEMPLATE
-from tests.repository.older_gcloud import for_installed
-from tests.repository.test_links import DOCUMENTS
+from tests.fuzz.record import read
+from tests.fuzz.targets import TARGETS
+from tests.repository.documents import files, for_installed
+
+DOCUMENTS = files("*.md")
+_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+_BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+
+
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
+    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {word.strip().replace(" ", "-") for word in words}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """A link within the repository names a file that is there, and a heading in it."""
+    for link in _LINK.findall(document.read_text("utf-8")):
+        if re.match(r"\w+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (document.parent / name).resolve() if name else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_code_is_code(document: Path) -> None:
+    """A block that says it is Python, JSON or shell can be read as such."""
+    for language, code in _BLOCK.findall(document.read_text("utf-8")):
+        if language == "python":
+            ast.parse(re.sub(r"^ +", "", code))
+        elif language == "json" and code.strip():
+            json.loads(code)
+        elif language == "sh":
+            subprocess.run(("bash", "-n"), input=code, check=True, text=True)
+
+
+# The documents: the gcloud commands in them are ones that gcloud understands.
+
 
 _SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"\bpendo-[a-z-]+|\baep-client-secret\b")
@@ -134,3 +175,34 @@ def test_settings_are_those_of_the_config() -> None:
 
     assert settings
     assert settings <= known | others
+
+
+# `docs/security.md` is held to the tests and the figures that it names.
+
+
+PAGE = (PROJECT / "docs" / "security.md").read_text("utf-8")
+NAMED = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
+
+
+def test_every_test_that_is_named_exists() -> None:
+    """Each defence has a test where the page says."""
+    assert len(NAMED) > 15
+    assert [name for name in sorted(NAMED) if not (PROJECT / name).is_file()] == []
+
+
+def test_every_attack_is_named() -> None:
+    """Each file of attacks stands in the page."""
+    attacks = {
+        str(path.relative_to(PROJECT))
+        for folder in ("security", "hostile", "standards")
+        for path in (PROJECT / "tests" / folder).glob("test_*.py")
+    }
+    ours = {"tests/repository/test_documents.py", "tests/hostile/test_fuzz_targets.py"}
+    assert attacks - ours - NAMED == set()
+
+
+def test_every_target_was_fuzzed_for_long() -> None:
+    """What the page says holds was tried for half an hour at least, and nothing was found."""
+    told = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    tried = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
+    assert told == tried == {*TARGETS}

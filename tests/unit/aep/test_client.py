@@ -6,15 +6,15 @@ import asyncio
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
-
 import aiohttp
 import pytest
 from aiohttp.base_protocol import BaseProtocol
 from hypothesis import example, given
 from hypothesis import strategies as st
-
 from pendo_aep.aep.http_session import read_response, retry_after_seconds
 from tests.cases import Case, cases, randomly
+from pendo_aep.aep.auth import read_token
+from tests.cases import Case, cases
 
 
 async def body_of(*pieces: bytes, limit: int = 100) -> bytes:
@@ -79,3 +79,25 @@ def test_header(case: Case) -> None:
 def test_any_header(header: str) -> None:
     """Whatever the header says, the pause is between none and ten minutes."""
     assert 0 <= retry_after_seconds(header, NOW) <= 600
+
+
+# Adobe's token endpoint: what of its answers is a token, and what is none.
+
+
+@pytest.mark.parametrize("case", cases("tokens"))
+def test_a_token(case: Case) -> None:
+    """A token comes with the seconds that it lives."""
+    assert read_token(case["body"].encode()) == (case["token"], case["seconds"])
+
+
+@pytest.mark.parametrize("case", cases("no_tokens"))
+def test_no_token(case: Case) -> None:
+    """What no header could carry, and what does not say when it ends, is no token."""
+    with pytest.raises(ValueError, match=r".+"):
+        read_token(case["body"].encode())
+
+
+def test_a_token_nested_deep() -> None:
+    """A token nested without end is none; it does not exhaust the stack."""
+    with pytest.raises(ValueError, match="access_token"):
+        read_token(b'{"expires_in":1,"access_token":' + b"[" * 1000 + b"]" * 1000 + b"}")
