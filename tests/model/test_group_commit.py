@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from local.clock import LeapingLoop
 from pendo_aep.group_commit import Overloaded
-from tests.group_commit_harness import Harness, Call, CallEnd, Waiting, settle
+from tests.group_commit_harness import Call, CallEnd, Harness, Waiting, settle
 
 # A tick has no error as a float, so that a timer is due at its very moment.
 TICK = 1 / 1024

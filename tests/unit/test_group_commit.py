@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
-from pendo_aep.group_commit import Overloaded
-from tests.group_commit_harness import Harness, all_done, advance, outcome, scenario, settle
 import asyncio
 from collections.abc import Awaitable, Sequence
+
+import pytest
+
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
-from tests.group_commit_harness import Harness, all_done, outcome, scenario, settle
+from tests.group_commit_harness import Harness, advance, all_done, outcome, scenario, settle
 
 
 @scenario

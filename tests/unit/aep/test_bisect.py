@@ -20,9 +20,9 @@ from tests.unit.aep.fake_client import (
     Reply,
     Script,
     accept,
+    counts,
     numbered_messages,
     send,
-    counts,
 )
 
 REASONS = {400: "rejected", 413: "too_large", 422: "rejected", 500: "poison"}

@@ -16,9 +16,9 @@ from tests.unit.aep.fake_client import (
     Messages,
     Reply,
     accept,
+    counts,
     now,
     numbered_messages,
-    counts,
 )
 
 OUTAGE_SECONDS = 60.0

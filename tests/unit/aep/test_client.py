@@ -6,15 +6,16 @@ import asyncio
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import cast
+
 import aiohttp
 import pytest
 from aiohttp.base_protocol import BaseProtocol
 from hypothesis import example, given
 from hypothesis import strategies as st
+
+from pendo_aep.aep.auth import read_token
 from pendo_aep.aep.http_session import read_response, retry_after_seconds
 from tests.cases import Case, cases, randomly
-from pendo_aep.aep.auth import read_token
-from tests.cases import Case, cases
 
 
 async def body_of(*pieces: bytes, limit: int = 100) -> bytes:

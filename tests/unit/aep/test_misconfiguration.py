@@ -22,10 +22,10 @@ from tests.unit.aep.fake_client import (
     Reply,
     Script,
     accept,
+    counts,
     multi_status,
     now,
     numbered_messages,
-    counts,
 )
 from tests.webhooks import COMMENT, VISITOR
 

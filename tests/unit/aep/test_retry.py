@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import TypeAlias
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from local.clock import at_once
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
@@ -19,28 +23,13 @@ from tests.unit.aep.fake_client import (
     FakeClient,
     Messages,
     Reply,
+    counts,
+    in_turn,
     multi_status,
     now,
     numbered_messages,
-    in_turn,
     send,
-    counts,
 )
-import asyncio
-from collections.abc import Sequence
-from pendo_aep.aep.client import Response
-from pendo_aep.outcome import Outcome, Retry
-from tests.cases import Case, cases
-from tests.unit.aep.fake_client import (
-    FakeClient,
-    Messages,
-    Reply,
-    now,
-    numbered_messages,
-    in_turn,
-    counts,
-)
-
 
 Turn: TypeAlias = tuple[int, list[int], float]  # status, statuses of the entries, seconds it takes
 

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from local.samples import load_samples
 from pendo_aep.dead_letters import InvalidWebhook, Reason
+from pendo_aep.pendo.redaction import parse_path, redact
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse
 from tests.cases import JSON_VALUES, Case, cases, randomly
-from pendo_aep.pendo.redaction import parse_path, redact
-from pendo_aep.pendo.webhook import parse
-from tests.cases import Case, cases
-from typing import Any, Final
-from local.samples import load_samples
-
 
 KEYS = ["event", "uniqueId", "timestamp", "visitorId", "accountId", "app", "subscription"]
 KEYS += ["userAgent", "properties"]
