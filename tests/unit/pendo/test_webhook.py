@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from local.samples import load_samples
 from pendo_aep.dead_letters import InvalidWebhook, Reason
-from pendo_aep.pendo.redaction import parse_path, redact
 from pendo_aep.pendo.signature import VerifiedBody
-from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse
+from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse, redact
+from pendo_aep.settings import parse_path
 from tests.cases import JSON_VALUES, Case, cases, randomly
 
 KEYS = ["event", "uniqueId", "timestamp", "visitorId", "accountId", "app", "subscription"]
