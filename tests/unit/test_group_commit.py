@@ -1,4 +1,4 @@
-"""The group commit: batches form while calls are in flight, and nobody is left waiting."""
+"""The group commit: batches form while calls are in flight, and every caller gets a result."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Sequence
 import pytest
 
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
-from tests.group_commit_harness import Harness, advance, all_done, outcome, scenario, settle
+from tests.group_commit_harness import Harness, all_done, outcome
+from tests.simulated_time import advance, in_manual_time, settle
 
 
-@scenario
-async def test_a_lone_item_waits_for_nobody() -> None:
-    """With no linger an item goes at once, alone, and no time passes."""
+@in_manual_time
+async def test_a_single_item_is_sent_at_once() -> None:
+    """Without a linger an item is sent at once, alone."""
     bench = Harness()
     [a] = bench.submit("a")
     await settle()
@@ -22,9 +23,9 @@ async def test_a_lone_item_waits_for_nobody() -> None:
     assert await outcome(a) == "done a"
 
 
-@scenario
-async def test_one_turn_one_call() -> None:
-    """What arrives in the same turn of the loop goes in the same call, in its order."""
+@in_manual_time
+async def test_items_of_one_turn_share_a_call() -> None:
+    """Items that arrive in the same turn of the loop share a call, in order."""
     bench = Harness(calls=4)
     bench.submit("a", "b", "c")
     await settle()
@@ -33,9 +34,9 @@ async def test_one_turn_one_call() -> None:
     await settle()
 
 
-@scenario
-async def test_what_arrives_meanwhile_gathers() -> None:
-    """While all calls are in flight items gather, and go together when one ends."""
+@in_manual_time
+async def test_items_queue_while_calls_are_in_flight() -> None:
+    """While all calls are in flight items queue, and are sent together when one ends."""
     bench = Harness(items=10, calls=2)
     for name in "ab":
         bench.submit(name)
@@ -53,8 +54,8 @@ async def test_what_arrives_meanwhile_gathers() -> None:
     await settle()
 
 
-@scenario
-async def test_each_gets_its_own_result() -> None:
+@in_manual_time
+async def test_each_caller_gets_its_own_result() -> None:
     """Each caller gets the result of its own item, whichever call ends first."""
     bench = Harness(items=2, calls=3)
     waiting = bench.submit(*"abcdef")
@@ -66,9 +67,9 @@ async def test_each_gets_its_own_result() -> None:
     assert [await outcome(one) for one in waiting] == [f"done {name}" for name in "abcdef"]
 
 
-@scenario
-async def test_no_more_than_so_many_items() -> None:
-    """A call carries no more items than it may; the rest goes with the next, in order."""
+@in_manual_time
+async def test_the_item_limit() -> None:
+    """A call carries at most so many items; the rest follows in the next, in order."""
     bench = Harness(items=2)
     bench.submit(*"abcde")
     await settle()
@@ -78,9 +79,9 @@ async def test_no_more_than_so_many_items() -> None:
     assert bench.sent == ["ab", "cd", "e"]
 
 
-@scenario
-async def test_no_more_than_so_many_bytes() -> None:
-    """A call carries no more bytes than it may, up to the last one."""
+@in_manual_time
+async def test_the_byte_limit() -> None:
+    """A call carries at most so many bytes, to the byte."""
     bench = Harness(items=10, size=100)
     for name, size in (("a", 60), ("b", 40), ("c", 60), ("d", 41), ("e", 1)):
         bench.submit(name, size=size)
@@ -91,9 +92,9 @@ async def test_no_more_than_so_many_bytes() -> None:
     assert bench.sent == ["ab", "c", "de"]
 
 
-@scenario
-async def test_an_oversize_item_goes_alone() -> None:
-    """An item larger than a call may be is not held back for ever: it goes, alone."""
+@in_manual_time
+async def test_an_oversize_item_is_sent_alone() -> None:
+    """An item over the byte limit is sent, alone."""
     bench = Harness(items=10, size=100)
     bench.submit("a", size=10)
     bench.submit("b", size=101)
@@ -105,9 +106,9 @@ async def test_an_oversize_item_goes_alone() -> None:
     assert bench.sent == ["a", "b", "c"]
 
 
-@scenario
+@in_manual_time
 async def test_a_burst_fills_every_call() -> None:
-    """A burst within one turn starts as many calls as may be, and holds what may wait."""
+    """A burst within one turn starts all calls, and queues as many items as are allowed."""
     bench = Harness(items=2, calls=2)
     held = 2 * 2 + bench.limits.max_waiting_items
     waiting = bench.submit(*(chr(ord("a") + n) for n in range(held)))
@@ -122,9 +123,9 @@ async def test_a_burst_fills_every_call() -> None:
     assert bench.most_open == 2
 
 
-@scenario
-async def test_linger_waits_for_others() -> None:
-    """With a linger the first of a batch waits so long for others, and no longer."""
+@in_manual_time
+async def test_the_linger() -> None:
+    """With a linger the first item of a batch waits so long for others, and no longer."""
     bench = Harness(items=10, linger=0.02)
     bench.submit("a")
     await advance(0.015)
@@ -138,30 +139,26 @@ async def test_linger_waits_for_others() -> None:
 
 
 @pytest.mark.parametrize(("items", "size"), [(3, 1), (10, 40)])
-def test_a_full_batch_does_not_linger(items: int, size: int) -> None:
-    """A batch that is full by its items or by its bytes goes at once."""
-
-    @scenario
-    async def test() -> None:
-        bench = Harness(items=items, size=100, linger=0.02)
-        for name in "ab":
-            bench.submit(name, size=size)
-            await settle()
-        assert bench.sent == []
-        bench.submit("c", size=size)
+@in_manual_time
+async def test_a_full_batch_does_not_linger(items: int, size: int) -> None:
+    """A batch that is full, by items or by bytes, is sent at once."""
+    bench = Harness(items=items, size=100, linger=0.02)
+    for name in "ab":
+        bench.submit(name, size=size)
         await settle()
-        assert bench.sent == ["abc" if items == 3 else "ab"]
-        while bench.open:
-            bench.open[0].end()
-            await advance(0.02)
-        assert "".join(bench.sent) == "abc"
+    assert bench.sent == []
+    bench.submit("c", size=size)
+    await settle()
+    assert bench.sent == ["abc" if items == 3 else "ab"]
+    while bench.open:
+        bench.open[0].end()
+        await advance(0.02)
+    assert "".join(bench.sent) == "abc"
 
-    test()
 
-
-@scenario
-async def test_who_waited_for_a_call_does_not_linger_again() -> None:
-    """Items that have waited longer than the linger go as soon as a call ends."""
+@in_manual_time
+async def test_an_item_that_queued_longer_does_not_linger() -> None:
+    """Items that have queued longer than the linger are sent as soon as a call ends."""
     bench = Harness(items=10, linger=0.02)
     bench.submit("a")
     await advance(0.02)
@@ -177,9 +174,9 @@ async def test_who_waited_for_a_call_does_not_linger_again() -> None:
     await settle()
 
 
-@scenario
-async def test_who_came_late_lingers_its_rest() -> None:
-    """Items younger than the linger wait for what is left of it when a call ends."""
+@in_manual_time
+async def test_a_late_item_lingers_for_the_rest() -> None:
+    """Items that have queued less than the linger wait for the rest of it."""
     bench = Harness(items=10, linger=0.02)
     bench.submit("a")
     await advance(0.02)
@@ -194,12 +191,12 @@ async def test_who_came_late_lingers_its_rest() -> None:
     await settle()
 
 
-# The group commit when things go wrong: cancelled callers, failing calls, too much at once.
+# Cancelled callers, failing calls, overload.
 
 
-@scenario
-async def test_cancelled_while_waiting() -> None:
-    """A caller that is cancelled while its item waits takes the item out; others go on."""
+@in_manual_time
+async def test_a_caller_is_cancelled_while_queued() -> None:
+    """A caller that is cancelled while its item is queued removes it; others are unaffected."""
     bench = Harness()
     bench.submit("a")
     await settle()
@@ -214,9 +211,9 @@ async def test_cancelled_while_waiting() -> None:
     assert await outcome(c) == "done c"
 
 
-@scenario
-async def test_all_cancelled_while_waiting() -> None:
-    """When nobody waits any more no empty call is made, and the next item goes as ever."""
+@in_manual_time
+async def test_all_callers_are_cancelled_while_queued() -> None:
+    """When no caller is left no empty call is made, and the next item is sent as usual."""
     bench = Harness()
     bench.submit("a")
     await settle()
@@ -234,9 +231,9 @@ async def test_all_cancelled_while_waiting() -> None:
     assert bench.sent == ["a", "d"]
 
 
-@scenario
-async def test_cancelled_in_flight() -> None:
-    """A caller that is cancelled once its call has started harms nobody else in it."""
+@in_manual_time
+async def test_a_caller_is_cancelled_in_flight() -> None:
+    """A caller that is cancelled while its call is in flight does not affect the others in it."""
     bench = Harness()
     a, b = bench.submit("a", "b")
     await settle()
@@ -247,9 +244,9 @@ async def test_cancelled_in_flight() -> None:
     assert isinstance(await outcome(a), asyncio.CancelledError)
 
 
-@scenario
-async def test_the_cancelled_hold_no_place() -> None:
-    """Callers that gave up make room at once: the next is not turned away for them."""
+@in_manual_time
+async def test_cancelled_callers_free_their_places() -> None:
+    """Cancelled callers free their places in the queue at once."""
     bench = Harness(items=2)
     bench.submit("a")
     await settle()
@@ -267,9 +264,9 @@ async def test_the_cancelled_hold_no_place() -> None:
     assert await outcome(late) == "done z"
 
 
-@scenario
-async def test_what_commit_raises() -> None:
-    """What a call raises goes to each of its callers, and to nobody else."""
+@in_manual_time
+async def test_an_exception_of_commit() -> None:
+    """An exception of a call is raised to each of its callers, and to no other."""
     bench = Harness(items=2)
     a, b, c = bench.submit("a", "b", "c")
     await settle()
@@ -281,25 +278,21 @@ async def test_what_commit_raises() -> None:
 
 
 @pytest.mark.parametrize("results", [[], ["x"], ["x", "y", "z"]])
-def test_a_wrong_number_of_results(results: list[str]) -> None:
-    """When the results do not fit the items no caller is given one: it could be another's."""
-
-    @scenario
-    async def test() -> None:
-        bench = Harness(items=2)
-        waiting = bench.submit("a", "b", "c")
-        await settle()
-        bench.calls[0].answer.set_result(results)
-        await settle()
-        bench.calls[1].end()
-        assert [type(await outcome(one)) for one in waiting] == [RuntimeError, RuntimeError, str]
-
-    test()
+@in_manual_time
+async def test_a_wrong_number_of_results(results: list[str]) -> None:
+    """With a wrong number of results no caller gets one, because it could be another's."""
+    bench = Harness(items=2)
+    waiting = bench.submit("a", "b", "c")
+    await settle()
+    bench.calls[0].answer.set_result(results)
+    await settle()
+    bench.calls[1].end()
+    assert [type(await outcome(one)) for one in waiting] == [RuntimeError, RuntimeError, str]
 
 
-@scenario
+@in_manual_time
 async def test_a_cancelled_call() -> None:
-    """When the call itself is cancelled its callers are told so, and the next goes on."""
+    """When a call is cancelled its callers get an error, and the next call is made."""
     bench = Harness(items=1)
     a, b = bench.submit("a", "b")
     await settle()
@@ -310,9 +303,9 @@ async def test_a_cancelled_call() -> None:
     assert await outcome(b) == "done b"
 
 
-@scenario
-async def test_commit_raises_before_it_awaits() -> None:
-    """A `commit` that raises when it is called is as one that raises later: nobody hangs."""
+@in_manual_time
+async def test_commit_raises_before_its_first_await() -> None:
+    """A `commit` that raises at once is like one that raises later: no caller hangs."""
 
     def commit(items: list[str]) -> Awaitable[Sequence[str]]:
         raise ConnectionError("".join(items))
@@ -327,27 +320,23 @@ async def test_commit_raises_before_it_awaits() -> None:
 
 
 @pytest.mark.parametrize(("size", "held"), [(1, 4), (100, 2), (250, 1)])
-def test_overloaded(size: int, held: int) -> None:
-    """More than twice of what may be in flight, in items or in bytes, is turned away.
+@in_manual_time
+async def test_overloaded(size: int, held: int) -> None:
+    """More than twice what may be in flight, in items or in bytes, is rejected.
 
-    What was turned away is not sent; when a call ends there is room again.
+    A rejected item is not sent; when a call ends there is room again.
     """
-
-    @scenario
-    async def test() -> None:
-        bench = Harness(items=2, size=100)
-        bench.submit("a")
+    bench = Harness(items=2, size=100)
+    bench.submit("a")
+    await settle()
+    waiting = bench.submit(*"bcdefg"[:held], size=size)
+    [over] = bench.submit("!")
+    assert isinstance(await outcome(over), Overloaded)
+    bench.calls[0].end()
+    await settle()
+    waiting += bench.submit("z")
+    while bench.open:
+        bench.open[0].end()
         await settle()
-        waiting = bench.submit(*"bcdefg"[:held], size=size)
-        [over] = bench.submit("!")
-        assert isinstance(await outcome(over), Overloaded)
-        bench.calls[0].end()
-        await settle()
-        waiting += bench.submit("z")
-        while bench.open:
-            bench.open[0].end()
-            await settle()
-        assert "".join(bench.sent) == "a" + "bcdefg"[:held] + "z"
-        assert await all_done(waiting)
-
-    test()
+    assert "".join(bench.sent) == "a" + "bcdefg"[:held] + "z"
+    assert await all_done(waiting)

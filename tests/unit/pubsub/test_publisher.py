@@ -1,4 +1,4 @@
-"""What `Publisher` makes of Pub/Sub's refusals: a message's fault, or a wrong setting."""
+"""The publisher: whether a rejection of Pub/Sub is about a message or a wrong setting."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOO_LONG = (
 
 @pytest.fixture
 async def pubsub() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server of this test's own, with one topic."""
+    """A Pub/Sub server that only this test uses, with one topic."""
     async with PubSubServer() as running:
         running.create_topic(TOPIC)
         yield running
@@ -35,7 +35,7 @@ async def pubsub() -> AsyncIterator[PubSubServer]:
 async def publish(
     pubsub: PubSubServer, *messages: bytes, topic: str = TOPIC
 ) -> list[str | BaseException]:
-    """What becomes of each of these messages, which are published in one group."""
+    """Publishes these messages in one group, and returns the result of each."""
     async with grpc.aio.insecure_channel(pubsub.host) as channel:
         publisher = Publisher(topic, pubsub_connection(lambda: channel))
         return await asyncio.gather(
@@ -44,51 +44,51 @@ async def publish(
 
 
 def kinds(results: list[str | BaseException]) -> list[type]:
-    """Their types."""
+    """Returns the types of the results."""
     return [type(result) for result in results]
 
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_a_wrong_topic_name_fails_every_message(pubsub: PubSubServer, count: int) -> None:
-    """What Pub/Sub says of the topic's name is no fault of a message, not even of a lone one."""
+    """A wrong topic name is no fault of a message, not even of a single one."""
     results = await publish(pubsub, *[b"event"] * count, topic="projects/p/topics/my events!")
     assert kinds(results) == [PublishFailed] * count
     assert {str(result) for result in results} == {"INVALID_ARGUMENT"}
 
 
-async def test_a_lone_refused_message_is_at_fault(pubsub: PubSubServer) -> None:
-    """What Pub/Sub says of a message is a reason to quarantine it."""
+async def test_a_single_rejected_message_is_quarantined(pubsub: PubSubServer) -> None:
+    """A message that Pub/Sub rejects alone is quarantined, with Pub/Sub's words."""
     pubsub.faults.refuse(lambda data, _attributes: data == b"bad", TOO_LONG)
     (result,) = await publish(pubsub, b"bad")
     assert isinstance(result, PublishRejected)
     assert str(result) == TOO_LONG
 
 
-async def test_a_lone_message_that_does_not_fit_the_topics_schema_fails(
+async def test_a_single_message_that_violates_the_topics_schema_fails(
     pubsub: PubSubServer,
 ) -> None:
-    """A schema on the topic is a setting: `deploy` gives it none, and every event would not fit."""
+    """A schema on the topic is a wrong setting: `deploy` sets none, and no event would match it."""
     pubsub.faults.refuse(lambda _data, _attributes: True, SCHEMA)
     assert kinds(await publish(pubsub, b"event")) == [PublishFailed]
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 17])
-async def test_a_group_that_is_refused_whole_fails(pubsub: PubSubServer, count: int) -> None:
-    """If each of several messages is refused, none of them is at fault."""
+async def test_a_group_that_is_rejected_whole_fails(pubsub: PubSubServer, count: int) -> None:
+    """If each of several messages is rejected, none of them is quarantined."""
     pubsub.faults.refuse(lambda _data, _attributes: True)
     assert kinds(await publish(pubsub, *[b"event"] * count)) == [PublishFailed] * count
 
 
-async def test_refused_messages_among_good_ones_are_at_fault(pubsub: PubSubServer) -> None:
-    """Exactly those that are refused fail, though they are most of the group."""
+async def test_rejected_messages_among_good_ones_are_quarantined(pubsub: PubSubServer) -> None:
+    """Exactly the rejected messages are quarantined, even if they are most of the group."""
     pubsub.faults.refuse(lambda data, _attributes: data == b"bad", SCHEMA)
     results = await publish(pubsub, b"bad", b"bad", b"bad", b"good", b"bad", b"bad")
     assert kinds(results) == [PublishRejected] * 3 + [str] + [PublishRejected] * 2
     assert [message.data for message in pubsub.published(TOPIC)] == [b"good"]
 
 
-async def test_a_large_group_that_is_refused_whole_costs_few_calls(pubsub: PubSubServer) -> None:
-    """It takes some thirty calls, not two for each of a thousand messages."""
+async def test_a_large_group_that_is_rejected_whole_costs_few_calls(pubsub: PubSubServer) -> None:
+    """It costs some thirty calls, not two for each of a thousand messages."""
     calls = 0
 
     def refuse(_data: bytes, _attributes: object) -> bool:
@@ -104,7 +104,7 @@ async def test_a_large_group_that_is_refused_whole_costs_few_calls(pubsub: PubSu
 async def test_a_replaced_channel_is_closed(
     pubsub: PubSubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing stays behind of a channel that went silent."""
+    """The channel that went silent is shut down."""
     opened: list[grpc.aio.Channel] = []
 
     def open_channel() -> grpc.aio.Channel:

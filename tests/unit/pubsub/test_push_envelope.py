@@ -1,4 +1,4 @@
-"""The push envelope: what Pub/Sub and Eventarc send is read, anything else is named."""
+"""The push envelope: deliveries of Pub/Sub and Eventarc are parsed, anything else is rejected."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from tests.cases import JSON_VALUES, Case, cases, randomly
 
 
 @pytest.mark.parametrize("case", cases("pushes"))
-def test_push(case: Case) -> None:
-    """A message in Google's envelope is read, whatever else the envelope holds."""
+def test_a_push_is_parsed(case: Case) -> None:
+    """A message in Google's envelope is parsed, whatever else the envelope holds."""
     assert parse_push(json.dumps(case["push"]).encode()) == PushedMessage(
         case["data"].encode(), case["attributes"]
     )
 
 
 @pytest.mark.parametrize("case", cases("not_pushes"))
-def test_not_a_push(case: Case) -> None:
-    """What is no push delivery is said to be none, with what is missing."""
+def test_other_bodies_are_rejected(case: Case) -> None:
+    """A body that is no push delivery is rejected, with what is missing."""
     with pytest.raises(InvalidPushRequest, match=r"."):
         parse_push(case["body"].encode())
 
@@ -34,7 +34,7 @@ def test_not_a_push(case: Case) -> None:
     attributes=st.dictionaries(st.text(max_size=5), st.text(max_size=5)),
 )
 def test_any_message(data: bytes, attributes: dict[str, str]) -> None:
-    """The bytes and attributes of any message arrive as they were published."""
+    """The data and attributes of any message are returned unchanged."""
     message = {"data": base64.b64encode(data).decode(), "attributes": attributes}
     read = parse_push(json.dumps({"message": message}).encode())
     assert (read.data, read.attributes) == (data, attributes)
@@ -45,7 +45,7 @@ def test_any_message(data: bytes, attributes: dict[str, str]) -> None:
     message=JSON_VALUES | st.fixed_dictionaries({"data": JSON_VALUES, "attributes": JSON_VALUES})
 )
 def test_any_json(message: object) -> None:
-    """Whatever JSON stands where the message should, it is read or named, and nothing worse."""
+    """Any JSON in place of the message is parsed or rejected; no other error is raised."""
     try:
         read = parse_push(json.dumps({"message": message}).encode())
     except InvalidPushRequest:
@@ -53,7 +53,7 @@ def test_any_json(message: object) -> None:
     assert read.data or read.attributes
 
 
-def test_nested_without_end() -> None:
-    """A body nested without end is no push; it does not exhaust the stack."""
+def test_deeply_nested_bodies_are_rejected() -> None:
+    """A deeply nested body is rejected, and does not exhaust the stack."""
     with pytest.raises(InvalidPushRequest):
         parse_push(b'{"message":' + b"[" * 100_000)
