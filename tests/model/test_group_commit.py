@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from local.clock import LeapingLoop
 from pendo_aep.group_commit import Overloaded
-from tests.group_commit_bench import Bench, Call, Disposition, Waiting, settle
+from tests.group_commit_harness import Call, CallEnd, Harness, Waiting, settle
 
 # A tick has no error as a float, so that a timer is due at its very moment.
 TICK = 1 / 1024
@@ -23,7 +23,7 @@ MAX_BYTES = 100
 # Few, so that sums of them often are just what a call may carry, or one more.
 SIZES = st.sampled_from([1, 20, 40, 41, 60, 99, 100, 101, 150])
 TICKS = st.sampled_from([1, 5, 20, 50, 120])
-ENDS: tuple[Disposition, ...] = ("well", "fail", "short")
+ENDS: tuple[CallEnd, ...] = ("well", "fail", "short")
 
 
 @dataclass(slots=True)
@@ -65,11 +65,11 @@ class GroupCommitMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=LeapingLoop)
         self.loop = self.runner.get_loop()
         self.patience = patience * TICK
-        self.bench = Bench(
+        self.bench = Harness(
             items=items, size=MAX_BYTES, calls=calls, linger=linger * TICK, patience=self.patience
         )
         self.callers: dict[str, Caller] = {}
-        self.ends: dict[int, Disposition] = {}
+        self.ends: dict[int, CallEnd] = {}
         self.checked = 0  # calls that have been looked at
         self.queue: list[str] = []  # who waited for a call when all was last quiet
         self.is_quiet = True
@@ -99,7 +99,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.bench.open)
     @rule(which=st.integers(min_value=0), how=st.sampled_from(ENDS))
-    def end_call(self, which: int, how: Disposition) -> None:
+    def end_call(self, which: int, how: CallEnd) -> None:
         """A call in flight ends: well, by an exception, or with too few results."""
         call = self.bench.open[which % len(self.bench.open)]
         if not call.answer.done():

@@ -16,11 +16,11 @@ from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome, Rejected, Retry, RetryReason
 
 Messages: TypeAlias = Sequence[bytes]
-Said: TypeAlias = Response | NoResponse | TokenUnavailable
-Script: TypeAlias = Callable[[Messages], Said]
+Reply: TypeAlias = Response | NoResponse | TokenUnavailable
+Script: TypeAlias = Callable[[Messages], Reply]
 
 
-def entries(statuses: Sequence[int], retry_after: float = 0.0) -> Response:
+def multi_status(statuses: Sequence[int], retry_after: float = 0.0) -> Response:
     """A 207 that says a status of each message."""
     body = {"responses": [{"status": status} for status in statuses]}
     return Response(207, json.dumps(body).encode(), retry_after)
@@ -28,7 +28,7 @@ def entries(statuses: Sequence[int], retry_after: float = 0.0) -> Response:
 
 def accept(messages: Messages) -> Response:
     """AEP takes all."""
-    return entries([200] * len(messages))
+    return multi_status([200] * len(messages))
 
 
 def now() -> float:
@@ -44,7 +44,7 @@ class Request:
     messages: tuple[bytes, ...]
 
 
-class FakeInlet:
+class FakeClient:
     """Answers by a script, each request after `seconds`."""
 
     def __init__(self, script: Script = accept, *, seconds: float = 0.0) -> None:
@@ -70,24 +70,24 @@ class FakeInlet:
         return [len(request.messages) for request in self.requests]
 
 
-def one_after_another(*answers: Said | Script) -> Script:
+def in_turn(*answers: Reply | Script) -> Script:
     """The answers in turn, each once; then AEP takes all."""
     waiting = list(answers)
 
-    def script(messages: Messages) -> Said:
+    def script(messages: Messages) -> Reply:
         said = waiting.pop(0) if waiting else accept
         return said(messages) if callable(said) else said
 
     return script
 
 
-def numbered(count: int) -> list[bytes]:
+def numbered_messages(count: int) -> list[bytes]:
     """So many different messages."""
     return [b'{"n":%d}' % number for number in range(count)]
 
 
 async def send(
-    inlet: FakeInlet,
+    inlet: FakeClient,
     messages: Messages,
     *,
     seconds: float = 30.0,
@@ -99,7 +99,7 @@ async def send(
     return await BatchSender(inlet, brake or CircuitBreaker()).send(batch)
 
 
-def tally(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
     """How many there are of each: `delivered`, or why not."""
     return dict(Counter(_word(outcome) for outcome in outcomes))
 

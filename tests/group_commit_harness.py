@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias
 from pendo_aep.group_commit import GroupCommit, Limits
 
 Waiting: TypeAlias = asyncio.Task[str]
-Disposition: TypeAlias = Literal["well", "fail", "short"]
+CallEnd: TypeAlias = Literal["well", "fail", "short"]
 
 
-class StillLoop(asyncio.SelectorEventLoop):
+class ManualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose clock moves only when a test moves it."""
 
     now = 1000.0
@@ -36,7 +36,7 @@ class Call:
         self.started = loop.time()
         self.answer: asyncio.Future[Sequence[str]] = loop.create_future()
 
-    def end(self, how: Disposition = "well") -> None:
+    def end(self, how: CallEnd = "well") -> None:
         """Answers each item with a result of its own; or fails, or has too few results."""
         if self.answer.done():
             return
@@ -46,7 +46,7 @@ class Call:
             self.answer.set_result([f"done {item}" for item in self.items if how == "well"])
 
 
-class Bench:
+class Harness:
     """A group commit on a commit that the test controls."""
 
     def __init__(
@@ -98,11 +98,11 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def move(seconds: float) -> None:
+async def advance(seconds: float) -> None:
     """Moves the clock, and lets the loop do what is due then."""
     await settle()  # what comes before the move happens before it
     loop = asyncio.get_running_loop()
-    assert isinstance(loop, StillLoop)
+    assert isinstance(loop, ManualTimeLoop)
     loop.now += seconds
     await settle()
 
@@ -125,7 +125,7 @@ def scenario(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None
     """A test that runs on a loop whose time stands still."""
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=StillLoop) as runner:
+        with asyncio.Runner(loop_factory=ManualTimeLoop) as runner:
             runner.run(test())
 
     run.__name__, run.__doc__ = test.__name__, test.__doc__

@@ -24,7 +24,7 @@ from tests.model.stores import (
 TOPIC, SUBSCRIPTION = "projects/p/topics/t", "projects/p/subscriptions/s"
 
 
-class Bench:
+class Setup:
     """A puller, and the subscription that it pulls from; time leaps."""
 
     def __init__(self, waiting: int) -> None:
@@ -52,11 +52,11 @@ class Bench:
         return [len(call.request.ack_ids) for call in self.pubsub.calls if call.place == place]
 
 
-def on_bench(waiting: int, test: Callable[[Bench], Awaitable[None]]) -> None:
+def run_with(waiting: int, test: Callable[[Setup], Awaitable[None]]) -> None:
     """Runs a test on a puller with so many messages waiting."""
 
     async def run() -> None:
-        await test(Bench(waiting))
+        await test(Setup(waiting))
 
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
         runner.run(run())
@@ -65,7 +65,7 @@ def on_bench(waiting: int, test: Callable[[Bench], Awaitable[None]]) -> None:
 def test_a_pull_brings_messages_as_they_are() -> None:
     """Data and attributes arrive unchanged, up to the limit."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         pulled = await bench.puller.pull(2, 2.0)
         assert [(one.data, one.attributes) for one in pulled] == [
             (b"0", {"eventId": "0"}),
@@ -73,39 +73,39 @@ def test_a_pull_brings_messages_as_they_are() -> None:
         ]
         assert [call.request.max_messages for call in bench.pubsub.calls] == [2]
 
-    on_bench(3, test)
+    run_with(3, test)
 
 
 def test_a_request_names_its_subscription() -> None:
     """Each call is about the subscription of the settings."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         ack_ids = await bench.pull(1)
         await bench.puller.modify_ack_deadline(ack_ids, 30)
         await bench.puller.acknowledge(ack_ids)
         assert {call.request.subscription for call in bench.pubsub.calls} == {SUBSCRIPTION}
 
-    on_bench(1, test)
+    run_with(1, test)
 
 
 @pytest.mark.parametrize("number", [1, 1000, 1001, 2500])
 def test_acknowledgements_go_in_chunks(number: int) -> None:
     """All are acknowledged, at most 1,000 in a request."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         ack_ids = await bench.pull(number)
         assert await bench.puller.acknowledge(ack_ids) == ack_ids
         assert len(bench.pubsub.subscription.acknowledged) == number
         assert max(bench.sizes(ACKNOWLEDGE)) <= 1000
         assert bench.sizes(LEASE) == []
 
-    on_bench(number, test)
+    run_with(number, test)
 
 
 def test_a_lease_keeps_messages_from_others() -> None:
     """A lease lasts as long as it says; 0 gives the messages back at once."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         ack_ids = await bench.pull(1500)
         await bench.puller.modify_ack_deadline(ack_ids, 60)
         assert bench.sizes(LEASE) == [1000, 500]
@@ -116,24 +116,24 @@ def test_a_lease_keeps_messages_from_others() -> None:
         assert len(bench.pubsub.subscription.pull(10)) == 2
         assert bench.sizes(ACKNOWLEDGE) == []
 
-    on_bench(1500, test)
+    run_with(1500, test)
 
 
 def test_a_lease_is_ten_minutes_at_most() -> None:
     """What is longer would be refused by Pub/Sub."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         await bench.puller.modify_ack_deadline(await bench.pull(1), 3600)
         [call] = [call for call in bench.pubsub.calls if call.place == LEASE]
         assert call.request.ack_deadline_seconds == 600
 
-    on_bench(1, test)
+    run_with(1, test)
 
 
 def test_what_is_not_acknowledged_is_not_claimed_to_be() -> None:
     """A chunk that Pub/Sub refuses is left out of the answer; the other chunk is acknowledged."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         ack_ids = await bench.pull(1500)
         bench.all_end(None)
         answer = bench.loop.create_task(bench.puller.acknowledge(ack_ids))
@@ -143,13 +143,13 @@ def test_what_is_not_acknowledged_is_not_claimed_to_be() -> None:
         bench.pubsub.end(second, "denied")
         assert await answer == ack_ids[:1000]
 
-    on_bench(1500, test)
+    run_with(1500, test)
 
 
 def test_a_lost_acknowledgement_is_repeated() -> None:
     """Whether Pub/Sub has acted on a call that broke is unknown; it is told again."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         ack_ids = await bench.pull(1)
         bench.all_end(None)
         answer = bench.loop.create_task(bench.puller.acknowledge(ack_ids))
@@ -159,31 +159,31 @@ def test_a_lost_acknowledgement_is_repeated() -> None:
         assert await answer == ack_ids
         assert bench.sizes(ACKNOWLEDGE) == [1, 1]
 
-    on_bench(1, test)
+    run_with(1, test)
 
 
 def test_nothing_waits() -> None:
     """A pull that brings nothing in its time is no failure, and takes no longer than that."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         bench.all_end(None)
         started = bench.loop.time()
         assert await bench.puller.pull(1000, 2.0) == []
         assert bench.loop.time() - started == pytest.approx(2.0)
 
-    on_bench(1, test)
+    run_with(1, test)
 
 
 @pytest.mark.parametrize(("how", "told"), [("denied", "PERMISSION_DENIED"), ("unavailable", "UN")])
 def test_a_pull_that_fails_says_why(how: CallEnd, told: str) -> None:
     """A missing right or an outage is not mistaken for an empty subscription."""
 
-    async def test(bench: Bench) -> None:
+    async def test(bench: Setup) -> None:
         bench.all_end(how)
         with pytest.raises(PullFailed, match=f"Pull: {told}"):
             await bench.puller.pull(1000, 2.0)
 
-    on_bench(1, test)
+    run_with(1, test)
 
 
 def test_a_pull_without_credentials() -> None:
@@ -192,9 +192,9 @@ def test_a_pull_without_credentials() -> None:
     def nobody() -> grpc.aio.Channel:
         raise NoCredentials
 
-    async def test(_: Bench) -> None:
+    async def test(_: Setup) -> None:
         puller = Subscriber(SUBSCRIPTION, pubsub_connection(nobody))
         with pytest.raises(PullFailed, match="credentials"):
             await puller.pull(1000, 2.0)
 
-    on_bench(0, test)
+    run_with(0, test)

@@ -1,11 +1,10 @@
-"""`docs/openapi.json`: it says what the specification says, and `receive` does what it says."""
+"""`docs/openapi.json` matches the specification, and `receive` matches `docs/openapi.json`."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -25,11 +24,12 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from local.functions import PROJECT, Function
-from local.pipeline import DEAD, EVENTS, SECRET
+from local.pipeline import SECRET
 from local.pubsub import PubSubServer
 from local.samples import sign
 from pendo_aep.dead_letters import Reason
 from pendo_aep.pendo.webhook import MAX_EVENT_NAME
+from tests.delivery_harness import DEAD_TOPIC, TOPIC
 
 PATH = PROJECT / "docs" / "openapi.json"
 DOCUMENT: dict[str, Any] = json.loads(PATH.read_text("utf-8"))
@@ -44,8 +44,8 @@ CHECKS = [
 EXAMPLES = 150
 
 
-def test_it_has_every_row_of_the_specification() -> None:
-    """The statuses are those of the specification's table of `receive`, no more and no fewer."""
+def test_statuses_are_those_of_the_specification() -> None:
+    """The statuses are exactly those of the specification's table of `receive`."""
     specification = (PROJECT / "docs" / "specification.md").read_text("utf-8")
     table = specification.partition("## What `receive` answers")[2].partition("\n## ")[0]
     described = set(re.findall(r"^\|[^|]+\| (\d{3}) \|", table, re.MULTILINE))
@@ -53,42 +53,32 @@ def test_it_has_every_row_of_the_specification() -> None:
     assert {status for operation in operations for status in operation["responses"]} == described
 
 
-def test_its_limits_are_those_of_the_code() -> None:
-    """Reasons and lengths are the code's own."""
+def test_limits_are_those_of_the_code() -> None:
+    """Reasons and lengths are those of the code."""
     schemas = DOCUMENT["components"]["schemas"]
     assert schemas["Webhook"]["properties"]["event"]["maxLength"] == MAX_EVENT_NAME
     ours = {Reason.NOT_JSON, Reason.NOT_AN_EVENT, Reason.UNPUBLISHABLE}
     assert set(schemas["Quarantined"]["properties"]["reason"]["enum"]) == ours
 
 
-@pytest.fixture(scope="module")
-async def receive(server: PubSubServer) -> AsyncIterator[Function]:
-    """The function with one secret, and its topics."""
-    for name in (EVENTS, DEAD):
-        server.create_topic(f"projects/local/topics/{name}")
-    pubsub = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_WEBHOOK_SECRETS": SECRET}
-    async with Function("receive", pubsub) as function:
-        yield function
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", GenerationMode)
-async def test_receive_does_what_it_says(
+async def test_receive_matches_its_description(
     receive: Function, server: PubSubServer, mode: GenerationMode
 ) -> None:
-    """Whatever is made of the description, or against it, is answered as it says; and is kept.
+    """What Schemathesis makes from the description, or against it, is answered as it says.
 
-    Schemathesis makes the requests; those that are signed are stored or set aside.
+    Those that are signed are published or quarantined.
     """
-    seen = await asyncio.to_thread(ask, receive.url, mode)
-    stored = len(server.published(f"projects/local/topics/{EVENTS}"))
-    aside = len(server.published(f"projects/local/topics/{DEAD}"))
+    seen = await asyncio.to_thread(send_requests, receive.url, mode)
+    stored = len(server.published(TOPIC))
+    aside = len(server.published(DEAD_TOPIC))
     assert seen >= {200, 401, 405} if mode is GenerationMode.POSITIVE else seen >= {202, 401}
     assert stored + aside > 0
 
 
-def ask(url: str, mode: GenerationMode) -> set[int]:
-    """Sends what Schemathesis makes, signed and unsigned; answers the statuses that came."""
+def send_requests(url: str, mode: GenerationMode) -> set[int]:
+    """Sends what Schemathesis makes, signed and unsigned, and returns the statuses."""
     seen: set[int] = set()
     schema = schemathesis.openapi.from_dict(DOCUMENT)
     with requests.Session() as session:
@@ -96,7 +86,7 @@ def ask(url: str, mode: GenerationMode) -> set[int]:
             assert isinstance(result, Ok)
             operation = result.ok()
             if mode is GenerationMode.NEGATIVE and operation.method != "post":
-                continue  # it has nothing that could be wrong
+                continue  # it has nothing that could be invalid
             strategy = operation.as_strategy(generation_mode=mode)
 
             @settings(
