@@ -26,7 +26,7 @@ from tests.repository.deployed import Cloud
 from tests.repository.files import blocks
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.site import ID, filled_in
-from tests.unit.provisioning.desk import new_desk
+from tests.unit.provisioning.harness import new_harness
 
 SAMPLES = len(load_samples())
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -45,7 +45,7 @@ async def test_its_commands_keep_what_it_promises(
 ) -> None:
     """A pipeline here, a dataflow in AEP, and a deployment whose test event comes to AEP."""
     async with AsyncExitStack() as stack:
-        adobe = await stack.enter_async_context(new_desk())
+        adobe = await stack.enter_async_context(new_harness())
         cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
 

@@ -45,7 +45,7 @@ def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
     assert source.endswith("\n)")
     table.write_text(f"{source[:-1]}    {line}\n)\n", "utf-8")
 
-    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_table")
+    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_docs")
     asked = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
     sample = tmp_path / "sample_events" / "track_event_received.xdm.json"
     entity = json.loads(sample.read_bytes())
