@@ -1,20 +1,35 @@
-"""The little HTTP that the functions share: bounded request bodies and small JSON responses.
+"""The little HTTP that the functions share: request bodies, JSON responses, and HTTP sessions.
 
-Headers and bodies are read from ASGI directly: Starlette's accessors decode and copy what is
-needed only once here.
+Headers and bodies of requests are read from ASGI directly: Starlette's accessors decode and copy
+what is needed only once here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Self
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from pendo_aep import clock
+from pendo_aep.connection import Connection
+
+if TYPE_CHECKING:
+    import aiohttp
+
+HttpConnection: TypeAlias = "Connection[aiohttp.ClientSession]"
+
 _UNCOUNTED_BYTES: Final = 65_536
 _JSON: Final = (b"content-type", b"application/json")
+# AEP and IMS answer in well under a second. AEP may need several for a large batch, which is then
+# posted twice, with the same ids, at most once in ten seconds.
+_SILENT_SECONDS: Final = 3.0
+# A longer `Retry-After` is not honoured: a message waits ten minutes at most in Pub/Sub's backoff.
+_LONGEST_RETRY_AFTER_SECONDS: Final = 600.0
 
 
 class BodyTooLarge(Exception):
@@ -138,3 +153,52 @@ class JsonResponse(Response):
             self.raw_headers.append(_JSON)
         if status != 204:  # a 204 has no body and no Content-Length (RFC 9110, 8.6)
             self.raw_headers.append((b"content-length", b"%d" % len(self.body)))
+
+
+def open_session(limit: int) -> aiohttp.ClientSession:
+    """Returns a session for up to `limit` concurrent requests, without cookies."""
+    import aiohttp  # `receive` does not need it
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limit), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+def http_connection(to: str, open_session: Callable[[], aiohttp.ClientSession]) -> HttpConnection:
+    """Returns the connection to the server named `to` in the log. Nothing is opened yet.
+
+    If one TCP connection goes silent, all that its session keeps alive are given up.
+    """
+    return Connection(
+        to, open_session, lambda session: session.close(), silent_seconds=_SILENT_SECONDS
+    )
+
+
+async def read_response(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Returns the whole body, or nothing if it is over `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return b""
+    return bytes(body)
+
+
+def retry_after_seconds(header: str | None, now: Callable[[], datetime] = clock.now) -> float:
+    """Returns the pause in seconds that a `Retry-After` header asks for; 0 if it is unreadable.
+
+    It is a number of seconds or an HTTP date (RFC 9110, section 10.2.3).
+    """
+    if not header:
+        return 0.0
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - now()).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS)

@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
-from pendo_aep.pendo.redaction import FieldPath, parse_path
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Anything that URL parsers might read as different hosts is not accepted.
@@ -63,7 +62,21 @@ def _event_types(text: str) -> frozenset[str]:
     return types
 
 
-def _paths(text: str) -> tuple[FieldPath, ...]:
+def parse_path(text: str) -> tuple[str, ...]:
+    """Splits a path such as `properties.guideProperties.createdByUser` into its keys.
+
+    Raises:
+        ValueError: a key is empty, or the path is `event`, which every webhook must have.
+    """
+    path = tuple(part.strip() for part in text.split("."))
+    if not all(path):
+        raise ValueError(f"{text!r} is not a path: write keys joined by dots, as properties.nps")
+    if path == ("event",):
+        raise ValueError("'event' cannot be redacted: it says what kind of event this is")
+    return path
+
+
+def _paths(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(parse_path(path) for path in _parts(text))
 
 
@@ -113,7 +126,7 @@ NamespaceCode: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
 StreamingEndpoint: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
 Subscription: TypeAlias = Annotated[str, AfterValidator(_subscription_name)]
 EventTypes: TypeAlias = Annotated[frozenset[str], BeforeValidator(_event_types)]
-RedactedPaths: TypeAlias = Annotated[tuple[FieldPath, ...], BeforeValidator(_paths)]
+RedactedPaths: TypeAlias = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_paths)]
 
 
 POLL_SECONDS: Final = 10.0

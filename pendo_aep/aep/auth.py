@@ -15,7 +15,7 @@ from functools import partial
 import aiohttp
 import orjson
 
-from pendo_aep.aep.http_session import HttpConnection, http_connection, open_session, read_response
+from pendo_aep.http import HttpConnection, http_connection, open_session, read_response
 from pendo_aep.logs import log
 from pendo_aep.outcome import RetryReason
 from pendo_aep.settings import DeliverSettings, Secret

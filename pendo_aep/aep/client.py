@@ -9,10 +9,9 @@ from typing import Final, Self
 
 import aiohttp
 
-from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource
-from pendo_aep.aep.http_session import HttpConnection, read_response, retry_after_seconds
 from pendo_aep.aep.response import is_unauthorised
+from pendo_aep.http import HttpConnection, read_response, retry_after_seconds
 from pendo_aep.logs import Severity, log
 from pendo_aep.outcome import RetryReason
 from pendo_aep.settings import DeliverSettings
@@ -157,7 +156,7 @@ class StreamingClient:
                 timeout=aiohttp.ClientTimeout(total=seconds),
                 allow_redirects=False,  # the token goes only where the settings say
             ) as response:
-                pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
+                pause = retry_after_seconds(response.headers.get("Retry-After"))
                 return Response(
                     response.status, await read_response(response, _MAX_RESPONSE_BYTES), pause
                 )

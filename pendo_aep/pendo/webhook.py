@@ -6,8 +6,8 @@ be numbers and become text, and unknown properties are kept in `properties` as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Required
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Required, TypeAlias
 
 import orjson
 from pydantic import (
@@ -23,7 +23,6 @@ from typing_extensions import TypedDict
 
 from pendo_aep.dead_letters import InvalidWebhook, Reason
 from pendo_aep.event import TOO_DEEP
-from pendo_aep.pendo.redaction import FieldPath, redact
 from pendo_aep.pendo.signature import VerifiedBody
 
 # A name travels in message attributes (1,024 bytes, Google: Pub/Sub quotas); four bytes a letter.
@@ -31,6 +30,9 @@ MAX_EVENT_NAME = 200
 # A ping is tiny. Nothing larger is parsed without a signature.
 MAX_UNSIGNED_PING_BYTES = 4096
 
+
+FieldPath: TypeAlias = tuple[str, ...]
+"""Keys from the outside in, such as `("properties", "nps")`."""
 
 _as_text = with_config(ConfigDict(coerce_numbers_to_str=True, extra="ignore"))
 
@@ -149,3 +151,40 @@ def dumps_or_invalid(value: object) -> bytes:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise InvalidWebhook(Reason.NOT_AN_EVENT, TOO_DEEP) from None
+
+
+def redact(body: dict[str, Any], paths: Sequence[FieldPath]) -> None:
+    """Removes the value at each path of `REDACT`, in place; in a list, from each element.
+
+    A path that does not exist is ignored: bodies differ from event to event.
+    """
+    for path in paths:
+        found: object = body
+        for depth, key in enumerate(path):
+            if not isinstance(found, dict):
+                if isinstance(found, list):
+                    _redact_elements(found, path[depth:])
+                break
+            if depth == len(path) - 1:
+                found.pop(key, None)
+            else:
+                found = found.get(key)
+
+
+def _redact_elements(values: list[object], path: FieldPath) -> None:
+    *way, last = path
+    for key in way:
+        values = [found[key] for found in _objects(values) if key in found]
+    for found in _objects(values):
+        found.pop(last, None)
+
+
+def _objects(values: list[object]) -> Iterator[dict[str, Any]]:
+    """Yields the objects in the values and in nested lists; without recursion, at any depth."""
+    values = values.copy()
+    while values:
+        value = values.pop()
+        if isinstance(value, list):
+            values.extend(value)
+        elif isinstance(value, dict):
+            yield value

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pendo_aep import clock
 from pendo_aep.dead_letters import Reason, Stage, dead_letter_attributes
 from pendo_aep.logs import log
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected, Topic
+from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 
 
 class DeadLetterPublisher:

@@ -26,7 +26,7 @@ from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import SignatureMissing, SignatureWrong, VerifiedBody, verify
 from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse
 from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected, Topic
+from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 from pendo_aep.settings import ReceiveSettings
 
 _RETRY_AFTER = (b"retry-after", b"5")  # in seconds

@@ -17,9 +17,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource, TokenUnavailable
-from pendo_aep.aep.http_session import retry_after_seconds
+from pendo_aep.http import retry_after_seconds
 from pendo_aep.provisioning.errors import (
     Permission,
     PlatformError,
@@ -241,7 +240,7 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=self.retry_policy.timeout_seconds),
             allow_redirects=False,  # the token is sent only where the settings say
         ) as response:
-            retry_after = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
+            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
             return _Response(response.status, await response.read(), retry_after)
 
     def _parse(self, operation: Operation, response: _Response) -> Any:

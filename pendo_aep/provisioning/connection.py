@@ -10,7 +10,7 @@ from typing import Final
 import aiohttp
 
 from pendo_aep.aep.auth import Credentials, TokenSource
-from pendo_aep.aep.http_session import http_connection
+from pendo_aep.http import http_connection
 from pendo_aep.provisioning import schema_registry
 from pendo_aep.provisioning.client import Client, Operation, RetryPolicy
 from pendo_aep.provisioning.desired import Tenant

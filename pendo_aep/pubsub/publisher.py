@@ -13,6 +13,7 @@ import grpc
 
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
 from pendo_aep.logs import log
+from pendo_aep.pubsub import PublishFailed, PublishRejected
 from pendo_aep.pubsub.client import (
     CallFailed,
     Message,
@@ -23,7 +24,6 @@ from pendo_aep.pubsub.client import (
     PubSubConnection,
     pubsub_connection,
 )
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected
 
 # Google: Pub/Sub quotas, 1,000 messages or 10 MB a call, with its envelope. One call at a time: a
 # call costs as much as a dozen messages, and is short enough to wait for.

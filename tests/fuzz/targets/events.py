@@ -14,8 +14,8 @@ from pendo_aep.dead_letters import Reason, Stage, dead_letter_attributes
 from pendo_aep.event import Event
 from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
 from pendo_aep.pipeline.deliver import Delivery
+from pendo_aep.pubsub import Topic
 from pendo_aep.pubsub.client import Message
-from pendo_aep.pubsub.topic import Topic
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 # Google: Pub/Sub quotas, the attributes of a message, and each one's value.

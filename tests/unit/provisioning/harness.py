@@ -17,9 +17,9 @@ from local.aep_platform import Call, Drop, PlatformServer, PlatformState
 from local.samples import load_samples
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
-from pendo_aep.aep.http_session import http_connection
 from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.event import read_event
+from pendo_aep.http import http_connection
 from pendo_aep.provisioning import mapping_set, schema
 from pendo_aep.provisioning.apply import apply_plan
 from pendo_aep.provisioning.client import RetryPolicy
