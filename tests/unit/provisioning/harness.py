@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import aiohttp
 import orjson
 import pytest
 
@@ -35,7 +34,7 @@ from pendo_aep.provisioning.destroy import apply_destroy_plan, plan_destroy
 from pendo_aep.provisioning.plan import Action, Plan, Step, make_plan
 from pendo_aep.provisioning.resource import Kind
 from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup
-from pendo_aep.settings import PlatformSettings, load
+from pendo_aep.settings import DeliverSettings, PlatformSettings, load
 
 FAST_RETRIES: Final = RetryPolicy(
     attempts=3, initial_seconds=0.001, max_seconds=1.0, timeout_seconds=5.0
@@ -171,15 +170,11 @@ async def send_samples(harness: Harness) -> list[dict[str, Any]]:
         Raw().encode(data, read_event(data))
         for data in (orjson.dumps(sample.event) for sample in SAMPLES)
     ]
-    environment = await harness.show()
-    async with harness.connected() as platform, aiohttp.ClientSession() as session:
-        client = StreamingClient(
-            http_connection("AEP", lambda: session),
-            endpoint=environment["AEP_ENDPOINT"],
-            flow_id=environment["AEP_FLOW_ID"],
-            sandbox=environment["AEP_SANDBOX"],
-            tokens=platform.tokens,
-        )
+    environment = {"GOOGLE_CLOUD_PROJECT": "p", **await harness.show()}
+    settings = load(DeliverSettings, environment)
+    async with harness.connected() as platform:
+        connection = http_connection("AEP", lambda: platform.session)
+        client = StreamingClient.of(settings, connection, platform.tokens)
         response = await client.post(messages, asyncio.get_running_loop().time() + 10)
     assert response.status == 207
     assert (harness.state.lost, only(harness.state.flows).errors) == ([], [])

@@ -142,18 +142,6 @@ async def test_a_long_retry_after_ends_the_run(harness: Harness) -> None:
     assert actions(harness.reported) == [(Action.CREATE, Kind.NAMESPACE)]
 
 
-async def test_permanent_trouble_ends_the_run(harness: Harness) -> None:
-    """The retry policy gives up after some tries, and names the call."""
-
-    def is_schema(call: Call) -> bool:
-        return call.path.endswith("/tenant/schemas")
-
-    harness.platform.fail(Answering(500), matching=is_schema, times=None)
-
-    with pytest.raises(Unreachable, match="list schemas: no answer from AEP in 3 tries"):
-        await harness.apply()
-
-
 async def test_a_revoked_token_is_renewed(harness: Harness) -> None:
     """A token that is revoked during a run costs one more call."""
 

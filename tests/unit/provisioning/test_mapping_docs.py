@@ -11,13 +11,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from local.aep_platform.data_prep.nodes import Apply, Literal, Node, Operation, Reference
-from local.aep_platform.data_prep.parser import parse
-from local.aep_platform.data_prep.paths import Path as SourcePath
-from local.aep_platform.data_prep.paths import exists, parse_path
 from pendo_aep.event import Event
 from pendo_aep.provisioning.mapping_docs import documents, sample
-from pendo_aep.provisioning.mapping_set import mappings
 
 PROJECT = Path(__file__).parents[3]
 DOCUMENTS = documents()
@@ -74,32 +69,6 @@ def test_one_row_changes_everything(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "mapping.md").read_text("utf-8")
     changed = page.replace(".nps.rating`", ".nps.score`").replace("| NPS rating |", "| NPS score |")
     assert (tmp_path / "docs" / "mapping.md").read_text("utf-8") == changed != page
-
-
-def paths_in(line: dict[str, str]) -> list[SourcePath]:
-    """Returns every path of the source data that a mapping reads."""
-    if line["sourceType"] == "ATTRIBUTE":
-        return [parse_path(line["source"])]
-    return references(parse(line["source"]))
-
-
-def references(node: Node) -> list[SourcePath]:
-    """Returns every path in an expression."""
-    match node:
-        case Reference(path):
-            return [path]
-        case Apply(_, inner) | Operation(_, inner):
-            return [path for one in inner for path in references(one)]
-    assert isinstance(node, Literal)
-    return []
-
-
-@pytest.mark.parametrize("line", mappings("acme", "P"), ids=lambda line: line["destination"])
-def test_the_sample_has_every_source(line: dict[str, str]) -> None:
-    """AEP's mapping step offers every source field that the mappings need."""
-    paths = paths_in(line)
-    assert paths
-    assert [path for path in paths if not exists(SAMPLE, path)] == []
 
 
 def test_the_sample_has_every_key_of_an_event() -> None:

@@ -14,6 +14,7 @@ from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import Conflict
 from pendo_aep.provisioning.plan import Action
 from pendo_aep.provisioning.resource import Kind
+from tests.cases import Case, cases
 from tests.unit.provisioning.harness import (
     ALL_CHOICES,
     Harness,
@@ -76,42 +77,13 @@ async def test_additions_of_others_are_kept(harness: Harness) -> None:
     assert {step.action for step in await harness.plan()} == {Action.KEEP}
 
 
-def _other_type(state: PlatformState) -> None:
-    own_fields(state)["nps"]["properties"]["rating"]["type"] = "string"
-
-
-def _narrower(state: PlatformState) -> None:
-    own_fields(state)["visitorId"]["maxLength"] = 8
-
-
-def _other_class(state: PlatformState) -> None:
-    profile = "https://ns.adobe.com/xdm/context/profile"
-    only(state.schemas).body["allOf"][0]["$ref"] = profile
-
-
-def _group_of_other_class(state: PlatformState) -> None:
-    only(state.field_groups).body["meta:intendedToExtend"] = ["https://ns.adobe.com/xdm/x"]
-
-
-def _other_schema(state: PlatformState) -> None:
-    only(state.datasets).body["schemaRef"]["id"] = "https://ns.adobe.com/acme/schemas/other"
-
-
-def _second_dataset(state: PlatformState) -> None:
-    state.datasets["second"] = Dataset(id="second", body=deepcopy(only(state.datasets).body))
-
-
 def _second_source(state: PlatformState) -> None:
     body = deepcopy(only(state.source_connections).body)
     state.source_connections["second"] = Connection(id="second", body=body)
 
 
-def _other_target(state: PlatformState) -> None:
-    only(state.target_connections).body["params"]["dataSetId"] = "another"
-
-
-def _not_people(state: PlatformState) -> None:
-    state.namespaces["PendoVisitor"]["idType"] = "NON_PEOPLE"
+def _second_dataset(state: PlatformState) -> None:
+    state.datasets["second"] = Dataset(id="second", body=deepcopy(only(state.datasets).body))
 
 
 def _taken_title(state: PlatformState) -> None:
@@ -123,38 +95,38 @@ def _taken_display_name(state: PlatformState) -> None:
     state.namespaces["Other"] = {**state.namespaces.pop("PendoVisitor"), "code": "Other"}
 
 
-CONFLICTS: dict[str, tuple[Mutation, list[str]]] = {
-    "a field of another type": (
-        _other_type,
-        ["_acme.pendo.nps.rating: type is 'string', but must be 'number'", "--name"],
-    ),
-    "a field that would refuse ours": (_narrower, ["_acme.pendo.visitorId: maxLength 8"]),
-    "a schema of another class": (_other_class, ["schema 'Pendo Events'", "class", "--name"]),
-    "a field group of another class": (_group_of_other_class, ["'Pendo Events Fields'", "class"]),
-    "a dataset of another schema": (_other_schema, ["acme/schemas/other", "--name"]),
-    "two datasets": (_second_dataset, ["there are 2", "second", "--name"]),
-    "two source connections": (_second_source, ["there are 2", "second", "--name"]),
-    "a target of another dataset": (_other_target, ["params.dataSetId is 'another'", "destroy"]),
-    "a namespace of things": (_not_people, ["NON_PEOPLE", "AEP_IDENTITY_NAMESPACE"]),
-    "a title that is taken": (_taken_title, ["'Pendo Events Fields' is taken", "--name"]),
-    "a display name that is taken": (
-        _taken_display_name,
-        ["'Pendo Visitor'", "AEP_IDENTITY_NAMESPACE=Other"],
-    ),
+MUTATIONS: dict[str, Mutation] = {
+    "two datasets": _second_dataset,
+    "two source connections": _second_source,
+    "a title that is taken": _taken_title,
+    "a display name that is taken": _taken_display_name,
 }
 
 
-@pytest.mark.parametrize(("mutate", "texts"), CONFLICTS.values(), ids=CONFLICTS)
-async def test_a_conflict_is_an_error(harness: Harness, mutate: Mutation, texts: list[str]) -> None:
+def mutate(state: PlatformState, case: Case) -> None:
+    """Does what a row of the table says: sets one value of a resource, or calls its function."""
+    if mutation := MUTATIONS.get(case["case"]):
+        mutation(state)
+        return
+    resources = getattr(state, case["in"])
+    inner = resources if case["in"] == "namespaces" else only(resources).body
+    *path, last = case["path"]
+    for key in path:
+        inner = inner[key]
+    inner[last] = case["value"]
+
+
+@pytest.mark.parametrize("case", cases("aep_conflicts"))
+async def test_a_conflict_is_an_error(harness: Harness, case: Case) -> None:
     """It names the resource, the cause and the next step, before anything is created."""
     await harness.apply()
-    mutate(harness.state)
+    mutate(harness.state, case)
     before = len(harness.state.changing_calls)
 
     with pytest.raises(Conflict) as conflict:
         await harness.apply()
 
-    assert [text for text in texts if text not in str(conflict.value)] == []
+    assert [text for text in case["says"] if text not in str(conflict.value)] == []
     assert harness.reported == []
     assert len(harness.state.changing_calls) == before
 
@@ -162,7 +134,7 @@ async def test_a_conflict_is_an_error(harness: Harness, mutate: Mutation, texts:
 async def test_all_conflicts_are_named_at_once(harness: Harness) -> None:
     """One line for each, so that people need not find them one by one."""
     await harness.apply()
-    _other_type(harness.state)
+    own_fields(harness.state)["visitorId"]["type"] = "number"
     _second_source(harness.state)
 
     with pytest.raises(Conflict) as conflict:

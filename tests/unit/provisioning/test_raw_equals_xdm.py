@@ -15,6 +15,7 @@ from local.aep_platform.data_prep.mapping import Mapping, apply_mappings, compil
 from local.aep_platform.registry.resolve import resolve
 from local.aep_platform.registry.standard import standard_resources
 from local.aep_platform.xdm import problems_of
+from local.functions import PROJECT
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
@@ -90,6 +91,22 @@ def test_every_sample(sample: Sample) -> None:
     assert row["eventType"] == event["type"]
     assert ("identityMap" in row) is ("visitorId" in event)
     assert list(problems_of(row, RESOLVED)) == []
+
+
+def test_the_sample_for_uploads() -> None:
+    """It fills every destination: AEP's mapping step offers every source that the mappings need."""
+    event = read_event((PROJECT / "docs" / "aep-sample.json").read_bytes())
+    row, errors = apply_mappings(MAPPINGS, event)
+    assert (row, errors) == (xdm(event), [])
+    destinations = [line["destination"].split(".") for line in mappings(TENANT, NAMESPACE)]
+    assert [path for path in destinations if value_at(row, path) is None] == []
+
+
+def value_at(row: Any, path: list[str]) -> Any:
+    """Returns the value at a path; None if there is none."""
+    for key in path:
+        row = row.get(key, {})
+    return row or None
 
 
 def test_scores_and_answers() -> None:
