@@ -1,4 +1,4 @@
-"""From nothing to rows in the dataset: `aep apply`, `aep show`, and the pipeline with them."""
+"""From an empty platform to rows: `aep apply`, `aep show`, and the pipeline with its settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import load_samples
 from tests.unit.cli.aep_desk import Terminal
-from tests.unit.provisioning.desk import new_desk, only
+from tests.unit.provisioning.harness import new_harness, only
 from tests.webhooks import send_signed
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
@@ -28,9 +28,9 @@ CHOICES = {
 
 @asynccontextmanager
 async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[Terminal, dict[str, str]]]:
-    """A platform after `apply`, and what `show` says for `deliver`."""
-    async with new_desk() as desk:
-        terminal = Terminal(desk, folder)
+    """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
+    async with new_harness() as harness:
+        terminal = Terminal(harness, folder)
         applied = await terminal.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
         shown = await terminal.run("show")
@@ -46,18 +46,18 @@ async def test_every_sample_event_becomes_a_row(
     tmp_path: Path,
     choices: list[str],
 ) -> None:
-    """Each is stored once, as the XDM beside it, by the dataflow's mapping or by `deliver`."""
+    """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
     async with set_up(tmp_path, *choices) as (terminal, environment):
-        desk = terminal.desk
+        harness = terminal.desk
         credentials = {
             name: value
-            for name, value in desk.environ.items()
+            for name, value in harness.environ.items()
             if name in ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET", "AEP_IMS_URL")
         }
-        rows: list[dict[str, Any]] = only(desk.state.datasets).rows
+        rows: list[dict[str, Any]] = only(harness.state.datasets).rows
         async with run_pipeline(
             server.host,
-            desk.aep,
+            harness.aep,
             project=project,
             deliver_settings=environment | credentials,
         ) as pipeline:
@@ -65,10 +65,12 @@ async def test_every_sample_event_becomes_a_row(
                 *(send_signed(http, pipeline.receive.url, sample.body) for sample in SAMPLES)
             )
             assert {answer.status for answer in answers} == {200}
-            await desk.aep.wait_for(lambda: len(rows) + len(desk.state.lost) >= len(SAMPLES), 30)
+            await harness.aep.wait_for(
+                lambda: len(rows) + len(harness.state.lost) >= len(SAMPLES), 30
+            )
 
         assert len(SAMPLES) > 10
-        assert (desk.state.lost, only(desk.state.flows).errors) == ([], [])
+        assert (harness.state.lost, only(harness.state.flows).errors) == ([], [])
         stored = {row["_id"]: without_receipt(row) for row in rows}
         assert stored == {
             sample.event["id"]: without_receipt(sample.xdm)
@@ -79,7 +81,7 @@ async def test_every_sample_event_becomes_a_row(
 
 
 def without_receipt(row: dict[str, Any]) -> dict[str, Any]:
-    """The row without the time at which `receive` got the event, which is today's."""
+    """Removes the time at which `receive` got the event, which is today's."""
     own = row["_acme"]["pendo"]
     pendo = {name: value for name, value in own.items() if name != "receivedAt"}
     return row | {"_acme": {"pendo": pendo}}

@@ -1,8 +1,8 @@
-"""Two made-up events, sent to AEP by the code that `deliver` sends with.
+"""The smoke test: sends two made-up events to AEP with the code that `deliver` uses.
 
 Adobe documents raw events only at the endpoint for single messages, and wants a header in each
-message of a batch. An inlet that refuses a batch of raw events for want of a header is tried in the
-other modes of `AEP_RAW_MODE`.
+message of a batch. If an inlet rejects a batch of raw events because they have no header, the other
+modes of `AEP_RAW_MODE` are tried.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ from pendo_aep.provisioning.errors import PlatformError
 from pendo_aep.settings import DeliverSettings, load
 
 _EVENTS: Final = 2
-_SECONDS: Final = 10.0
+_TIMEOUT_SECONDS: Final = 10.0
 _VISITOR: Final = "pendo-to-aep-test"
-_LONGEST_ANSWER: Final = 600
+_MAX_BODY_BYTES: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What AEP said.
+class SmokeTest:
+    """What AEP answered.
 
     Attributes:
         event_ids: the `_id`s of the events.
-        status: of HTTP.
-        body: as it came, or the beginning of it.
-        is_taken: whether AEP has taken both; that they are mapped and stored, AEP does not tell.
-        wants_header: whether AEP refuses them for want of a header, in every mode that was tried.
-        settings: what `deliver` must be told beside what it was told, to send as these were sent.
+        status: the HTTP status.
+        body: of the answer, or the beginning of it.
+        is_accepted: whether AEP has accepted both; whether they are mapped and stored, AEP does
+            not tell.
+        wants_header: whether AEP rejects them for want of a header, in every mode that was tried.
+        settings: what `deliver` needs besides its settings, to send as these were sent.
     """
 
     event_ids: tuple[str, ...]
     status: int
     body: str
-    is_taken: bool
+    is_accepted: bool
     wants_header: bool = False
     settings: Mapping[str, str] = field(default_factory=dict)
 
@@ -60,19 +61,19 @@ class _Settings(DeliverSettings):
     google_cloud_project: str = ""
 
 
-async def send_trial(
+async def run_smoke_test(
     session: aiohttp.ClientSession,
     environment: Mapping[str, str],
     tokens: TokenSource | None,
     envelope: Mapping[str, str],
-) -> Trial:
+) -> SmokeTest:
     """Sends two events of the type `pendo.test`, which stay in the dataset.
 
     Args:
         session: to send them with.
-        environment: what `deliver` would be told.
+        environment: the settings of `deliver`.
         tokens: None for an open inlet.
-        envelope: what `deliver` must be told besides, to send events in an envelope.
+        envelope: the settings that `deliver` also needs to send events in an envelope.
 
     Raises:
         PlatformError: AEP does not answer.
@@ -84,9 +85,9 @@ async def send_trial(
         return first
     enveloped, single = {"AEP_RAW_MODE": "enveloped", **envelope}, {"AEP_RAW_MODE": "single"}
     for settings in (enveloped, single):
-        trial = await _send(session, {**environment, **settings}, tokens, events)
-        if trial.is_taken:
-            return replace(trial, settings=settings)
+        result = await _send(session, {**environment, **settings}, tokens, events)
+        if result.is_accepted:
+            return replace(result, settings=settings)
     return first
 
 
@@ -95,28 +96,28 @@ async def _send(
     environment: Mapping[str, str],
     tokens: TokenSource | None,
     events: Sequence[Event],
-) -> Trial:
+) -> SmokeTest:
     settings = load(_Settings, environment)
-    inlet = StreamingClient.of(settings, http_connection("AEP", lambda: session), tokens)
+    client = StreamingClient.of(settings, http_connection("AEP", lambda: session), tokens)
     messages = [event_format(settings).encode(encode(event), event) for event in events]
-    until = asyncio.get_running_loop().time() + _SECONDS
-    answers: list[Response] = []
+    deadline = asyncio.get_running_loop().time() + _TIMEOUT_SECONDS
+    responses: list[Response] = []
     outcomes: list[Outcome] = []
     for batch in [[message] for message in messages] if settings.is_single else [messages]:
         try:
-            answer = await inlet.post(batch, until)
+            response = await client.post(batch, deadline)
         except NoResponse as error:
             raise PlatformError(
                 f"the test events got no answer from {settings.aep_endpoint} ({error.reason}): can "
                 "this machine reach it?"
             ) from None
-        answers.append(answer)
-        outcomes += parse_response(answer.status, answer.body, len(batch))
-    return Trial(
+        responses.append(response)
+        outcomes += parse_response(response.status, response.body, len(batch))
+    return SmokeTest(
         tuple(event["id"] for event in events),
-        answers[-1].status,
-        answers[-1].body[:_LONGEST_ANSWER].decode("utf-8", "replace"),
-        is_taken=all(outcome == DELIVERED for outcome in outcomes),
+        responses[-1].status,
+        responses[-1].body[:_MAX_BODY_BYTES].decode("utf-8", "replace"),
+        is_accepted=all(outcome == DELIVERED for outcome in outcomes),
         wants_header=any(wants_header(getattr(outcome, "detail", "")) for outcome in outcomes),
     )
 
