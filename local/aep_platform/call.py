@@ -1,112 +1,174 @@
-"""One call of an API, as its handler sees it, and what the handler answers."""
+"""A call of AEP's platform APIs as its handler sees it, the routes, and what a role allows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-from urllib.parse import unquote
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import jsonpatch
 import orjson
-from multidict import MultiMapping
 
-from local.aep_platform import problems
-from local.aep_platform.permissions import Permission
-from local.aep_platform.state import PlatformState
+from local import http_server
+from local.aep_platform import errors
+from local.aep_platform.state import Json, PlatformState
 
-Json: TypeAlias = dict[str, Any]
+
+class Permission(StrEnum):
+    """A permission of a role (Adobe, "Access control overview"), by its name in Adobe's UI.
+
+    Which call needs which permission is inferred from their descriptions: Adobe tabulates none.
+    """
+
+    VIEW_SANDBOXES = "View Sandboxes"
+    VIEW_SCHEMAS = "View Schemas"
+    MANAGE_SCHEMAS = "Manage Schemas"
+    VIEW_DATASETS = "View Datasets"
+    MANAGE_DATASETS = "Manage Datasets"
+    VIEW_IDENTITY_NAMESPACES = "View Identity Namespaces"
+    MANAGE_IDENTITY_NAMESPACES = "Manage Identity Namespaces"
+    VIEW_SOURCES = "View Sources"
+    MANAGE_SOURCES = "Manage Sources"
+    MANAGE_PROFILES = "Manage Profiles"
+
+
+# Inferred from Adobe's descriptions ("read, create, edit and delete"): managing includes viewing.
+_INCLUDED = {
+    Permission.VIEW_SCHEMAS: Permission.MANAGE_SCHEMAS,
+    Permission.VIEW_DATASETS: Permission.MANAGE_DATASETS,
+    Permission.VIEW_IDENTITY_NAMESPACES: Permission.MANAGE_IDENTITY_NAMESPACES,
+    Permission.VIEW_SOURCES: Permission.MANAGE_SOURCES,
+}
+
+
+def allows(granted: set[Permission], needed: Permission) -> bool:
+    """Returns whether a role with these permissions has the one that is needed."""
+    return needed in granted or _INCLUDED.get(needed) in granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(http_server.Call):
     """A call that has passed the gateway.
 
     Attributes:
-        method: in capitals.
-        path: as sent, percent-encoding included.
-        params: what stands in the path for the names of the route's template, decoded.
-        query: may hold a name several times.
-        headers: case-insensitive.
-        body: as sent.
         state: of the sandbox that the call names.
         permissions: of the role that the credential has.
     """
 
-    method: str
-    path: str
-    query: MultiMapping[str]
-    headers: Mapping[str, str]
-    body: bytes = b""
     state: PlatformState
-    permissions: set[Permission] = field(default_factory=set)
-    params: Mapping[str, str] = field(default_factory=dict)
+    permissions: set[Permission]
 
-    def document(self, service: str) -> Any:
-        """The body, read.
+    def json(self, service: str) -> Any:
+        """Parses the body.
 
         Raises:
-            Refused: it is not JSON.
+            ApiError: it is not JSON.
         """
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
-            raise problems.service(service, 400, "The request body is not JSON") from None
+            raise errors.service(service, 400, "The request body is not JSON") from None
 
     def fields(self, service: str, *required: str) -> Json:
-        """The body, which must be an object that has these keys.
+        """Parses the body, which must be an object with these keys.
 
         Raises:
-            Refused: it is something else.
+            ApiError: it is not.
         """
-        document = self.document(service)
+        document = self.json(service)
         if not isinstance(document, dict):
-            raise problems.service(service, 400, "The request body is not a JSON object")
+            raise errors.service(service, 400, "The request body is not a JSON object")
         for name in required:
             if document.get(name) in (None, "", {}, []):
-                raise problems.service(service, 400, f"'{name}' is required")
+                raise errors.service(service, 400, f"'{name}' is required")
         return document
 
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call that succeeded is told; `changed` False where there was nothing to change."""
-
-    status: int = 200
-    body: object = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    changed: bool = True
+    def matches(self, item: Mapping[str, Any]) -> bool:
+        """Returns whether an item passes every `property` filter of the query."""
+        return all(_passes(item, one) for one in self.query.getall("property", []))
 
 
-Handler: TypeAlias = Callable[[Call], Answer]
+@dataclass(frozen=True)
+class Route(http_server.Route[Call]):
+    """One operation; `needs` is the permission that it takes, None where Adobe lists none."""
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation of an API.
-
-    Attributes:
-        method: in capitals.
-        template: a path; `{name}` stands for one segment, which may hold an encoded slash.
-        handler: does it.
-        needs: the permission that the role must have; None where Adobe lists none.
-        changes: whether it changes what exists, when it succeeds.
-    """
-
-    method: str
-    template: str
-    handler: Handler
     needs: Permission | None
-    changes: bool = False
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """The params of a path as sent; None where it is another's."""
-        wanted, found = self.template.split("/"), path.rstrip("/").split("/")
-        if len(wanted) != len(found):
-            return None
-        params: dict[str, str] = {}
-        for name, segment in zip(wanted, found, strict=True):
-            if name.startswith("{"):
-                params[name[1:-1]] = unquote(segment)
-            elif name != segment:
-                return None
-        return params
+
+_PATCH_OPERATIONS = frozenset({"add", "remove", "replace"})
+
+
+class InvalidPatch(Exception):
+    """A patch that is not JSON Patch, or does not fit the document; the text says why."""
+
+
+def apply_json_patch(document: Json, operations: object) -> Json:
+    """Returns a patched copy of a document. Adobe's APIs take add, remove and replace only.
+
+    Raises:
+        InvalidPatch: the operations are malformed, or one of them finds nothing at its path.
+    """
+    if not isinstance(operations, list) or not operations:
+        raise InvalidPatch("the body must be a list of operations")
+    patched: Any = document
+    for operation in operations:
+        if not isinstance(operation, dict) or operation.get("op") not in _PATCH_OPERATIONS:
+            raise InvalidPatch("each operation must be one of add, remove, replace")
+        try:
+            patched = jsonpatch.apply_patch(patched, [operation])
+        except jsonpatch.InvalidJsonPatch as invalid:
+            raise InvalidPatch(str(invalid)) from None
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+            raise InvalidPatch(f"nothing at {operation.get('path')}") from None
+    if not isinstance(patched, dict):
+        raise InvalidPatch("the document must stay an object")
+    return patched
+
+
+# The filters of the registry, Catalog and Flow Service: `name`, `!name`, `name==value`, ...
+_FILTER = re.compile(r"(?P<name>.+?)(?P<operator>==|!=|<=|>=|<|>|~)(?P<value>.*)", re.DOTALL)
+_OPERATORS: dict[str, Callable[[str, str], bool]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "<=": lambda a, b: _number(a) <= _number(b),
+    ">=": lambda a, b: _number(a) >= _number(b),
+    "<": lambda a, b: _number(a) < _number(b),
+    ">": lambda a, b: _number(a) > _number(b),
+    "~": lambda a, b: re.search(b, a) is not None,
+}
+
+
+def _number(value: str) -> tuple[float, str]:
+    try:
+        return float(value), ""
+    except ValueError:
+        return 0.0, value
+
+
+def _passes(item: Mapping[str, Any], text: str) -> bool:
+    found = _FILTER.fullmatch(text)
+    if found is None:
+        return bool(_values(item, text.removeprefix("!"))) is not text.startswith("!")
+    holds: Iterable[bool] = (
+        _OPERATORS[found["operator"]](value, found["value"])
+        for value in _values(item, found["name"])
+    )
+    return all(holds) if found["operator"] == "!=" else any(holds)
+
+
+def _values(item: Mapping[str, Any], name: str) -> list[str]:
+    """Returns the values at a key or a dotted path; of a list, its elements."""
+    value: Any = item.get(name)
+    if value is None:
+        value = item
+        for key in name.split("."):
+            value = value.get(key) if isinstance(value, Mapping) else None
+    if value is None:
+        return []
+    return [_text(one) for one in value] if isinstance(value, list) else [_text(value)]
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

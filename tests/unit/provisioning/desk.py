@@ -106,10 +106,10 @@ class Desk:
 
     def go_dark(self, drop: Drop, after: int) -> None:
         """Cuts a changing call after so many others, and every call of any kind from then on."""
-        before = len(self.state.journal)
+        before = len(self.state.calls)
 
         def is_dark(_: Call) -> bool:
-            return any(record.status is None for record in self.state.journal[before:])
+            return any(record.status is None for record in self.state.calls[before:])
 
         self.platform.fail(drop, after=after)
         self.platform.fail(Drop.BEFORE, matching=is_dark, times=None)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.aep_platform.data_prep.parser import MAX_CHARACTERS
+from local.aep_platform.expressions import MAX_CHARACTERS
 from pendo_aep.aep.mapping import FIELDS, Field
 from pendo_aep.provisioning.mapping_set import mapping_set, mappings
 from tests.local.aep_platform.client import CONVERSION

@@ -7,10 +7,16 @@ from pathlib import Path
 import orjson
 import pytest
 
-from local.aep_platform.data_prep.nodes import Apply, Literal, Node, Operation, Reference
-from local.aep_platform.data_prep.parser import parse
-from local.aep_platform.data_prep.paths import Path as SourcePath
-from local.aep_platform.data_prep.paths import exists, parse_path
+from local.aep_platform.expressions import (
+    FunctionCall,
+    Literal,
+    Node,
+    Reference,
+    exists,
+    parse,
+    parse_path,
+)
+from local.aep_platform.expressions import Path as SourcePath
 from pendo_aep.event import Event
 from pendo_aep.provisioning.mapping_set import mappings
 from pendo_aep.provisioning.sample import sample
@@ -30,7 +36,7 @@ def references(node: Node) -> list[SourcePath]:
     match node:
         case Reference(path):
             return [path]
-        case Apply(_, inner) | Operation(_, inner):
+        case FunctionCall(_, inner):
             return [path for one in inner for path in references(one)]
     assert isinstance(node, Literal)
     return []

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from local.aep_platform.registry.standard import standard_resources
+from local.aep_platform.schema_resources import standard_resources
 from pendo_aep.aep.mapping import FIELDS, Field
 from pendo_aep.provisioning.schema import EXPERIENCE_EVENT, schema
 from pendo_aep.provisioning.standard_groups import STANDARD_GROUPS

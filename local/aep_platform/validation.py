@@ -1,4 +1,11 @@
-"""Whether an XDM entity is valid in a schema: types, formats, what is required."""
+"""Validates an XDM entity against the schema of its dataset: what AEP does after it has answered.
+
+`problems_of` is where validation that comes late belongs. `ingestion` calls it for each row, at
+once; what AEP makes of a failure later (failed batches, records, error codes) is not simulated yet.
+
+No library does this: XDM takes no fields that the schema lacks and no 7.0 for an integer, and the
+texts are those that AEP's validator writes, without the value.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
 
+from local.aep.messages import utc_now, wrong_in_entity
 from local.aep_platform import assumed
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
@@ -14,8 +22,42 @@ _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-
 _TYPES: Final = {"string": str, "boolean": bool, "array": list, "object": dict}
 
 
+def problems_of(value: Any, field: dict[str, Any], path: str = "#") -> Iterator[str]:
+    """Yields what is wrong with a value.
+
+    Args:
+        value: the entity, or what is in it at `path`.
+        field: the resolved schema, or its field.
+        path: for the texts.
+    """
+    kind = field.get("type")
+    if not _has_type(value, kind):
+        yield f"{path}: expected type: {kind}"
+    elif kind == "string":
+        yield from _problems_of_text(value, field, path)
+    elif kind in {"integer", "number"}:
+        if not field.get("minimum", value) <= value <= field.get("maximum", value):
+            yield f"{path}: out of range"
+    elif kind == "array":
+        for number, element in enumerate(value):
+            if element is not None or not assumed.NULL_IN_ARRAY_IS_VALID:
+                yield from problems_of(element, field.get("items", {}), f"{path}/{number}")
+    elif kind == "object":
+        yield from _problems_of_object(value, field, path)
+
+
+def problems_of_event(row: dict[str, Any], schema: dict[str, Any]) -> list[str]:
+    """Returns what is wrong with an event: by its schema, else by what holds for every event."""
+    problems = list(problems_of(row, schema))
+    # An inlet for XDM has checked the second before it answered; one for raw data could not.
+    if not problems and "timestamp" in row:
+        reason = wrong_in_entity(row, utc_now())
+        problems = [] if reason is None else [reason]
+    return problems
+
+
 def is_date_time(text: str) -> bool:
-    """Say whether a text is a date-time of RFC 3339, which is what XDM stores."""
+    """Returns whether a text is a date-time of RFC 3339, which is what XDM stores."""
     if not _RFC3339.fullmatch(text):
         return False
     try:
@@ -25,38 +67,35 @@ def is_date_time(text: str) -> bool:
     return True
 
 
-def problems_of(value: Any, field: dict[str, Any], path: str = "#") -> Iterator[str]:
-    """What is wrong with a value.
-
-    Args:
-        value: the entity, or what stands in it at `path`.
-        field: the resolved schema, or its field.
-        path: for the messages.
-    """
-    kind = field.get("type")
-    if not _is_of(value, kind):
-        yield f"{path}: expected type: {kind}"
-    elif kind == "string":
-        yield from _in_text(value, field, path)
-    elif kind in {"integer", "number"}:
-        if not field.get("minimum", value) <= value <= field.get("maximum", value):
-            yield f"{path}: out of range"
-    elif kind == "array":
-        for number, element in enumerate(value):
-            if element is not None or not assumed.NULL_IN_ARRAY_IS_VALID:
-                yield from problems_of(element, field.get("items", {}), f"{path}/{number}")
-    elif kind == "object":
-        yield from _in_object(value, field, path)
+def is_date(text: str) -> bool:
+    """Returns whether a text is a date of RFC 3339."""
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
-def _is_of(value: Any, kind: str | None) -> bool:
+def _is_uri_reference(text: str) -> bool:
+    return _URI_REFERENCE.fullmatch(text) is not None
+
+
+_FORMATS: Final = {
+    "date-time": is_date_time,
+    "date": is_date,
+    "uri": _is_uri_reference,
+    "uri-reference": _is_uri_reference,
+}
+
+
+def _has_type(value: Any, kind: str | None) -> bool:
     if kind in {"integer", "number"}:
         wanted = int if kind == "integer" else int | float
         return isinstance(value, wanted) and not isinstance(value, bool)
     return isinstance(value, _TYPES.get(str(kind), object))
 
 
-def _in_text(value: str, field: dict[str, Any], path: str) -> Iterator[str]:
+def _problems_of_text(value: str, field: dict[str, Any], path: str) -> Iterator[str]:
     least, most = field.get("minLength", 0), field.get("maxLength")
     if len(value) < least:
         yield f"{path}: expected minLength:{least}, actual {len(value)}"
@@ -66,31 +105,12 @@ def _in_text(value: str, field: dict[str, Any], path: str) -> Iterator[str]:
         yield f"{path}: not one of the values of the enum"
     if "pattern" in field and not re.search(field["pattern"], value):
         yield f"{path}: does not match the pattern"
-    if value and not _has_format(value, field.get("format")):
+    has_format = _FORMATS.get(str(field.get("format")))
+    if value and has_format is not None and not has_format(value):
         yield f"{path}: not of the format {field['format']}"
 
 
-def _has_format(value: str, form: str | None) -> bool:
-    match form:
-        case "date-time":
-            return is_date_time(value)
-        case "date":
-            return _is_date(value)
-        case "uri" | "uri-reference":
-            return _URI_REFERENCE.fullmatch(value) is not None
-        case _:
-            return True
-
-
-def _is_date(value: str) -> bool:
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
-
-
-def _in_object(value: dict[str, Any], field: dict[str, Any], path: str) -> Iterator[str]:
+def _problems_of_object(value: dict[str, Any], field: dict[str, Any], path: str) -> Iterator[str]:
     for name in field.get("required", []):
         if name not in value:
             yield f"{path}: required key [{name}] not found"
