@@ -112,6 +112,3 @@ DUPLICATE_DESTINATION_REFUSED: Final = True
 
 # Adobe does not say what happens to a field that the schema does not have.
 UNKNOWN_FIELD_IS_INVALID: Final = True
-# Adobe: null is not accepted "for any ingested field". What is made of a leaf that is missing
-# under `[*]` is not said: here it keeps its place as null, no more valid there than elsewhere.
-NULL_IN_ARRAY_IS_VALID: Final = False

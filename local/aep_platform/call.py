@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -14,6 +14,9 @@ import orjson
 from local import http_server
 from local.aep_platform import errors
 from local.aep_platform.state import Json, PlatformState
+
+_FILTER = re.compile(r"(?P<name>[^=<>!~]+)==(?P<value>.*)", re.DOTALL)
+_PATCH_OPERATIONS = frozenset({"add", "remove", "replace"})
 
 
 class Permission(StrEnum):
@@ -86,8 +89,22 @@ class Call(http_server.Call):
         return document
 
     def matches(self, item: Mapping[str, Any]) -> bool:
-        """Returns whether an item passes every `property` filter of the query."""
-        return all(_passes(item, one) for one in self.query.getall("property", []))
+        """Returns whether an item passes every `property` filter of the query.
+
+        Of Adobe's filters only `name==value` is simulated; of a list, one element is enough.
+
+        Raises:
+            ApiError: it is another filter.
+        """
+        for text in self.query.getall("property", []):
+            found = _FILTER.fullmatch(text)
+            if found is None:
+                raise errors.not_simulated(f"property={text}")
+            value = item.get(found["name"])
+            values = value if isinstance(value, list) else [value]
+            if found["value"] not in map(str, values):
+                return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -95,9 +112,6 @@ class Route(http_server.Route[Call]):
     """One operation; `needs` is the permission that it takes, None where Adobe lists none."""
 
     needs: Permission | None
-
-
-_PATCH_OPERATIONS = frozenset({"add", "remove", "replace"})
 
 
 class InvalidPatch(Exception):
@@ -125,50 +139,3 @@ def apply_json_patch(document: Json, operations: object) -> Json:
     if not isinstance(patched, dict):
         raise InvalidPatch("the document must stay an object")
     return patched
-
-
-# The filters of the registry, Catalog and Flow Service: `name`, `!name`, `name==value`, ...
-_FILTER = re.compile(r"(?P<name>.+?)(?P<operator>==|!=|<=|>=|<|>|~)(?P<value>.*)", re.DOTALL)
-_OPERATORS: dict[str, Callable[[str, str], bool]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
-    "<=": lambda a, b: _number(a) <= _number(b),
-    ">=": lambda a, b: _number(a) >= _number(b),
-    "<": lambda a, b: _number(a) < _number(b),
-    ">": lambda a, b: _number(a) > _number(b),
-    "~": lambda a, b: re.search(b, a) is not None,
-}
-
-
-def _number(value: str) -> tuple[float, str]:
-    try:
-        return float(value), ""
-    except ValueError:
-        return 0.0, value
-
-
-def _passes(item: Mapping[str, Any], text: str) -> bool:
-    found = _FILTER.fullmatch(text)
-    if found is None:
-        return bool(_values(item, text.removeprefix("!"))) is not text.startswith("!")
-    holds: Iterable[bool] = (
-        _OPERATORS[found["operator"]](value, found["value"])
-        for value in _values(item, found["name"])
-    )
-    return all(holds) if found["operator"] == "!=" else any(holds)
-
-
-def _values(item: Mapping[str, Any], name: str) -> list[str]:
-    """Returns the values at a key or a dotted path; of a list, its elements."""
-    value: Any = item.get(name)
-    if value is None:
-        value = item
-        for key in name.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-    if value is None:
-        return []
-    return [_text(one) for one in value] if isinstance(value, list) else [_text(value)]
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

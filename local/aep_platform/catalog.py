@@ -75,8 +75,10 @@ def _shown(state: PlatformState, dataset: Dataset) -> Json:
 
 def _list(call: Call) -> JsonResponse:
     items = {key: _shown(call.state, found) for key, found in call.state.datasets.items()}
-    if (names := call.query.get("name")) is not None:
-        items = {key: item for key, item in items.items() if _is_named(item["name"], names)}
+    if (name := call.query.get("name")) is not None:
+        if set(name) & set(",!*"):  # Adobe: alternatives, negation, wildcards
+            raise errors.not_simulated(f"name={name}")
+        items = {key: item for key, item in items.items() if item["name"] == name}
     return JsonResponse(200, _page(call, items))
 
 
@@ -116,18 +118,6 @@ def _page(call: Call, items: Mapping[str, Json]) -> Json:
 
 def _rank(value: Any) -> tuple[int, str]:
     return (value, "") if isinstance(value, int) else (0, str(value))
-
-
-def _is_named(name: str, wanted: str) -> bool:
-    """A comma separates alternatives, `!` negates, `*` matches any text, `**` an asterisk."""
-    patterns = wanted.removeprefix("!").split(",")
-    return any(_is_like(name, pattern) for pattern in patterns) is not wanted.startswith("!")
-
-
-def _is_like(text: str, pattern: str) -> bool:
-    pieces = re.findall(r"\*\*|.", pattern, re.DOTALL)
-    parts = [".*" if piece == "*" else re.escape(piece[:1]) for piece in pieces]
-    return re.fullmatch("".join(parts), text, re.DOTALL) is not None
 
 
 def _find(call: Call) -> Dataset:

@@ -27,6 +27,11 @@ def service(name: str, status: int, detail: str) -> ApiError:
     )
 
 
+def not_simulated(what: str) -> ApiError:
+    """Adobe documents it, `aep` does not use it, and an answer here would be wrong."""
+    return service("stand-in", 501, f"the stand-in does not simulate {what}")
+
+
 def missing_permission(name: str, permission: str) -> ApiError:
     """The role of the credential does not have a permission."""
     detail = assumed.PERMISSION_DETAIL.format(permission=permission)

@@ -1,16 +1,16 @@
 """Data Prep's paths and expressions: parsed, and evaluated for one record of source data.
 
 From Adobe's "Data Prep mapping functions" and "Handling data formats"; where these are silent, see
-`local.aep_platform.assumed`. Simulated are paths, literals, and calls of the functions that the
-mapping set of `aep` consists of. Operators and the other functions are refused: nothing uses them.
+`local.aep_platform.assumed`. Simulated are paths of names, literals, and calls of the functions
+that the mapping set of `aep` consists of. Elements of arrays (`a[0].b`, `a[*].b`), operators and
+the other functions are refused: nothing uses them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Any, Final, TypeAlias
 
 from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
@@ -28,11 +28,9 @@ _RESERVED: Final = frozenset(_RESERVED_WORDS.split())
 _LITERALS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 
-# `a.b`, `a[0].b`, `a[*].b`, `${First Name}.c`, `street\.name`
+# `a.b`, `${First Name}.c`, `street\.name`
 _NAME = r"(?:\$\{[^}]*\}|[^\W\d](?:[\w$]|\\\.)*|\$(?!\{)(?:[\w$]|\\\.)*)"
-_PLACE = r"\[(?:\d+|\*)\]"
-_PATH = re.compile(rf"{_NAME}(?:{_PLACE})*(?:\.{_NAME}(?:{_PLACE})*)*")
-_STEP = re.compile(rf"(?P<name>{_NAME})|{_PLACE}")
+_PATH = re.compile(rf"{_NAME}(?:\.{_NAME})*")
 _PARSER = Lark(
     rf"""
     ?start: expression
@@ -56,14 +54,7 @@ class EvaluationFailed(Exception):
     """An expression has no value for this data, or one that does not fit; the text says why."""
 
 
-class Each(Enum):
-    """`[*]`: every element of an array."""
-
-    ELEMENT = auto()
-
-
-Step: TypeAlias = str | int | Each
-Path: TypeAlias = tuple[Step, ...]
+Path: TypeAlias = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,41 +119,27 @@ def parse_path(text: str) -> Path:
     """
     if not _PATH.fullmatch(text):
         raise InvalidExpression(f"not a path: {text!r} (wrap names with other characters in ${{}})")
-    steps: list[Step] = []
-    for found in _STEP.finditer(text):
-        if (name := found["name"]) is None:
-            place = found[0][1:-1]
-            steps.append(Each.ELEMENT if place == "*" else int(place))
-        elif name in _RESERVED:
+    names = re.findall(_NAME, text)
+    for name in names:
+        if name in _RESERVED:
             raise InvalidExpression(f"{name} is a reserved word: write ${{{name}}}")
-        else:
-            name = name[2:-1] if name.startswith("${") else name
-            steps.append(name.replace("\\.", "."))
-    return tuple(steps)
+    unwrapped = (name[2:-1] if name.startswith("${") else name for name in names)
+    return tuple(name.replace("\\.", ".") for name in unwrapped)
 
 
-def read(document: Any, path: Sequence[Step]) -> Any:
-    """Returns what is at a path; None for nothing, and in a list for each element without it."""
+def read(document: Any, path: Path) -> Any:
+    """Returns what is at a path; None for nothing."""
     value = document
-    for number, step in enumerate(path):
-        if isinstance(step, str):
-            value = value.get(step) if isinstance(value, Mapping) else None
-        elif isinstance(step, int):
-            value = value[step] if isinstance(value, list) and step < len(value) else None
-        else:
-            if not isinstance(value, list):
-                return None
-            return [read(element, path[number + 1 :]) for element in value]
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
     return value
 
 
-def exists(document: Any, path: Sequence[Step]) -> bool:
+def exists(document: Any, path: Path) -> bool:
     """Returns whether the last key of a path exists, whatever its value."""
     *parents, last = path
-    holder = read(document, parents)
-    if isinstance(last, str):
-        return isinstance(holder, Mapping) and last in holder
-    return isinstance(holder, list) and (not isinstance(last, int) or last < len(holder))
+    holder = read(document, tuple(parents))
+    return isinstance(holder, Mapping) and last in holder
 
 
 def evaluate(node: Node, document: Any) -> Any:

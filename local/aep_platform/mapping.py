@@ -9,13 +9,11 @@ from typing import Any, Literal, TypeAlias
 
 from local.aep_platform import assumed, expressions
 from local.aep_platform.expressions import (
-    Each,
     EvaluationFailed,
     InvalidExpression,
     Node,
     Path,
     Reference,
-    Step,
     evaluate,
     kind_of,
     parse,
@@ -93,41 +91,29 @@ def apply_mappings(
     errors: list[MappingError] = []
     for mapping in mappings:
         try:
-            value = evaluate(mapping.value, document)
-            value = _convert_elements(value, mapping.path.count(Each.ELEMENT), mapping.field)
+            value = convert(evaluate(mapping.value, document), mapping.field)
         except EvaluationFailed as failed:
             errors.append(MappingError(mapping, str(failed)))
             continue
         if value is not None:
-            _write(row, mapping.path, value)
+            *parents, last = mapping.path
+            holder = row
+            for name in parents:
+                holder = holder.setdefault(name, {})
+            holder[last] = value
     return row, errors
 
 
 def _field(schema: dict[str, Any], path: Path, text: str) -> dict[str, Any]:
-    field: Any = schema
-    for step in path:
-        field = _below(field, step)
-        if field is None:
+    field = schema
+    for name in path:
+        inner = field.get("properties", {}).get(name)
+        if inner is None and "properties" not in field and not assumed.MAP_ENTRY_REFUSED:
+            inner = field.get("additionalProperties")
+        if inner is None:
             raise InvalidExpression(f"the schema has no field {text}")
-    return dict(field)
-
-
-def _below(field: dict[str, Any], step: Step) -> Any:
-    if not isinstance(step, str):
-        return field.get("items")
-    found = field.get("properties", {}).get(step)
-    if found is None and "properties" not in field and not assumed.MAP_ENTRY_REFUSED:
-        found = field.get("additionalProperties")
-    return found
-
-
-def _convert_elements(value: Any, depth: int, field: dict[str, Any]) -> Any:
-    """Converts what is that deep in lists."""
-    if value is None or not depth:
-        return convert(value, field)
-    if not isinstance(value, list):
-        raise EvaluationFailed("the destination has [*], the value is no array")
-    return [_convert_elements(element, depth - 1, field) for element in value]
+        field = inner
+    return field
 
 
 def convert(value: Any, field: dict[str, Any]) -> Any:
@@ -204,32 +190,3 @@ def _to_object(value: Any, field: dict[str, Any]) -> dict[str, Any]:
         return {key: convert(one, inner) for key, one in present.items()}
     known = known or {}
     return {key: convert(one, known[key]) for key, one in present.items() if key in known}
-
-
-def _write(row: dict[str, Any], path: Sequence[Step], value: Any) -> None:
-    """Writes a value where a path says, making the objects and arrays on the way.
-
-    After `[*]` the value is a list, an element for each place; a None leaves its place empty.
-    """
-    key, *rest = path
-    if not isinstance(key, str):
-        raise TypeError("a path begins with a name")
-    if not rest:
-        row[key] = value
-    elif isinstance(rest[0], str):
-        _write(row.setdefault(key, {}), rest, value)
-    else:
-        _write_elements(row.setdefault(key, []), rest, value)
-
-
-def _write_elements(elements: list[Any], path: Sequence[Step], value: Any) -> None:
-    place, *inner = path
-    values: Sequence[tuple[int, Any]]
-    values = [(place, value)] if isinstance(place, int) else list(enumerate(value))
-    for number, one in values:
-        while len(elements) <= number:
-            elements.append({} if inner else None)
-        if not inner:
-            elements[number] = one
-        elif one is not None:
-            _write(elements[number], inner, one)

@@ -57,9 +57,6 @@ class PlatformServer:
         sandbox_names: Sequence[str] = ("prod",),
         ready_after_seconds: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
-        ims_org_id: str = IMS_ORG_ID,
-        tenant: str = TENANT,
-        port: int = 0,
     ) -> None:
         """Sets the server up; it listens from `async with` on.
 
@@ -69,19 +66,16 @@ class PlatformServer:
             ready_after_seconds: how long a flow takes no data after it was made or changed; what
                 is sent to it in that time is lost.
             clock: in seconds; measures that.
-            ims_org_id: the organisation.
-            tenant: its tenant id, without the leading underscore.
-            port: 0 for a free one.
         """
         standard, calls = standard_resources(), list[CallRecord]()
-        self.ims_org_id = ims_org_id
-        self.tenant = tenant
+        self.ims_org_id = IMS_ORG_ID
+        self.tenant = TENANT
         self.permissions = set(Permission)
         self.states = {
             name: PlatformState(
                 sandbox=name,
-                tenant=tenant,
-                ims_org_id=ims_org_id,
+                tenant=TENANT,
+                ims_org_id=IMS_ORG_ID,
                 calls=calls,
                 standard=standard,
                 namespaces=identities.standard_namespaces(),
@@ -102,7 +96,7 @@ class PlatformServer:
             *flow_service.routes(),
             *mapping_sets.routes(),
         )
-        self._http = HttpServer(self._respond, port=port)
+        self._http = HttpServer(self._respond)
 
     async def __aenter__(self) -> Self:
         await self._http.start()

