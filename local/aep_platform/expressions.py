@@ -2,8 +2,9 @@
 
 From Adobe's "Data Prep mapping functions" and "Handling data formats"; where these are silent, see
 `local.aep_platform.assumed`. Simulated are paths of names, literals, and calls of the functions
-that the mapping set of `aep` consists of. Elements of arrays (`a[0].b`, `a[*].b`), operators and
-the other functions are refused: nothing uses them.
+that the mapping set of `aep` uses, and of two that our documentation recommends or warns of
+(`contains_key`, `is_empty`). Elements of arrays (`a[0].b`, `a[*].b`), operators and the other
+functions are refused: nothing uses them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
@@ -31,8 +33,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r"}
 # `a.b`, `${First Name}.c`, `street\.name`
 _NAME = r"(?:\$\{[^}]*\}|[^\W\d](?:[\w$]|\\\.)*|\$(?!\{)(?:[\w$]|\\\.)*)"
 _PATH = re.compile(rf"{_NAME}(?:\.{_NAME})*")
-_PARSER = Lark(
-    rf"""
+_GRAMMAR = rf"""
     ?start: expression
     ?expression: STRING | NUMBER | PATH | call
     call: PATH "(" [expression ("," expression)*] ")"
@@ -40,10 +41,7 @@ _PARSER = Lark(
     NUMBER: /-?\d+(\.\d+)?/
     PATH: /{_PATH.pattern}/
     %ignore /\s+/
-    """,
-    parser="lalr",
-    maybe_placeholders=False,
-)
+"""
 
 
 class InvalidExpression(Exception):
@@ -91,12 +89,18 @@ def parse(text: str) -> Node:
     if len(text) > MAX_CHARACTERS:
         raise InvalidExpression(f"longer than {MAX_CHARACTERS} characters")
     try:
-        tree = _PARSER.parse(text)
+        tree = _parser().parse(text)
     except UnexpectedInput as unexpected:
         is_at_end = isinstance(unexpected, UnexpectedToken) and unexpected.token.type == "$END"
         found = "the end" if is_at_end else repr(text[unexpected.pos_in_stream or 0])
         raise InvalidExpression(f"unexpected {found} in {text!r}") from None
     return _node(tree)
+
+
+@cache
+def _parser() -> Lark:
+    """Makes the parser when it is first used: that takes as long as all imports here."""
+    return Lark(_GRAMMAR, parser="lalr", maybe_placeholders=False)
 
 
 def _node(parsed: Tree[Token] | Token) -> Node:

@@ -3,8 +3,8 @@
 `problems_of` is where validation that comes late belongs. `ingestion` calls it for each row, at
 once; what AEP makes of a failure later (failed batches, records, error codes) is not simulated yet.
 
-No library does this: XDM takes no fields that the schema lacks and no 7.0 for an integer, and the
-texts are those that AEP's validator writes, without the value.
+By hand, because JSON Schema in a library differs from XDM in what decides here: XDM takes no field
+that the schema lacks and no 7.0 for an integer. And a text that a library writes shows the value.
 """
 
 from __future__ import annotations
