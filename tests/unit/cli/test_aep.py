@@ -12,8 +12,7 @@ from typing import Any, cast
 import pytest
 
 from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay
-from local.aep_platform.data_prep import functions
+from local.aep_platform import Answering, Call, Delay, expressions
 from local.samples import load_samples
 from pendo_aep.cli import aep_advice
 from tests.unit.cli.aep_desk import Terminal
@@ -257,8 +256,8 @@ async def test_a_mapping_that_differs_stops_plan_and_apply(
     await terminal.desk.apply()
     only(terminal.desk.state.mapping_sets).versions[-1]["mappings"].pop()
     before = len(terminal.desk.state.changing_calls)
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
     for action in (("plan", "--check"), ("apply", "--no-wait")):
         ran = await terminal.run(*action)
@@ -275,8 +274,8 @@ async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AEP tries a mapping only with a schema. Nothing that uses one is made."""
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
     ran = await terminal.run("apply", "--no-wait")
 

@@ -1,18 +1,18 @@
-"""What becomes of a message that an inlet has taken: mapped, checked, stored, or noted as lost."""
+"""Ingests a message that an inlet has accepted: maps, validates and stores it, or notes why not."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from local.aep.messages import raw_record, utc_now, wrong_in_entity
+from local.aep.messages import raw_record
 from local.aep_platform import assumed
-from local.aep_platform.batches import store
-from local.aep_platform.data_prep.mapping import apply_mappings
-from local.aep_platform.mapping_versions import compiled
-from local.aep_platform.registry.resolve import resolve
+from local.aep_platform.catalog import store
+from local.aep_platform.mapping import apply_mappings
+from local.aep_platform.mapping_sets import compiled
+from local.aep_platform.schema_resources import resolve
 from local.aep_platform.state import Dataset, Flow, FlowError, Json, LostMessage, PlatformState
-from local.aep_platform.xdm import problems_of
+from local.aep_platform.validation import problems_of_event
 
 
 def receive(
@@ -22,7 +22,7 @@ def receive(
     flow_id: str | None,
     message: object,
 ) -> None:
-    """Take one message that an inlet accepted; never refuses it, the sender has its answer.
+    """Takes one message that an inlet accepted; never refuses it, the sender has its answer.
 
     Args:
         clock: that a flow's readiness is measured by.
@@ -35,19 +35,18 @@ def receive(
     is_xdm = isinstance(header, dict) and isinstance(message, dict) and "body" in message
     named = flow_id or (header.get("flowId") if is_xdm else None)
     flow = _flow_of(state, inlet, named)
-    if named is not None and (reason := _why_not(flow, clock())) is not None:
+    if named is not None and (reason := _reason_to_lose(flow, clock())) is not None:
         state.lost.append(LostMessage(reason, message))
-        return
-    if flow is not None and flow.body.get("transformations"):
-        _take_raw(state, flow, message)
+    elif flow is not None and flow.body.get("transformations"):
+        _ingest_raw(state, flow, message)
     elif is_xdm:
-        _take_xdm(state, flow, message)
+        _ingest_xdm(state, flow, message)
     else:
         state.lost.append(LostMessage(assumed.UNKNOWN_FLOW, message))
 
 
 def _flow_of(state: PlatformState, inlet: str, flow_id: str | None) -> Flow | None:
-    """The flow of that id, if it takes data from this inlet."""
+    """Returns the flow of that id, if it takes data from this inlet."""
     flow = state.flows.get(flow_id or "")
     if flow is None:
         return None
@@ -57,7 +56,7 @@ def _flow_of(state: PlatformState, inlet: str, flow_id: str | None) -> Flow | No
     return flow if inlet in (flow.inlet, base.inlet if base else None) else None
 
 
-def _why_not(flow: Flow | None, now: float) -> str | None:
+def _reason_to_lose(flow: Flow | None, now: float) -> str | None:
     if flow is None:
         return assumed.UNKNOWN_FLOW
     if not flow.enabled:
@@ -65,7 +64,7 @@ def _why_not(flow: Flow | None, now: float) -> str | None:
     return assumed.TOO_EARLY if now < flow.ready_at else None
 
 
-def _take_raw(state: PlatformState, flow: Flow, message: object) -> None:
+def _ingest_raw(state: PlatformState, flow: Flow, message: object) -> None:
     params = flow.body["transformations"][0]["params"]
     mapping_set = state.mapping_sets[params["mappingId"]]
     target = state.target_connections[flow.body["targetConnectionIds"][0]]
@@ -75,10 +74,10 @@ def _take_raw(state: PlatformState, flow: Flow, message: object) -> None:
     for error in errors:
         reason = f"{error.mapping.destination}: {error.reason}"
         flow.errors.append(FlowError(reason, dropped=False, message=message))
-    _keep(state, flow, dataset, row, message)
+    _store_valid(state, flow, dataset, row, message)
 
 
-def _take_xdm(state: PlatformState, flow: Flow | None, message: Any) -> None:
+def _ingest_xdm(state: PlatformState, flow: Flow | None, message: Any) -> None:
     header = message["header"]
     dataset = state.datasets.get(header["datasetId"])
     row = message["body"]["xdmEntity"]
@@ -87,21 +86,16 @@ def _take_xdm(state: PlatformState, flow: Flow | None, message: Any) -> None:
     elif dataset is not None and header["schemaRef"]["id"] != dataset.schema_id:
         _drop(state, flow, "the schema is not the dataset's", message)
     else:
-        _keep(state, flow, dataset, row, message)
+        _store_valid(state, flow, dataset, row, message)
 
 
-def _keep(
+def _store_valid(
     state: PlatformState, flow: Flow | None, dataset: Dataset | None, row: Json, message: object
 ) -> None:
     if dataset is None:
         _drop(state, flow, "there is no such dataset", message)
-        return
-    wrong = list(problems_of(row, resolve(state, state.schemas[dataset.schema_id].body)))
-    # What holds for every event, whatever its schema; an inlet for XDM has looked at it before.
-    if not wrong and "timestamp" in row and (reason := wrong_in_entity(row, utc_now())) is not None:
-        wrong = [reason]
-    if wrong:
-        _drop(state, flow, "; ".join(wrong), message)
+    elif problems := problems_of_event(row, resolve(state, state.schemas[dataset.schema_id].body)):
+        _drop(state, flow, "; ".join(problems), message)
     else:
         store(state, dataset, row)
 
