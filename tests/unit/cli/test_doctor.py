@@ -14,8 +14,7 @@ from aiohttp import web
 from local.functions import PROJECT, Function
 from local.pipeline import DEAD, EVENTS, SECRET, receive_env
 from local.pubsub import PubSubServer
-from pendo_aep.__main__ import main
-from tests.unit.cli.doctor_desk import run_doctor, start_doctor
+from tests.unit.cli.cli_harness import run_doctor, start
 
 CONFIG = PROJECT / "deploy" / "config.env"
 PINGS = [
@@ -97,29 +96,9 @@ async def test_what_keeps_it_from_looking_is_said(
     ran = await run_doctor(*arguments, **settings)
 
     assert ran.code == 1
-    assert ran.err.startswith(f"python -m pendo_aep doctor: {said}")
+    assert ran.err.startswith(f"pendo-aep doctor: {said}")
     assert ran.err.count("\n") == 1
     assert ran.out in ("", "0 ok, 0 wrong, 0 unknown\n")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--wait", "soon"],
-        ["--wait", "-1"],
-        ["--wait", "nan"],
-        ["--wait", "3601"],
-        ["--config", "my.env", "--receive-url", "http://127.0.0.1"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, and the usage."""
-    with pytest.raises(SystemExit) as exit_:
-        main(["doctor", *arguments])
-
-    assert exit_.value.code == 2
-    assert "usage: python -m pendo_aep doctor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: str(s.name))
@@ -143,8 +122,9 @@ async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals)
     await site.start()
     url = "http://{}:{}/".format(*runner.addresses[0])
     try:
-        async with start_doctor(
-            "--receive-url", url, "--json", PENDO_WEBHOOK_SECRETS=SECRET
+        async with start(
+            *("doctor", "--receive-url", url, "--json"),
+            settings={"PENDO_WEBHOOK_SECRETS": SECRET},
         ) as process:
             await asyncio.wait_for(second.wait(), 60)
             process.send_signal(number)
@@ -155,4 +135,4 @@ async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals)
 
     assert process.returncode == 130
     assert [json.loads(line)["text"] for line in out.splitlines()] == [PINGS[0]]
-    assert err.decode() == "python -m pendo_aep doctor: interrupted\n"
+    assert err.decode() == "pendo-aep doctor: interrupted\n"

@@ -14,7 +14,7 @@ import pytest
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import load_samples
-from tests.unit.cli.aep_desk import Terminal
+from tests.unit.cli.cli_harness import AepCli
 from tests.unit.provisioning.desk import new_desk, only
 from tests.webhooks import send_signed
 
@@ -27,10 +27,10 @@ CHOICES = {
 
 
 @asynccontextmanager
-async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[Terminal, dict[str, str]]]:
+async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """A platform after `apply`, and what `show` says for `deliver`."""
     async with new_desk() as desk:
-        terminal = Terminal(desk, folder)
+        terminal = AepCli(desk)
         applied = await terminal.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
         shown = await terminal.run("show")
@@ -48,7 +48,7 @@ async def test_every_sample_event_becomes_a_row(
 ) -> None:
     """Each is stored once, as the XDM beside it, by the dataflow's mapping or by `deliver`."""
     async with set_up(tmp_path, *choices) as (terminal, environment):
-        desk = terminal.desk
+        desk = terminal.adobe
         credentials = {
             name: value
             for name, value in desk.environ.items()
