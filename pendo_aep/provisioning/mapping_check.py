@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.aep.mapping import FIELDS
+from pendo_aep.data_files import data_file
 from pendo_aep.event import Event, read_event
 from pendo_aep.provisioning import data_prep
 from pendo_aep.provisioning.client import Client
@@ -24,7 +24,7 @@ from pendo_aep.provisioning.part import Json
 from pendo_aep.provisioning.standard_groups import missing_groups
 from pendo_aep.provisioning.wanted import Tenant
 
-_SAMPLES: Final = Path(__file__).parents[2] / "sample_events"
+_SAMPLES: Final = data_file("sample_events")
 _SUFFIX: Final = ".event.json"
 # What says that the credential or the API cannot try a mapping set; anything else is about the set.
 _NO_PREVIEW: Final = frozenset({401, 403, 404, 405, 501})
