@@ -42,7 +42,7 @@ def test_what_is_imported_is_declared() -> None:
         (str(path.relative_to(PROJECT)), module)
         for path in (PROJECT / "main.py", *PACKAGE.rglob("*.py"))
         for module in imported(path)
-        if package_of(module) not in of_all | (of_ops if path.parent.name == "commands" else set())
+        if package_of(module) not in of_all | (of_ops if path.parent.name == "cli" else set())
     }
     assert undeclared == set()
 
