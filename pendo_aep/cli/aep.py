@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final, TextIO, TypeAlias
+from typing import Final, TypeAlias
 
 from pendo_aep import logs
 from pendo_aep.aep.auth import TokenUnavailable
@@ -54,7 +54,6 @@ class _Task:
     choices: Choices
     platform: Platform
     subscription: str
-    out: TextIO
 
     def show_step(self, step: Step, *, is_done: bool = True) -> None:
         """Shows a step at once: whatever comes next may fail."""
@@ -68,8 +67,8 @@ class _Task:
 
     def write(self, text: str) -> None:
         """Writes a result at once, so that it also appears at once in a pipe."""
-        self.out.write(text)
-        self.out.flush()
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
     def note(self, text: str) -> None:
         """Tells the person something that is not part of the result."""
@@ -91,8 +90,7 @@ def run(options: argparse.Namespace) -> int:
 
     async def session(choices: Choices, settings: PlatformSettings) -> bool:
         async with connect(settings, Patience()) as platform:
-            task = _Task(options, choices, platform, settings.push_subscription, sys.stdout)
-            return await work(task)
+            return await work(_Task(options, choices, platform, settings.push_subscription))
 
     try:
         given = {name: getattr(options, name) for name in _CHOICES}

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from datetime import UTC
 from itertools import islice
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import grpc.aio
@@ -224,12 +223,7 @@ class DeadLetterReader:
         self._renewal = asyncio.create_task(self._renew())
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.is_stopped = True
         if self._pulls:  # interrupted: what they still bring must go back too
             await asyncio.wait(self._pulls, timeout=_GRACE_SECONDS)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
 from pendo_aep.cli.dead_letter_reader import DeadLetterReader
@@ -25,12 +25,14 @@ class StillUnreadable(Exception):
     """The current code cannot make an event of the dead letter either."""
 
 
-@dataclass(frozen=True, slots=True)
-class RebuiltMessage:
+class RebuiltMessage(NamedTuple):
     """What is published for a dead letter."""
 
     data: bytes
     attributes: dict[str, str]
+
+
+_Rebuilt: TypeAlias = tuple[DeadLetter, RebuiltMessage]
 
 
 def rebuild_message(letter: DeadLetter, redactions: Sequence[FieldPath]) -> RebuiltMessage:
@@ -120,9 +122,7 @@ class Replay:
         for part in _parts(list(self._rebuild(letters))):
             await self._publish(part)
 
-    def _rebuild(
-        self, letters: Sequence[DeadLetter]
-    ) -> Iterator[tuple[DeadLetter, RebuiltMessage]]:
+    def _rebuild(self, letters: Sequence[DeadLetter]) -> Iterator[_Rebuilt]:
         for letter in letters:
             if letter.published_at >= self._reader.opened_at:
                 self.summary.newer += 1
@@ -134,7 +134,7 @@ class Replay:
                 except StillUnreadable:
                     self.summary.unreadable += 1
 
-    async def _publish(self, part: Sequence[tuple[DeadLetter, RebuiltMessage]]) -> None:
+    async def _publish(self, part: Sequence[_Rebuilt]) -> None:
         events = self._events
         if events is None:
             self.summary.replayed += len(part)
@@ -162,10 +162,8 @@ class Replay:
             self._reader.stop()  # the others would only fail as well
 
 
-def _parts(
-    rebuilt: Sequence[tuple[DeadLetter, RebuiltMessage]],
-) -> Iterator[list[tuple[DeadLetter, RebuiltMessage]]]:
-    part: list[tuple[DeadLetter, RebuiltMessage]] = []
+def _parts(rebuilt: Sequence[_Rebuilt]) -> Iterator[list[_Rebuilt]]:
+    part: list[_Rebuilt] = []
     size = 0
     for one in rebuilt:
         part.append(one)

@@ -34,7 +34,7 @@ async def cli() -> AsyncIterator[AepCli]:
 
 
 async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
-    """Plan, apply, show, destroy: each says in a line what is, was or would be done."""
+    """Plan, apply, show, destroy: each prints one line for each step that it did or would do."""
     plan = await cli.run("plan")
     assert plan.code == 0, plan.err
     lines = plan.out.splitlines()
@@ -69,7 +69,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
 
 
 async def test_json_is_one_object_a_line(cli: AepCli) -> None:
-    """Steps, settings, and what became of the test event, for programs."""
+    """Steps, settings, and the result of the test events, for programs."""
     plan = await cli.run("plan", "--json")
     assert plan.lines[0] == {
         "action": "create",
@@ -91,7 +91,7 @@ async def test_json_is_one_object_a_line(cli: AepCli) -> None:
 
 
 async def test_the_mode_of_raw_events_is_found(cli: AepCli) -> None:
-    """Where the inlet takes no raw events in batches, what `deliver` needs is printed last."""
+    """If the inlet does not accept plain batches, the settings for `deliver` are printed last."""
     aep = cli.adobe.aep
     aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
 
@@ -111,7 +111,7 @@ async def test_the_mode_of_raw_events_is_found(cli: AepCli) -> None:
 
 
 async def test_a_file_holds_the_choices(cli: AepCli, tmp_path: Path) -> None:
-    """The same file for apply, show and destroy; the inlet wants a token, which is told."""
+    """One file serves apply, show and destroy. If the inlet requires a token, apply says so."""
     file = tmp_path / "aep.toml"
     file.write_text('source = "http"\nformat = "xdm"\nauthenticated = true\nname = "Two"\n')
     given = ("--file", str(file))
@@ -129,7 +129,7 @@ async def test_a_file_holds_the_choices(cli: AepCli, tmp_path: Path) -> None:
 
 
 async def test_destroy_asks(cli: AepCli) -> None:
-    """It shows what will go; anything but yes, and no answer at all, change nothing."""
+    """It shows what it would delete; any answer but yes, or none, changes nothing."""
     await cli.adobe.apply()
     calls = len(cli.adobe.state.changing_calls)
 
@@ -147,7 +147,7 @@ async def test_destroy_asks(cli: AepCli) -> None:
 
 
 async def test_apply_waits_for_a_new_flow(cli: AepCli) -> None:
-    """Until the flow is as old as --wait says, and no longer the next time."""
+    """Until the flow is as old as --wait says; a second run does not wait again."""
     first = await cli.run("apply", "--wait", "1.5")
     assert first.code == 0, first.err
     assert first.err.startswith(f"{PROG} apply: waiting ")
@@ -158,8 +158,8 @@ async def test_apply_waits_for_a_new_flow(cli: AepCli) -> None:
     assert (second.code, second.err) == (0, "")
 
 
-async def test_an_upgrade_tells_how_to_pause_and_when_to_go_on(cli: AepCli) -> None:
-    """Before a dataflow in use is changed: stop `deliver`. Afterwards: when it may go on."""
+async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> None:
+    """Before it changes a dataflow in use: how to stop `deliver`. Afterwards: when to resume."""
     await apply_old_table(cli.adobe)
     flow = only(cli.adobe.state.flows)
     flow.created = flow.updated = flow.created - 300_000
@@ -184,8 +184,8 @@ async def test_an_upgrade_tells_how_to_pause_and_when_to_go_on(cli: AepCli) -> N
     assert "send no events with them for another 15 minutes" in applied.err
 
 
-async def test_without_a_wait_it_says_when_delivery_may_go_on(cli: AepCli) -> None:
-    """A disabled flow is enabled; no fields were added, so Adobe's 5 minutes are all there is."""
+async def test_without_a_wait_it_says_when_delivery_may_resume(cli: AepCli) -> None:
+    """It enables a disabled flow and adds no fields, so only Adobe's 5 minutes remain."""
     await cli.adobe.apply()
     only(cli.adobe.state.flows).enabled = False
 
@@ -201,7 +201,7 @@ async def test_without_a_wait_it_says_when_delivery_may_go_on(cli: AepCli) -> No
 async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
     cli: AepCli, answer: str, code: int, changes: int
 ) -> None:
-    """Anything but yes changes nothing. A script is not asked."""
+    """Any answer but yes changes nothing. A script is not asked."""
     await apply_old_table(cli.adobe)
     before = len(cli.adobe.state.changing_calls)
 
@@ -212,7 +212,7 @@ async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
 
 
 async def test_a_plan_advises_an_authenticated_inlet(cli: AepCli) -> None:
-    """Adobe does so for personal data; who has asked for one is not told again."""
+    """As Adobe does for personal data; not if the inlet is authenticated already."""
     for choices in ((), ("--source", "http")):
         ran = await cli.run("plan", *choices)
         assert ran.err.startswith(f"{PROG} plan: the inlet is open: ")
@@ -220,8 +220,8 @@ async def test_a_plan_advises_an_authenticated_inlet(cli: AepCli) -> None:
     assert (closed.code, closed.err) == (0, "")
 
 
-async def test_a_missing_field_group_of_adobes_is_told(cli: AepCli) -> None:
-    """Which fields are left out is said by `plan` and `apply`; the rest is made."""
+async def test_a_missing_field_group_of_adobes_is_reported(cli: AepCli) -> None:
+    """`plan` and `apply` name the fields that are left out; everything else is created."""
     remove_group(cli.adobe.state, BROWSER)
 
     for action in (("plan",), ("apply", "--no-wait")):
@@ -232,7 +232,7 @@ async def test_a_missing_field_group_of_adobes_is_told(cli: AepCli) -> None:
 
 
 async def test_a_plan_checks_the_mapping(cli: AepCli) -> None:
-    """On request, once the schema is there; the result is a line, also as JSON."""
+    """If asked, and once the schema exists; the result is one line, also as JSON."""
     early = await cli.run("plan", "--check")
     assert early.code == 0
     assert "the mapping was not checked: AEP needs the schema" in early.err
@@ -248,7 +248,7 @@ async def test_a_plan_checks_the_mapping(cli: AepCli) -> None:
 async def test_a_mapping_that_differs_stops_plan_and_apply(
     cli: AepCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both sides are shown for each field. With the schema there, nothing at all is made."""
+    """Both values of each field are shown. As the schema exists, nothing is created."""
     await apply_old_table(cli.adobe)
     await cli.adobe.apply()
     only(cli.adobe.state.mapping_sets).versions[-1]["mappings"].pop()
@@ -270,7 +270,7 @@ async def test_a_mapping_that_differs_stops_plan_and_apply(
 async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
     cli: AepCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AEP tries a mapping only with a schema. Nothing that uses one is made."""
+    """AEP tries a mapping only with a schema. Nothing that uses the mapping is created."""
     never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
     monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
 
@@ -282,8 +282,8 @@ async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
     assert (cli.adobe.state.datasets, cli.adobe.state.mapping_sets) == ({}, {})
 
 
-async def test_without_a_preview_apply_warns_and_goes_on(cli: AepCli) -> None:
-    """Adobe may close that call to a credential: it is no part of what the set-up needs."""
+async def test_without_a_preview_apply_warns_and_continues(cli: AepCli) -> None:
+    """Adobe may deny that call to a credential: the set-up does not need it."""
     cli.adobe.platform.fail(Answering(403), matching=is_preview, times=None)
 
     ran = await cli.run("apply", "--no-wait")
@@ -314,14 +314,14 @@ async def test_a_wrong_setting_is_named(
 
 
 async def test_the_settings_of_the_functions_do_not_matter(cli: AepCli) -> None:
-    """Neither a missing project nor a wrong setting of `deliver` keeps anybody from looking."""
+    """Neither a missing project nor a wrong setting of `deliver` stops `plan`."""
     ran = await cli.run("plan", GOOGLE_CLOUD_PROJECT="", AEP_FORMAT="nonsense")
 
     assert ran.code == 0, ran.err
 
 
-async def test_choices_that_do_not_go_together_are_told(cli: AepCli) -> None:
-    """Before anybody is asked for a token."""
+async def test_incompatible_choices_are_reported(cli: AepCli) -> None:
+    """Before a token is requested."""
     ran = await cli.run("apply", "--format", "xdm")
 
     assert (ran.code, ran.out) == (1, "")
@@ -330,20 +330,20 @@ async def test_choices_that_do_not_go_together_are_told(cli: AepCli) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_apply_has_told_what_it_did(
+async def test_an_interrupted_apply_has_shown_what_it_did(
     cli: AepCli, number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM: 130, with every step until then, and the next run goes on."""
-    struck = asyncio.Event()
+    """Ctrl-C and SIGTERM: exit code 130, every step so far, and the next run completes it."""
+    reached = asyncio.Event()
 
-    def strikes(call: Call) -> bool:
+    def is_dataset_or_later(call: Call) -> bool:
         if call.method == "POST" and call.path.endswith("/dataSets"):
-            struck.set()
-        return struck.is_set()
+            reached.set()
+        return reached.is_set()
 
-    cli.adobe.platform.fail(Delay(30), matching=strikes)
+    cli.adobe.platform.fail(Delay(30), matching=is_dataset_or_later)
     async with start("aep", "apply", "--no-wait", settings=cli.settings()) as process:
-        await asyncio.wait_for(struck.wait(), 20)
+        await asyncio.wait_for(reached.wait(), 20)
         process.send_signal(number)
         out, err = await asyncio.wait_for(process.communicate(), 20)
 

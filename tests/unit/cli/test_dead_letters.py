@@ -37,8 +37,8 @@ async def cli(pubsub: PubSub, project: str) -> AsyncIterator[DeadLetterCli]:
         yield cli
 
 
-async def test_list_tells_all_but_what_the_events_hold(cli: DeadLetterCli) -> None:
-    """The table has a row for each letter, newest first, and counts; no data of any event."""
+async def test_list_shows_no_content_of_the_events(cli: DeadLetterCli) -> None:
+    """The table has a row for each dead letter, newest first, and the counts by reason."""
     await cli.put(rejected(1), readable(2), exhausted(3))
 
     listed = await cli.run("list")
@@ -57,8 +57,10 @@ async def test_list_tells_all_but_what_the_events_hold(cli: DeadLetterCli) -> No
     assert COMMENT not in listed.out
 
 
-async def test_many_letters_with_one_detail_are_a_setting(cli: DeadLetterCli) -> None:
-    """When ten letters of the last hour say the same, the list says what to do."""
+async def test_many_dead_letters_with_one_detail_suggest_a_wrong_setting(
+    cli: DeadLetterCli,
+) -> None:
+    """If ten of the last hour have the same detail, the list says what to do."""
     now = rfc3339(clock.now())
     old = [rejected(number) for number in range(20)]
     await cli.put(*old, *(rejected(n, failedAt=now, detail="400 no") for n in range(20, 29)))
@@ -73,7 +75,7 @@ async def test_many_letters_with_one_detail_are_a_setting(cli: DeadLetterCli) ->
 
 
 async def test_list_gives_everything_back(cli: DeadLetterCli) -> None:
-    """What a list has seen is there at once for whoever comes next, also more than one pull has."""
+    """The next command sees at once what a list has read, also more than one pull brings."""
     await cli.put(*map(rejected, range(250)))
 
     assert await cli.letters() == event_ids(range(250))
@@ -85,7 +87,7 @@ async def test_list_gives_everything_back(cli: DeadLetterCli) -> None:
 
 
 async def test_show_prints_the_original_bytes(cli: DeadLetterCli) -> None:
-    """One letter by its event id or message id, whole; exit 1 when there is none."""
+    """One dead letter in full, by its event id or message id; exit code 1 if there is none."""
     await cli.put(rejected(1), unread(b"\xff\x1b[2Jno", "odd"))
 
     event = await cli.run("show", "event-1")
@@ -108,7 +110,7 @@ async def test_show_prints_the_original_bytes(cli: DeadLetterCli) -> None:
 
 
 async def test_a_dry_run_changes_nothing(cli: DeadLetterCli) -> None:
-    """It says what would happen; every letter stays, and no event is published."""
+    """It shows what would happen; every dead letter stays, and no event is published."""
     await cli.put(rejected(1), readable(2), unread(b"{", "broken"))
 
     dry = await cli.run("replay", "--dry-run", "--reason", "not_an_event")
@@ -123,8 +125,8 @@ async def test_a_dry_run_changes_nothing(cli: DeadLetterCli) -> None:
     assert await cli.letters() == {"event-1", "webhook-2", "broken"}
 
 
-async def test_replay_goes_back_through_the_front(cli: DeadLetterCli) -> None:
-    """Webhooks are read again, messages go back as they were, and what is unreadable stays."""
+async def test_replay_sends_dead_letters_through_the_pipeline(cli: DeadLetterCli) -> None:
+    """Webhooks are read again, messages are published unchanged, what is unreadable stays."""
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     webhook = readable(2)
     webhook.attributes["traceparent"] = trace
@@ -172,8 +174,8 @@ async def test_replay_goes_back_through_the_front(cli: DeadLetterCli) -> None:
     assert await cli.letters() == {"deep"}
 
 
-async def test_replay_leaves_what_the_filter_does_not_want(cli: DeadLetterCli) -> None:
-    """Filters narrow down together; the others stay, and the exit code is 0."""
+async def test_replay_leaves_what_the_filter_does_not_match(cli: DeadLetterCli) -> None:
+    """All filters must match; the others stay, and the exit code is 0."""
     wanted = rejected(1, failedAt="2026-01-02T00:00:00.000Z")
     await cli.put(
         wanted,
@@ -193,8 +195,8 @@ async def test_replay_leaves_what_the_filter_does_not_want(cli: DeadLetterCli) -
     assert await cli.letters() == event_ids(range(2, 7))
 
 
-async def test_a_publish_that_fails_leaves_the_letter(cli: DeadLetterCli) -> None:
-    """Nothing is acknowledged that the events topic does not have; the exit code says so."""
+async def test_a_publish_that_fails_leaves_the_dead_letter(cli: DeadLetterCli) -> None:
+    """It is acknowledged only once its event is stored; the exit code is 1."""
     await cli.put(rejected(1))
 
     failed = await cli.run("replay", PUBSUB_TOPIC="no-such-topic")
@@ -205,8 +207,8 @@ async def test_a_publish_that_fails_leaves_the_letter(cli: DeadLetterCli) -> Non
     assert await cli.letters() == {"event-1"}
 
 
-async def test_several_subscriptions_are_a_question(cli: DeadLetterCli) -> None:
-    """With more than one pull subscription people must say which; with none, how to make one."""
+async def test_one_of_several_subscriptions_must_be_chosen(cli: DeadLetterCli) -> None:
+    """With several pull subscriptions it lists them; with none it says how to create one."""
     second = await cli.admin.create_pull_subscription("dead-too", "pendo-events-dead", cli.project)
     await cli.put(rejected(1))
 
@@ -228,7 +230,7 @@ async def test_several_subscriptions_are_a_question(cli: DeadLetterCli) -> None:
 
 
 async def test_what_a_killed_run_held_comes_back(pubsub: PubSub, cli: DeadLetterCli) -> None:
-    """After SIGKILL a run that waits for longer than a lease replays all that was left."""
+    """After SIGKILL, a run that waits longer than a lease replays all that was left."""
     if pubsub.server is not None:
         pytest.skip("test_dead_letters_failures.py does it on our server, in less time")
     await cli.admin.subscriber.delete_subscription(subscription=cli.kept)

@@ -47,7 +47,7 @@ async def cli(server: PubSubServer, project: str) -> AsyncIterator[DeadLetterCli
 async def test_a_wrong_setting_is_named(
     cli: DeadLetterCli, settings: dict[str, str], problem: str
 ) -> None:
-    """The line names the setting, or what is not there; settings of the functions do not matter."""
+    """One line names the setting or what is missing. Settings of the functions are not read."""
     listed = await cli.run("list", PENDO_EVENTS="nonsense", **settings)
 
     assert (listed.code, listed.out) == (1, "")
@@ -56,7 +56,7 @@ async def test_a_wrong_setting_is_named(
 
 
 async def test_a_missing_subscription_is_named(cli: DeadLetterCli) -> None:
-    """--subscription with a name that is none."""
+    """--subscription with a name that does not exist."""
     listed = await cli.run("list", "--subscription", "nobody-has-it")
 
     assert (listed.code, listed.err.count("\n")) == (1, 1)
@@ -68,7 +68,7 @@ async def test_a_missing_subscription_is_named(cli: DeadLetterCli) -> None:
 async def test_no_permission_says_which_roles(
     server: PubSubServer, cli: DeadLetterCli, rpc: str
 ) -> None:
-    """Pub/Sub says no: the line tells the roles that suffice, and letters stay."""
+    """Pub/Sub denies it: the line names the roles that suffice, and dead letters stay."""
     await cli.put(rejected(1))
     server.faults.fail(rpc, grpc.StatusCode.PERMISSION_DENIED, times=None)
 
@@ -96,8 +96,8 @@ async def test_an_acknowledgement_that_fails_is_told(
     assert server.stats(cli.kept).waiting == 1
 
 
-async def test_what_cannot_be_reached_is_told(cli: DeadLetterCli, tmp_path: Path) -> None:
-    """No server at the address, or no credentials for Google's own: a line each."""
+async def test_an_unreachable_server_is_reported(cli: DeadLetterCli, tmp_path: Path) -> None:
+    """No server at the address, or no credentials for Google: one line each."""
     no_key = {
         "PUBSUB_EMULATOR_HOST": "",
         "GOOGLE_APPLICATION_CREDENTIALS": str(tmp_path / "no-such-key.json"),
@@ -114,7 +114,9 @@ async def test_what_cannot_be_reached_is_told(cli: DeadLetterCli, tmp_path: Path
     assert unknown.err.count("\n") == 1
 
 
-async def test_a_bound_on_what_is_held_is_told(server: PubSubServer, cli: DeadLetterCli) -> None:
+async def test_reaching_the_bound_on_what_is_held_is_reported(
+    server: PubSubServer, cli: DeadLetterCli
+) -> None:
     """A list that holds as many as it may says that there may be more."""
     await cli.put(*map(rejected, range(5)))
 
@@ -126,7 +128,7 @@ async def test_a_bound_on_what_is_held_is_told(server: PubSubServer, cli: DeadLe
 
 
 async def test_interrupted_twice_it_loses_nothing(server: PubSubServer, cli: DeadLetterCli) -> None:
-    """10,000 letters, SIGINT, SIGKILL, a third run: every event is there, and no letter is left."""
+    """10,000 dead letters, SIGINT, SIGKILL, a third run: every event is stored, none is left."""
     await cli.put(*map(rejected, range(MANY)))
     server.faults.delay("Publish", 0.1, times=None)  # so that the middle lasts a while
 
@@ -156,10 +158,10 @@ def _has_more_than(server: PubSubServer, cli: DeadLetterCli, count: int) -> bool
     return len(server.published(cli.events_topic)) > count
 
 
-async def test_a_list_that_is_interrupted_gives_everything_back(
+async def test_an_interrupted_list_gives_everything_back(
     server: PubSubServer, cli: DeadLetterCli
 ) -> None:
-    """After SIGTERM, too, what was held lies there at once; nothing is printed."""
+    """After SIGTERM, what it held is available at once; nothing is printed."""
     await cli.put(*map(rejected, range(SOME)))
     kept = cli.kept
 
@@ -180,10 +182,10 @@ async def test_a_list_that_is_interrupted_gives_everything_back(
     assert returned == ["refused"] * SOME
 
 
-async def test_a_replay_does_not_chase_its_own_letters(
+async def test_a_replay_does_not_chase_its_own_dead_letters(
     server: PubSubServer, cli: DeadLetterCli
 ) -> None:
-    """What fails again while it runs stays for another run; else it would never end."""
+    """What fails again while it runs is left for another run; else it would never end."""
 
     def fail_again(event: Event) -> None:
         if isinstance(event, Published) and event.topic == cli.events_topic:

@@ -34,8 +34,8 @@ async def receive(server: PubSubServer) -> AsyncIterator[Function]:
         yield function
 
 
-async def test_a_receive_of_ones_own_is_well(receive: Function, server: PubSubServer) -> None:
-    """It is knocked at, and stores the test event: Pub/Sub has it."""
+async def test_a_receive_on_this_machine_is_well(receive: Function, server: PubSubServer) -> None:
+    """It answers the pings and stores the test event in Pub/Sub."""
     before = len(server.published(f"projects/local/topics/{EVENTS}"))
     ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS=SECRET)
 
@@ -49,7 +49,7 @@ async def test_a_receive_of_ones_own_is_well(receive: Function, server: PubSubSe
 
 
 async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
-    """One object a line, with nothing else; the secret may be in a file, and no event is sent."""
+    """One object a line and nothing else. The secret may be in a file; no event is sent."""
     file = tmp_path / "secret"
     file.write_text(SECRET)
     options = ("--receive-url", receive.url, "--json", "--no-test-event")
@@ -61,8 +61,8 @@ async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
     assert ran.code == 0
 
 
-async def test_what_is_wrong_is_said_with_what_mends_it(receive: Function) -> None:
-    """Another secret than receive's: exit code 1, and a line with what to do."""
+async def test_a_problem_is_shown_with_its_fix(receive: Function) -> None:
+    """Another secret than receive's: exit code 1, and a line that says what to do."""
     ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS="canary-secret")
 
     assert ran.code == 1
@@ -89,10 +89,10 @@ async def test_what_is_wrong_is_said_with_what_mends_it(receive: Function) -> No
     ],
     ids=["no secret", "no file", "no project", "no gcloud"],
 )
-async def test_what_keeps_it_from_looking_is_said(
+async def test_what_prevents_the_checks_is_reported(
     arguments: list[str], settings: dict[str, str], said: str
 ) -> None:
-    """One line on stderr, and exit code 1: nothing was found, and that is not well."""
+    """One line on stderr, and exit code 1: nothing was checked, so nothing is known to be well."""
     ran = await run_doctor(*arguments, **settings)
 
     assert ran.code == 1
@@ -102,8 +102,8 @@ async def test_what_keeps_it_from_looking_is_said(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: str(s.name))
-async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it at once, with 130; what is known by then is printed."""
+async def test_what_was_found_is_shown_when_it_is_stopped(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it at once, with exit code 130; what it found so far is printed."""
     first, second, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
