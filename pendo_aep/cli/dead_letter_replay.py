@@ -1,4 +1,4 @@
-"""Replaying dead letters: each goes back onto the events topic, and is gone once it lies there."""
+"""Replays dead letters: publishes each on the events topic, then acknowledges it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, TypeAlias
 
-from pendo_aep.cli.letter_box import LetterBox
-from pendo_aep.cli.letters import Filter, Letter
+from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
+from pendo_aep.cli.dead_letter_reader import DeadLetterReader
 from pendo_aep.dead_letters import InvalidWebhook
 from pendo_aep.event import InvalidEvent, encode, message_attributes, read_event
 from pendo_aep.pendo.normalise import normalise
@@ -17,27 +17,29 @@ from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import FieldPath, is_ping, parse
 from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 
-# Under way at once for each pull: enough for large calls, little enough for a slow line.
+# Published at once for each pull: enough for large calls, little enough for a slow line.
 _PART_BYTES: Final = 1_000_000
 
 
 class StillUnreadable(Exception):
-    """Today's code cannot make an event of the letter either."""
+    """The current code cannot make an event of the dead letter either."""
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What is published for a letter."""
+class RebuiltMessage(NamedTuple):
+    """What is published for a dead letter."""
 
     data: bytes
     attributes: dict[str, str]
 
 
-def revive(letter: Letter, redactions: Sequence[FieldPath]) -> Message:
-    """The message that a letter goes back as.
+_Rebuilt: TypeAlias = tuple[DeadLetter, RebuiltMessage]
 
-    A letter of `receive` is a webhook: it is read again, by the code and the redaction of today.
-    Any other is the message that `deliver` had, and goes back as it was.
+
+def rebuild_message(letter: DeadLetter, redactions: Sequence[FieldPath]) -> RebuiltMessage:
+    """Returns the message to publish for a dead letter.
+
+    A dead letter of `receive` is a webhook: it is read again, by the current code and redaction.
+    Any other is the message that `deliver` had, which is published unchanged.
 
     Raises:
         StillUnreadable: it would become a dead letter again at once.
@@ -45,30 +47,30 @@ def revive(letter: Letter, redactions: Sequence[FieldPath]) -> Message:
     try:
         if letter.stage != "receive":
             read_event(letter.data)
-            return Message(letter.data, letter.original_attributes)
-        # `receive` puts aside only what Pendo signed, or what the settings took unsigned.
+            return RebuiltMessage(letter.data, letter.original_attributes)
+        # `receive` sets aside only what Pendo signed, or what the settings accepted unsigned.
         body = VerifiedBody(letter.data)
         webhook = parse(body, redactions)
         if is_ping(webhook):
             raise StillUnreadable("a ping")
         event = normalise(webhook, body, letter.failed_at)
         attributes = message_attributes(event, letter.attributes.get("traceparent"))
-        return Message(encode(event), attributes)
+        return RebuiltMessage(encode(event), attributes)
     except (InvalidEvent, InvalidWebhook) as error:
         raise StillUnreadable(str(error)) from None
 
 
 @dataclass(slots=True)
 class Summary:
-    """What one run has done.
+    """What one replay has done.
 
     Attributes:
         replayed: stored on the events topic, and acknowledged; in a dry run, those that would be.
         unreadable: matched, but still cannot be read.
         left: did not match the filter.
-        newer: came while this ran; letters of this very replay may be among them.
-        failed: matched, but not stored, by why.
-        is_complete: whether every letter was looked at.
+        newer: published while this ran; those of this very replay may be among them.
+        failed: matched, but not stored, by reason.
+        is_complete: whether every dead letter was looked at.
     """
 
     replayed: int = 0
@@ -80,67 +82,67 @@ class Summary:
 
     @property
     def kept(self) -> int:
-        """Letters that stay in the box, for whatever reason."""
+        """Dead letters that stay, for whatever reason."""
         return self.unreadable + self.left + self.newer + self.failed.total()
 
     @property
     def is_success(self) -> bool:
-        """Whether all that matched was replayed."""
+        """Whether all that matched were replayed."""
         return self.is_complete and not (self.unreadable or self.failed)
 
 
 class Replay:
-    """Handles the letters that a box hands out; what it does not acknowledge, the box gives back.
+    """Replays the dead letters that a reader pulls; the reader gives back those that remain.
 
-    Safe to be killed at any moment: a letter is acknowledged after its message is stored, so at
-    worst an event comes twice, with the same id.
+    Safe to be killed at any moment: a dead letter is acknowledged after its message is stored, so
+    at worst an event is sent twice, with the same id.
     """
 
     def __init__(
         self,
-        box: LetterBox,
+        reader: DeadLetterReader,
         events: Topic | None,
-        wanted: Filter,
+        wanted: DeadLetterFilter,
         redactions: Sequence[FieldPath],
         summary: Summary,
     ) -> None:
-        """Takes the box, the topic (None: a dry run), what to replay, and where to count."""
+        """Takes the reader, the topic (None: a dry run), what to replay, and where to count."""
         self.summary = summary
-        self._box = box
+        self._reader = reader
         self._events = events
         self._wanted = wanted
         self._redactions = redactions
 
-    async def __call__(self, letters: Sequence[Letter]) -> None:
-        """Replays those of the letters that match.
+    async def __call__(self, letters: Sequence[DeadLetter]) -> None:
+        """Replays those of the dead letters that match.
 
         Raises:
-            GoogleAPIError: an acknowledgement failed; what was stored will be replayed again.
+            CallFailed: an acknowledgement failed; what was stored will be replayed again.
         """
-        for part in _parts(list(self._revive(letters))):
+        for part in _parts(list(self._rebuild(letters))):
             await self._publish(part)
 
-    def _revive(self, letters: Sequence[Letter]) -> Iterator[tuple[Letter, Message]]:
+    def _rebuild(self, letters: Sequence[DeadLetter]) -> Iterator[_Rebuilt]:
         for letter in letters:
-            if letter.published_at >= self._box.opened_at:
+            if letter.published_at >= self._reader.opened_at:
                 self.summary.newer += 1
             elif not self._wanted.matches(letter):
                 self.summary.left += 1
             else:
                 try:
-                    yield letter, revive(letter, self._redactions)
+                    yield letter, rebuild_message(letter, self._redactions)
                 except StillUnreadable:
                     self.summary.unreadable += 1
 
-    async def _publish(self, part: Sequence[tuple[Letter, Message]]) -> None:
+    async def _publish(self, part: Sequence[_Rebuilt]) -> None:
         events = self._events
         if events is None:
             self.summary.replayed += len(part)
             return
-        stored: list[Letter] = []
+        stored: list[DeadLetter] = []
         failures: list[str] = []
 
-        async def publish(letter: Letter, message: Message) -> None:
+        async def publish(letter: DeadLetter, message: RebuiltMessage) -> None:
             try:
                 await events.publish(message.data, message.attributes)
             except PublishFailed as error:
@@ -153,17 +155,17 @@ class Replay:
         try:
             await asyncio.gather(*(publish(*one) for one in part))
         finally:  # also when interrupted: what is stored need not be replayed again
-            await self._box.acknowledge(stored)
+            await self._reader.acknowledge(stored)
             self.summary.replayed += len(stored)
             self.summary.failed.update(failures)
         if failures and not stored:
-            self._box.stop()  # the others would only fail as well
+            self._reader.stop()  # the others would only fail as well
 
 
-def _parts(revived: Sequence[tuple[Letter, Message]]) -> Iterator[list[tuple[Letter, Message]]]:
-    part: list[tuple[Letter, Message]] = []
+def _parts(rebuilt: Sequence[_Rebuilt]) -> Iterator[list[_Rebuilt]]:
+    part: list[_Rebuilt] = []
     size = 0
-    for one in revived:
+    for one in rebuilt:
         part.append(one)
         size += len(one[1].data)
         if size >= _PART_BYTES:

@@ -1,4 +1,4 @@
-"""`python -m pendo_aep.cli.settings_page`: writes `docs/configuration.md` from the settings."""
+"""`python -m docs.configuration`: writes `configuration.md`, beside this, from the settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pendo_aep.settings import (
     Secret,
 )
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
+PAGE: Final = Path(__file__).with_suffix(".md")
 _READERS: Final[Mapping[str, type[BaseModel]]] = {
     "receive": ReceiveSettings,
     "deliver": DeliverSettings,
@@ -48,7 +48,7 @@ _HEAD: Final = """\
 # Configuration
 
 Generated from [`pendo_aep/settings.py`](../pendo_aep/settings.py) by \
-`python -m pendo_aep.cli.settings_page`: change the settings there, not this page.
+`python -m docs.configuration`: change the settings there, not this page.
 
 Environment variables, read once at the start; one that is set to nothing counts as not set. \
 A wrong one ends the start with one message that names every one that is wrong, and shows no \
@@ -61,7 +61,7 @@ function runs. `drain` reads all that `deliver` reads; `aep` is the command that
 
 
 def page() -> str:
-    """The page, in Markdown."""
+    """Returns the page, in Markdown."""
     texts = _texts()
     readers: dict[str, list[str]] = {}
     fields: dict[str, FieldInfo] = {}
@@ -79,7 +79,7 @@ def page() -> str:
 
 
 def _texts() -> dict[str, tuple[str, str]]:
-    """Of each field the name of its type, and the text below it."""
+    """Returns the name of the type of each field, and the text below it."""
     found: dict[str, tuple[str, str]] = {}
     for model in ast.parse(inspect.getsource(settings)).body:
         body = model.body if isinstance(model, ast.ClassDef) else []

@@ -1,29 +1,26 @@
-"""A dead letter as it is read back, and which of them a person asks for. Pure: no network here."""
+"""A dead letter as it is read back, and which of them a person wants. Pure: no network here."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pendo_aep.dead_letters import Reason
 
 # What `dead_letter_attributes` adds to those of the message.
-_WHY: Final = frozenset({"reason", "detail", "stage", "failedAt"})
+_ADDED: Final = frozenset({"reason", "detail", "stage", "failedAt"})
 # Google: Pub/Sub "dead-letter topics", the attributes that a forwarded message gets.
-_BY_PUBSUB: Final = "CloudPubSubDeadLetterSource"
+_ADDED_BY_PUBSUB: Final = "CloudPubSubDeadLetterSource"
 
 # With one detail, within an hour: `deliver` gives up on 20 before it takes this for a setting.
 _MANY: Final = 10
-_AGE: Final = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One message of the dead-letter topic.
 
     Attributes:
@@ -38,20 +35,20 @@ class Letter:
 
     @property
     def event_id(self) -> str:
-        """The event's id; the message's where whoever wrote the letter gave none."""
+        """The event's id; the message's if the dead letter has none."""
         return self.attributes.get("eventId") or self.message_id
 
     @property
     def reason(self) -> str:
-        """The stable code; `exhausted` if Pub/Sub gave up on it, empty if nobody says."""
+        """The stable code; `exhausted` if Pub/Sub gave up on it, empty if nothing says."""
         if reason := self.attributes.get("reason"):
             return reason
-        is_from_pubsub = any(name.startswith(_BY_PUBSUB) for name in self.attributes)
+        is_from_pubsub = any(name.startswith(_ADDED_BY_PUBSUB) for name in self.attributes)
         return Reason.EXHAUSTED if is_from_pubsub else ""
 
     @property
     def stage(self) -> str:
-        """Which function put it there; empty if it was none."""
+        """Which function published it; empty if neither did."""
         return self.attributes.get("stage", "")
 
     @property
@@ -61,12 +58,12 @@ class Letter:
 
     @property
     def detail(self) -> str:
-        """What was said of it."""
+        """What was said about it."""
         return self.attributes.get("detail", "")
 
     @property
     def failed_at(self) -> datetime:
-        """When it failed; when it came onto the topic, if it does not say."""
+        """When it failed; when it was published, if it does not say."""
         try:
             moment = datetime.fromisoformat(self.attributes.get("failedAt", ""))
         except ValueError:
@@ -75,17 +72,17 @@ class Letter:
 
     @property
     def original_attributes(self) -> dict[str, str]:
-        """The attributes that the message had before it became a letter."""
+        """The attributes that the message had before it became a dead letter."""
         return {
             name: value
             for name, value in self.attributes.items()
-            if name not in _WHY and not name.startswith(_BY_PUBSUB)
+            if name not in _ADDED and not name.startswith(_ADDED_BY_PUBSUB)
         }
 
 
 @dataclass(frozen=True, slots=True)
-class Filter:
-    """Which letters are meant; what is left open means all.
+class DeadLetterFilter:
+    """Which dead letters are wanted; whatever is not given matches all.
 
     Attributes:
         reasons: any of these.
@@ -99,8 +96,8 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
-    def matches(self, letter: Letter) -> bool:
-        """Is this letter meant?"""
+    def matches(self, letter: DeadLetter) -> bool:
+        """Returns whether a dead letter is one of them."""
         return (
             (not self.reasons or letter.reason in self.reasons)
             and (not self.types or letter.event_type in self.types)
@@ -111,15 +108,15 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class SharedDetail:
-    """What many letters of the last hour have in common: rather a wrong setting than bad events."""
+    """What many recent dead letters have in common: rather a wrong setting than bad events."""
 
     reason: str
     detail: str
     count: int
 
 
-def shared_detail(letters: Iterable[Letter], now: datetime) -> SharedDetail | None:
-    """The detail that most letters of the last hour share, if ten or more do."""
+def shared_detail(letters: Iterable[DeadLetter], now: datetime) -> SharedDetail | None:
+    """Returns the detail that most dead letters of the last hour share, if ten or more do."""
     recent = Counter(
         (letter.reason, letter.detail)
         for letter in letters
@@ -129,20 +126,3 @@ def shared_detail(letters: Iterable[Letter], now: datetime) -> SharedDetail | No
         if count >= _MANY:
             return SharedDetail(reason, detail, count)
     return None
-
-
-def parse_time(text: str, now: datetime) -> datetime:
-    """A moment as people write it: RFC 3339, or an age such as `2h` or `3d`.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        if age := _AGE.fullmatch(text):
-            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
-        moment = datetime.fromisoformat(text)
-    except (ValueError, OverflowError):  # OverflowError: before the year 1
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError(f"{text!r} is no time: write 2026-01-31T09:30:00Z, or an age: 90s, 2h, 3d")
-    return moment.astimezone(UTC)
