@@ -156,9 +156,12 @@ class GroupCommitMachine(RuleBasedStateMachine):
         ], "out of order, or twice"
         self.check_linger(call, sent_before)
         left = [n for n in self.queue if n not in call.items and n not in self.sent(before=call)]
-        waiting = [name for name in left if self.is_owed(self.callers[name])]
-        if waiting and len(call.items) < limits.max_items:
-            assert call.bytes + self.callers[waiting[0]].size > limits.max_bytes
+        owed = [self.is_owed(self.callers[name]) for name in left]
+        if any(owed) and len(call.items) < limits.max_items:
+            # One that has given up since may still have been next when the call started.
+            next_in_line = left[: owed.index(True) + 1]
+            sizes = [self.callers[name].size for name in next_in_line]
+            assert call.bytes + max(sizes) > limits.max_bytes
 
     def check_linger(self, call: Call, sent_before: Sequence[int]) -> None:
         """A call starts when its first item has lingered, or when it is full."""

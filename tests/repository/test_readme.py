@@ -26,7 +26,7 @@ from tests.repository.deployed import Cloud
 from tests.repository.documents import blocks
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.site import ID, filled_in
-from tests.unit.provisioning.desk import new_desk
+from tests.unit.provisioning.harness import new_harness
 
 SAMPLES = len(load_samples())
 README = (PROJECT / "README.md").read_text("utf-8")
@@ -45,7 +45,7 @@ async def test_commands_bring_a_test_event_to_aep(
 ) -> None:
     """They run a local pipeline, create a dataflow, and deploy; the test event reaches AEP."""
     async with AsyncExitStack() as stack:
-        adobe = await stack.enter_async_context(new_desk())
+        adobe = await stack.enter_async_context(new_harness())
         cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
 

@@ -18,7 +18,7 @@ _FILES = ("main.py", "pyproject.toml", "CONTRIBUTING.md")
 _TESTS = (
     "tests/unit/aep/test_mapping.py",
     "tests/unit/aep/test_format.py",
-    "tests/unit/provisioning/test_field_group.py",
+    "tests/unit/provisioning/test_schema.py",
     "tests/unit/provisioning/test_mapping_docs.py",
     "tests/unit/provisioning/test_raw_equals_xdm.py",
 )
@@ -41,11 +41,11 @@ def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
     recipe = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
     [line] = re.findall(r"^ *(Field\(.*\),)$", recipe, re.MULTILINE)
     table = tmp_path / "pendo_aep" / "aep" / "mapping.py"
-    source = table.read_text("utf-8").rstrip()
-    assert source.endswith("\n)")
-    table.write_text(f"{source[:-1]}    {line}\n)\n", "utf-8")
+    start = "FIELDS: tuple[Field, ...] = (\n"
+    before, after = table.read_text("utf-8").split(start)
+    table.write_text(f"{before}{start}    {line}\n{after}", "utf-8")
 
-    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_table")
+    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_docs")
     without_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
     sample = tmp_path / "sample_events" / "track_event_received.xdm.json"
     entity = json.loads(sample.read_bytes())
