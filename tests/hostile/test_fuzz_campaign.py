@@ -41,7 +41,7 @@ def rows_of(case: ParameterSet) -> Case:
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """A copy of what a run needs of the project."""
-    for folder in ("pendo_aep", "fuzz", "local", "tests/data", "sample_events"):
+    for folder in ("pendo_aep", "tests/fuzz", "local", "tests/data", "sample_events"):
         ignored = shutil.ignore_patterns("__pycache__", "results.json")
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=ignored)
     return tmp_path
@@ -76,9 +76,9 @@ def test_a_planted_bug_breaks_its_target(tree: Path, case: Case) -> None:
 def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
     """What no seed has is found by the fuzzer: exit 1, the input kept, the figures recorded."""
     plant(tree, case)
-    ended = python(tree, "-m", "fuzz", case["target"], "--seconds", "120", "--record")
+    ended = python(tree, "-m", "tests.fuzz", case["target"], "--seconds", "120", "--record")
     assert ended.returncode == 1, ended.stderr
-    (row,) = json.loads((tree / "fuzz" / "results.json").read_text("utf-8"))
+    (row,) = json.loads((tree / "tests" / "fuzz" / "results.json").read_text("utf-8"))
     assert row["target"] == case["target"]
     assert row["inputs"] > 0
     finding = (tree / row["finding"]).read_bytes()
@@ -92,9 +92,9 @@ def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no wheel for this machine")
 def test_without_a_bug(tree: Path) -> None:
     """A run that finds nothing says how many inputs that was, of every target, and exits 0."""
-    ended = python(tree, "-m", "fuzz", "all", "--seconds", "1", "--jobs", "2", "--record")
+    ended = python(tree, "-m", "tests.fuzz", "all", "--seconds", "1", "--jobs", "2", "--record")
     assert ended.returncode == 0, ended.stdout
-    rows = json.loads((tree / "fuzz" / "results.json").read_text("utf-8"))
+    rows = json.loads((tree / "tests" / "fuzz" / "results.json").read_text("utf-8"))
     assert [row["target"] for row in rows] == sorted(TARGETS)
     for row in rows:
         assert row["inputs"] > 20

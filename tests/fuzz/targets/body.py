@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import orjson
 
-from pendo_aep.dead_letters import InvalidWebhook
-from pendo_aep.event import PLAIN_ID, Event, encode, message_attributes, read_event
+from pendo_aep.dead_letters import InvalidWebhook, Reason
+from pendo_aep.event import PLAIN_ID, Event, InvalidEvent, encode, message_attributes, read_event
 from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import MAX_EVENT_NAME, Webhook, is_ping, is_unsigned_ping, parse
@@ -36,10 +36,10 @@ def check(data: bytes) -> None:
         event = normalise(webhook, raw, NOW)
         written = encode(event)
     except InvalidWebhook as error:
-        assert not _is_plainly_an_event(data), "set aside, and could be read"
-        attributes = {"eventId": hashlib.sha256(data).hexdigest()}
-        check_letter(data, attributes, reason=error.reason, detail=error.detail, stage="receive")
-        assert not is_unsigned_ping(data) or _type_name(data) == "ping"
+        _check_quarantined(data, error.reason, error.detail)
+        return
+    except InvalidEvent as error:
+        _check_quarantined(data, Reason.NOT_AN_EVENT, str(error))
         return
     _check_ping(data, webhook)
     _check_event(event)
@@ -49,6 +49,14 @@ def check(data: bytes) -> None:
     assert all(0 < len(value.encode()) <= MAX_VALUE_BYTES for value in attributes.values())
     assert read_event(written) == event
     check_sending(written, event)  # what is acknowledged can be sent: it is no foreign event
+
+
+def _check_quarantined(data: bytes, reason: Reason, detail: str) -> None:
+    """It is no event, and its dead letter can be published."""
+    assert not _is_plainly_an_event(data), "set aside, and could be read"
+    attributes = {"eventId": hashlib.sha256(data).hexdigest()}
+    check_letter(data, attributes, reason=reason, detail=detail, stage="receive")
+    assert not is_unsigned_ping(data) or _type_name(data) == "ping"
 
 
 def _check_ping(data: bytes, webhook: Webhook) -> None:
