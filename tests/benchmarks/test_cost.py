@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bill, cost_page
-from benchmarks.beyond import Load, simulate
-from benchmarks.bill import Cpu, Prices
+from benchmarks import cost
+from benchmarks.cost import Cpu, Prices
+from benchmarks.scaling import Load, simulate
 
 CPU = Cpu(receive=100.0, deliver=80.0, drain=15.0, drain_rate=11_000.0)
 PRICES = Prices(
@@ -29,11 +29,11 @@ PRICES = Prices(
 def test_the_page_shows_what_is_computed(tmp_path: Path) -> None:
     """The tables of `docs/cost.md` come from the measured CPU and the prices in the repository."""
     copy = tmp_path / "cost.md"
-    copy.write_text(cost_page.PAGE.read_text("utf-8"), "utf-8")
+    copy.write_text(cost.PAGE.read_text("utf-8"), "utf-8")
 
-    cost_page.write(copy)
+    cost.write_page(copy)
 
-    assert copy.read_text("utf-8") == cost_page.PAGE.read_text("utf-8")
+    assert copy.read_text("utf-8") == cost.PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
@@ -46,13 +46,13 @@ def test_the_page_shows_what_is_computed(tmp_path: Path) -> None:
 )
 def test_instances_that_are_billed(rate: float, instances: float) -> None:
     """Few requests cost the time they take, in whole steps; many cost the CPU they need."""
-    billed = bill.active_instances(rate, cpu_us=80.0, seconds=0.17, billed=0.1)
+    billed = cost.active_instances(rate, cpu_us=80.0, seconds=0.17, billed=0.1)
     assert billed == pytest.approx(instances, rel=1e-3)
 
 
 def test_a_bill_by_hand() -> None:
     """At one event in 1,000 seconds nothing is shared: the bill is that of each request alone."""
-    paid = bill.push(0.001, CPU, PRICES)
+    paid = cost.push(0.001, CPU, PRICES)
 
     assert paid.receive == pytest.approx(0.1 * 0.000021 * 1e6, rel=0.001)
     assert paid.to_aep == pytest.approx(0.2 * 0.000021 * 1e6, rel=0.001)
@@ -67,7 +67,7 @@ def test_a_bill_by_hand() -> None:
 
 def test_request_logs_would_cost_more_than_the_requests() -> None:
     """That is why the deployment excludes them: two entries of over 1 kB for each event by push."""
-    entries = bill.pushed_entries(100)
+    entries = cost.pushed_entries(100)
     more = entries.bytes(with_requests=True) - entries.bytes(with_requests=False)
 
     assert more > 2_000
@@ -84,21 +84,21 @@ def test_request_logs_would_cost_more_than_the_requests() -> None:
 )
 def test_reads_of_the_secret(rate: float, reads: float) -> None:
     """Each instance reads it with the first webhook after ten seconds."""
-    assert bill.secret_reads(rate, CPU) == pytest.approx(reads, rel=0.001)
+    assert cost.secret_reads(rate, CPU) == pytest.approx(reads, rel=0.001)
 
 
 def test_drain_is_cheaper_from_a_rate_on() -> None:
     """Below that rate push costs less, above it drain does."""
-    rate = bill.cheaper_from(CPU, PRICES)
+    rate = cost.cheaper_from(CPU, PRICES)
 
-    for way, other, at in ((bill.push, bill.drain, rate / 2), (bill.drain, bill.push, rate * 2)):
+    for way, other, at in ((cost.push, cost.drain, rate / 2), (cost.drain, cost.push, rate * 2)):
         assert way(at, CPU, PRICES).total < other(at, CPU, PRICES).total
 
 
 def test_more_events_cost_less_each() -> None:
     """The dearest event is the lonely one, whichever way it goes."""
-    for way in (bill.push, bill.drain):
-        totals = [way(rate, CPU, PRICES).total for rate in bill.RATES]
+    for way in (cost.push, cost.drain):
+        totals = [way(rate, CPU, PRICES).total for rate in cost.RATES]
         assert all(more <= less for less, more in pairwise(totals))
 
 

@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 import pytest
 
-from benchmarks.bill import log_entry
+from benchmarks.cost import log_entry
 from local.aep import (
     AepServer,
     Behaviour,

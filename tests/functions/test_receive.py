@@ -14,7 +14,7 @@ import grpc
 import orjson
 import pytest
 
-from benchmarks.bill import log_entry
+from benchmarks.cost import log_entry
 from local.functions import Function
 from local.pipeline import DEAD, EVENTS, SECRET
 from local.pubsub import Message, PubSubServer

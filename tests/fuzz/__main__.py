@@ -12,8 +12,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.fuzz.campaign import Figures, run
-from tests.fuzz.record import record
+from tests.fuzz.campaign import Figures, record_result, run
 from tests.fuzz.targets import TARGETS
 
 
@@ -46,7 +45,7 @@ def _say(figures: Figures, *, keep: bool) -> None:
     if figures.finding:
         print(said[-3000:], flush=True)
     if keep:
-        record(row)
+        record_result(row)
 
 
 def _options() -> argparse.Namespace:

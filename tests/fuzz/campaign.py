@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tests.fuzz.tables import PROJECT
+from tests.fuzz.common import PROJECT
 from tests.fuzz.targets import TARGETS
 
 # libFuzzer: "#1234 DONE cov: 12 ft: 34 corp: ...". Coverage is in branches of `pendo_aep`.
@@ -72,7 +73,14 @@ def run(target: str, *, seconds: int, corpora: Path, findings: Path) -> Figures:
 
 def _fuzz(target: str, findings: Path, corpus: Path, *limits: str) -> tuple[int, str]:
     """Runs the fuzzer on a corpus; answers its exit code and its output."""
-    command = [sys.executable, "-m", "tests.fuzz.once", target, str(corpus.resolve()), *limits]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.fuzz.run_target",
+        target,
+        str(corpus.resolve()),
+        *limits,
+    ]
     command += [
         f"-rss_limit_mb={_MAX_MEGABYTES}",
         f"-timeout={_SLOWEST_SECONDS}",
@@ -80,3 +88,24 @@ def _fuzz(target: str, findings: Path, corpus: Path, *limits: str) -> tuple[int,
     ]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
     return ended.returncode, (ended.stdout + ended.stderr).decode("utf-8", "replace")
+
+
+# The figures of the longest runs, in a file that the documentation quotes.
+
+
+RESULTS: Final = PROJECT / "tests" / "fuzz" / "results.json"
+
+
+def record_result(row: dict[str, Any], path: Path = RESULTS) -> None:
+    """Puts the figures of one target's run in the place of its last."""
+    rows = {old["target"]: old for old in read_results(path)} | {row["target"]: row}
+    lines = ",\n".join(f"  {json.dumps(rows[target])}" for target in sorted(rows))
+    path.write_text(f"[\n{lines}\n]\n", "utf-8")
+
+
+def read_results(path: Path = RESULTS) -> list[dict[str, Any]]:
+    """The figures that are recorded, a row for each target."""
+    if not path.exists():
+        return []
+    rows: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return rows

@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from tests.soak.ledger import Ledger
-from tests.soak.pendo import Pendo
-from tests.soak.plan import Pace, Strike, count
-from tests.soak.result import Result
-from tests.soak.rig import Rig, Setup, meanwhile, run_rig
-from tests.soak.strikes import carry_out
-from tests.soak.watch import Watch
-from tests.soak.webhooks import make
+from tests.soak.environment import Environment, Setup, meanwhile, run_environment
+from tests.soak.fault_schedule import FaultWindow, Pace, count_kinds, run_schedule
+from tests.soak.load_generator import LoadGenerator
+from tests.soak.monitor import Monitor
+from tests.soak.reconciliation import Reconciliation
+from tests.soak.results import Result
+from tests.soak.webhooks import make_webhook
 
 _SAY_SECONDS: Final = 10.0
 # Longer than a message rests before it comes again: what has not come by then will not come.
@@ -39,14 +38,14 @@ class Run:
     """
 
     setup: Setup
-    plan: Sequence[Strike]
+    plan: Sequence[FaultWindow]
     events: int
     pace: Pace
     patience_seconds: float
     command: str
 
 
-async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Result:
+async def run_soak(run: Run, say: Callable[[str], object], ledger: Reconciliation) -> Result:
     """Does it all.
 
     Raises:
@@ -55,9 +54,9 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
     """
     loop = asyncio.get_running_loop()
     began = datetime.now(UTC)
-    async with run_rig(run.setup, ledger) as rig:
-        webhook = partial(make, run.setup.seed, form=run.setup.form)
-        pendo, watch = Pendo(rig.receive.port, webhook, ledger), Watch(rig)
+    async with run_environment(run.setup, ledger) as rig:
+        webhook = partial(make_webhook, run.setup.seed, form=run.setup.form)
+        pendo, watch = LoadGenerator(rig.receive.port, webhook, ledger), Monitor(rig)
         started = loop.time()
         async with meanwhile(watch.look()), meanwhile(_tell(ledger, say)):
             loaded = asyncio.create_task(_load(run, rig, pendo))
@@ -76,7 +75,7 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
         load_seconds=load_seconds,
         rest_seconds=rest_seconds,
         gave_up=gave_up,
-        strikes=count(run.plan),
+        strikes=count_kinds(run.plan),
         account=ledger.account(),
         answers=dict(pendo.answers.most_common()),
         aep_answers=dict(watch.aep_answers.most_common()),
@@ -89,13 +88,13 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
     )
 
 
-async def _load(run: Run, rig: Rig, pendo: Pendo) -> None:
+async def _load(run: Run, rig: Environment, pendo: LoadGenerator) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(carry_out(run.plan, rig))
+        group.create_task(run_schedule(run.plan, rig))
         group.create_task(pendo.send(run.events, run.pace))
 
 
-async def _rest(ledger: Ledger) -> None:
+async def _rest(ledger: Reconciliation) -> None:
     """Waits until every event has ended, and nothing more has come for some seconds."""
     while True:
         before = ledger.progress, ledger.copies
@@ -104,7 +103,9 @@ async def _rest(ledger: Ledger) -> None:
             return
 
 
-async def _while_it_moves(work: asyncio.Task[None], ledger: Ledger, patience: float) -> bool:
+async def _while_it_moves(
+    work: asyncio.Task[None], ledger: Reconciliation, patience: float
+) -> bool:
     """Waits for the work; False if it was given up, because no event got any further for so long.
 
     That only copies come is no progress: a message that is never acknowledged comes for ever.
@@ -123,7 +124,7 @@ async def _while_it_moves(work: asyncio.Task[None], ledger: Ledger, patience: fl
         await asyncio.wait({work})
 
 
-async def _tell(ledger: Ledger, say: Callable[[str], object]) -> None:
+async def _tell(ledger: Reconciliation, say: Callable[[str], object]) -> None:
     while True:
         await asyncio.sleep(_SAY_SECONDS)
         sent, told, held, dead = ledger.progress

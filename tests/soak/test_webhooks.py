@@ -19,8 +19,7 @@ from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import parse
 from pendo_aep.settings import ReceiveSettings
-from tests.soak.fingerprints import in_aep, in_letter
-from tests.soak.webhooks import Sent, make
+from tests.soak.webhooks import Webhook, aep_fingerprint, dead_letter_fingerprint, make_webhook
 
 FORMS: dict[str, Format] = {
     "raw": Raw(),
@@ -39,15 +38,15 @@ NUMBERS = (*range(102), *range(151, 1500, 50), *range(501, 5000, 500), *range(1,
 # In the order in which they are sent.
 SAMPLES = [sample.name for sample in load_samples() if sample.event is not None]
 ANSWERS = ("poll_submitted_free_text", "nps_submitted_comment")
-raw = partial(make, 1, form="raw")
+raw = partial(make_webhook, 1, form="raw")
 
 
-def body_of(webhook: Sent) -> bytes:
+def body_of(webhook: Webhook) -> bytes:
     """What comes after the headers."""
     return webhook.request.partition(b"\r\n\r\n")[2]
 
 
-def event_of(webhook: Sent) -> bytes:
+def event_of(webhook: Webhook) -> bytes:
     """The event that `receive` makes of a webhook."""
     body = VerifiedBody(body_of(webhook))
     return encode(normalise(parse(body, REDACTED), body, datetime.now(UTC)))
@@ -62,7 +61,7 @@ def message_of(event: bytes, form: str) -> dict[str, Any]:
 def test_the_same_number_the_same_webhook() -> None:
     """A webhook is made of its seed and its number; no two of a run have the same id."""
     assert raw(5) == raw(5)
-    ids = {make(seed, number, "raw").event_id for seed in (1, 2) for number in range(500)}
+    ids = {make_webhook(seed, number, "raw").event_id for seed in (1, 2) for number in range(500)}
     assert len(ids) == 1000
 
 
@@ -86,9 +85,13 @@ def test_some_are_large() -> None:
 def test_a_webhook_becomes_what_is_expected(form: str) -> None:
     """What the functions make of a webhook, of any sample and size, is what the soak expects."""
     for number in NUMBERS:
-        webhook = make(1, number, form)
+        webhook = make_webhook(1, number, form)
         event = event_of(webhook)
-        found = in_letter(event) if webhook.cause else in_aep(message_of(event, form))
+        found = (
+            dead_letter_fingerprint(event)
+            if webhook.cause
+            else aep_fingerprint(message_of(event, form))
+        )
         assert found == webhook.fingerprint, number
 
 
@@ -115,14 +118,14 @@ def without(value: Any, path: tuple[str | int, ...]) -> Any:
 @pytest.mark.parametrize("number", [*map(SAMPLES.index, ANSWERS), 51], ids=[*ANSWERS, "5 kB"])
 def test_whatever_is_missing_is_noticed(form: str, number: int) -> None:
     """Anything that is left out of an event in AEP, at any depth, makes it another one."""
-    webhook = make(1, number, form)
+    webhook = make_webhook(1, number, form)
     message = message_of(event_of(webhook), form)
     all_of_it = ("body", "xdmEntity") if form == "xdm" else ()
     found = [path for path in paths(message) if path[:2] == all_of_it or form == "raw"]
     parts = [path for path in found if len(path) > len(all_of_it)]
     assert len(parts) > 20
     for path in parts:
-        assert in_aep(without(message, path)) != webhook.fingerprint, path
+        assert aep_fingerprint(without(message, path)) != webhook.fingerprint, path
 
 
 def test_what_belongs_to_another_is_noticed() -> None:
@@ -136,7 +139,7 @@ def test_what_belongs_to_another_is_noticed() -> None:
         "answers", "surveyAnswers",
     }  # fmt: skip
     for key in own - {"id"}:
-        assert in_aep({**message, key: others[key]}) != one.fingerprint, key
+        assert aep_fingerprint({**message, key: others[key]}) != one.fingerprint, key
 
 
 def test_a_letter_is_compared_to_the_byte() -> None:
@@ -144,10 +147,10 @@ def test_a_letter_is_compared_to_the_byte() -> None:
     refused, unreadable = raw(100), raw(999)
     assert (refused.cause, unreadable.cause) == ("rejected", "not_json")
     event = orjson.loads(event_of(refused))
-    assert in_letter(orjson.dumps(event)) == refused.fingerprint
+    assert dead_letter_fingerprint(orjson.dumps(event)) == refused.fingerprint
     for changed in ({"visitorId": "x"}, {"receivedAt": "2020-01-01T00:00:00.000Z"}):
-        assert in_letter(orjson.dumps({**event, **changed})) != refused.fingerprint
-    assert in_letter(b"") != refused.fingerprint
-    assert in_letter(body_of(unreadable)) == unreadable.fingerprint
+        assert dead_letter_fingerprint(orjson.dumps({**event, **changed})) != refused.fingerprint
+    assert dead_letter_fingerprint(b"") != refused.fingerprint
+    assert dead_letter_fingerprint(body_of(unreadable)) == unreadable.fingerprint
     assert unreadable.event_id == hashlib.sha256(body_of(unreadable)).hexdigest()
-    assert in_letter(body_of(unreadable)[:-1]) != unreadable.fingerprint
+    assert dead_letter_fingerprint(body_of(unreadable)[:-1]) != unreadable.fingerprint

@@ -1,7 +1,6 @@
-"""What Pendo's side sends: the sample events over and over, each time as another event.
+"""What must never be seen in a log line, an error or a traceback; it is looked for in all of them.
 
-What AEP must hold of a webhook is not computed by the code under test. It is the expected event of
-the sample, which was written by hand from the specification, with this webhook's own values in it.
+A secret or a visitor is known by what is in it here, so a leak is found wherever it comes out.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -17,7 +16,8 @@ import orjson
 
 from local.aep import Fault, refusing
 from local.aep.messages import id_of
-from local.pipeline import SECRET
+from local.aep.server import CLIENT_SECRET
+from local.pipeline import SECRET, XDM_SETTINGS
 from local.samples import (
     LARGE_BYTES,
     Sample,
@@ -26,8 +26,90 @@ from local.samples import (
     sign,
     without_empty_values,
 )
-from tests.soak.canaries import COMMENT, VISITOR
-from tests.soak.fingerprints import RECEIVED, TENANT, digest, json_text, sorted_json
+
+VISITOR: Final = "canary-visitor"
+COMMENT: Final = "canary comment"
+# "token-" begins each token of the AEP stand-in.
+_CANARIES: Final = (SECRET, CLIENT_SECRET, "Bearer ", "token-", VISITOR, COMMENT)
+
+
+def has_leak(text: str) -> bool:
+    """Does a secret or personal data show in it?"""
+    return any(canary in text for canary in _CANARIES)
+
+
+# Fingerprints of whole events: in AEP, raw or XDM, and in a dead letter.
+#
+# Two events have the same fingerprint if they are equal as JSON values. Text that holds JSON counts
+# as the value in it. `receivedAt`, which nobody can predict, counts as "a time of the last day".
+
+
+RECEIVED: Final = "a time of the last day"
+TENANT: Final = "_" + XDM_SETTINGS["AEP_TENANT_ID"]
+# In raw messages and in XDM: text that holds JSON.
+_JSON_TEXTS: Final = ("propertiesJson", "properties")
+
+
+def aep_fingerprint(message: Mapping[str, Any]) -> bytes:
+    """The fingerprint of a message that AEP has accepted; of XDM, of the entity in its envelope."""
+    entity = message.get("body", {}).get("xdmEntity")
+    if entity is None:
+        return digest(sorted_json(_comparable(message)))
+    own = entity.get(TENANT, {})
+    pendo = _comparable(own.get("pendo", {}))
+    return digest(sorted_json({**entity, TENANT: {**own, "pendo": pendo}}))
+
+
+def dead_letter_fingerprint(data: bytes) -> bytes:
+    """The fingerprint of a dead letter: of its event, or of its bytes if it holds none."""
+    try:
+        event = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        event = None
+    return digest(sorted_json(_comparable(event)) if isinstance(event, dict) else data)
+
+
+def sorted_json(value: Mapping[str, Any]) -> bytes:
+    """A JSON object with its keys in order: the same bytes for the same value."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def digest(data: bytes) -> bytes:
+    """The fingerprint of bytes; of an event, of its sorted JSON."""
+    # Eight bytes: a million are kept, and nobody tries to make two events with the same one.
+    return hashlib.blake2b(data, digest_size=8).digest()
+
+
+def json_text(value: object) -> dict[str, object]:
+    """What text that holds this JSON value counts as."""
+    return {"JSON text": value}
+
+
+def _comparable(fields: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {key: _read(fields[key]) for key in _JSON_TEXTS if isinstance(fields.get(key), str)}
+    return {**fields, **texts, "receivedAt": _received(fields.get("receivedAt"))}
+
+
+def _read(text: str) -> object:
+    try:
+        return json_text(orjson.loads(text))
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _received(value: object) -> object:
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(str(value))
+    except (ValueError, TypeError):  # no time, or one without a time zone
+        return value
+    return RECEIVED if timedelta(0) <= age <= timedelta(days=1) else value
+
+
+# What Pendo's side sends: the sample events over and over, each time as another event.
+#
+# What AEP must hold of a webhook is not computed by the code under test. It is the expected event of
+# the sample, which was written by hand from the specification, with this webhook's own values in it.
+
 
 REFUSED: Final = "rejected"
 NOT_JSON: Final = "not_json"
@@ -48,7 +130,7 @@ _MILLISECONDS_FROM: Final = 100_000_000_000  # a larger `timestamp` is in millis
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class Webhook:
     """One webhook.
 
     Attributes:
@@ -64,13 +146,13 @@ class Sent:
     fingerprint: bytes
 
 
-def make(seed: int, number: int, form: str) -> Sent:
+def make_webhook(seed: int, number: int, form: str) -> Webhook:
     """Webhook `number` of a run in which AEP is sent `form`, `raw` or `xdm`."""
     event_id = hashlib.sha1(b"%d/%d" % (seed, number), usedforsecurity=False).hexdigest()
     if number % _UNREADABLE_ONE_IN == _UNREADABLE_ONE_IN - 1:
         body = b"{not JSON, %s %s" % (event_id.encode(), VISITOR.encode())
         unreadable_id = hashlib.sha256(body).hexdigest()
-        return Sent(unreadable_id, NOT_JSON, _request(body), digest(body))
+        return Webhook(unreadable_id, NOT_JSON, _request(body), digest(body))
     is_refused = number % _REFUSED_ONE_IN == _REFUSED_ONE_IN // 2
     if is_refused:
         event_id = _REFUSED_IDS + event_id[len(_REFUSED_IDS) :]
@@ -86,8 +168,8 @@ def make(seed: int, number: int, form: str) -> Sent:
 
     body = filled(template.body).replace(b"%d" % _SECOND, b"%d" % second)
     if is_refused:
-        return Sent(event_id, REFUSED, _request(body), digest(filled(template.event)))
-    return Sent(event_id, "", _request(body), digest(filled(template.in_aep[form])))
+        return Webhook(event_id, REFUSED, _request(body), digest(filled(template.event)))
+    return Webhook(event_id, "", _request(body), digest(filled(template.in_aep[form])))
 
 
 @dataclass(frozen=True, slots=True)

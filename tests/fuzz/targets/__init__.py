@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.fuzz.targets import answer, body, push, settings, signature
+from tests.fuzz.targets import answer, push, settings, webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +18,8 @@ class Target:
 
 
 TARGETS: Final[Mapping[str, Target]] = {
-    "signature": Target(signature.check, signature.seeds),
-    "body": Target(body.check, body.seeds),
+    "signature": Target(webhook.check_signature, webhook.signature_seeds),
+    "body": Target(webhook.check_body, webhook.body_seeds),
     "push": Target(push.check, push.seeds),
     "answer": Target(answer.check, answer.seeds),
     "settings": Target(settings.check, settings.seeds),

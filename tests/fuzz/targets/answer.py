@@ -13,8 +13,7 @@ from pendo_aep.aep.auth import read_token
 from pendo_aep.aep.http_session import retry_after_seconds
 from pendo_aep.aep.response import parse_response
 from pendo_aep.outcome import DELIVERED, Outcome, Rejected, Retry
-from tests.fuzz.tables import rows
-from tests.fuzz.targets.events import check_letter
+from tests.fuzz.common import check_letter, rows
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 STATUSES: Final = (207, 200, 202, 301, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504)

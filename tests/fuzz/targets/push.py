@@ -10,9 +10,7 @@ import orjson
 from pendo_aep.dead_letters import Reason
 from pendo_aep.event import PLAIN_ID, InvalidEvent, read_event
 from pendo_aep.pubsub.push_envelope import InvalidPushRequest, PushedMessage, parse_push
-from tests.fuzz.reader import read_plainly
-from tests.fuzz.tables import large, rows, samples
-from tests.fuzz.targets.events import check_letter, check_sending
+from tests.fuzz.common import check_letter, check_sending, large, read_plainly, rows, samples
 
 
 def check(data: bytes) -> None:

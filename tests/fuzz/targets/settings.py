@@ -17,7 +17,7 @@ from pendo_aep.settings import (
     SettingsError,
     load,
 )
-from tests.fuzz.tables import rows
+from tests.fuzz.common import rows
 
 Settings: TypeAlias = ReceiveSettings | DeliverSettings | DrainSettings | PlatformSettings
 
