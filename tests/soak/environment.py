@@ -1,8 +1,4 @@
-"""Ports that stay ours while nobody listens: for what is killed, and comes again at its place.
-
-The system gives clients ports of the upper range. One of them may get the very port that it is
-connecting to while nobody listens there: it is then connected to itself, and holds the port.
-"""
+"""The environment of a soak: both functions as processes, between Pub/Sub and an AEP stand-in."""
 
 from __future__ import annotations
 
@@ -17,15 +13,14 @@ from typing import Final, Literal
 
 import grpc.aio
 from google.api_core.exceptions import GoogleAPICallError
-from google.pubsub_v1.types import Subscription
 
+from benchmarks.load import post_request
 from local.aep import AcceptedMessage, AepEvent, AepServer
 from local.emulator import Emulator
 from local.functions import Function
 from local.pipeline import (
     DEAD,
     EVENTS,
-    PROJECT_ID,
     XDM_SETTINGS,
     PubSubAdmin,
     administer,
@@ -35,95 +30,39 @@ from local.pipeline import (
 from local.pubsub import PubSubServer
 from local.pubsub.window import PushFlow
 from local.tcp_proxy import TcpProxy
-from tests.soak.fault_schedule import USUAL, WORKER_TIMEOUT_SECONDS, AepFaults
+from tests.soak.fault_schedule import NORMAL, WORKER_TIMEOUT_SECONDS, AepFaults
 from tests.soak.load_generator import Connection, NoResponse
 from tests.soak.reconciliation import Reconciliation
 from tests.soak.webhooks import aep_fingerprint, dead_letter_fingerprint
 
-# Below what Linux (32768) and IANA (49152) give to clients.
-_PORTS: Final = range(20_000, 32_000)
-
-
-def reserve_ports() -> Generator[int]:
-    """Ports of 127.0.0.1 that nobody listens on, that no client is given, and no other soak.
-
-    They are ours until the generator is closed.
-
-    Raises:
-        OSError: there is none.
-    """
-    with ExitStack() as ours:
-        for port in _PORTS:
-            try:
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-                # UDP has ports of its own: this one is the sign that its TCP twin is taken.
-                sign = ours.enter_context(socket.socket(type=socket.SOCK_DGRAM))
-                sign.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            yield port
-    raise OSError(f"no port from {_PORTS.start} to {_PORTS.stop} is free")
-
-
-# The dead letters, taken as they come and noted in the ledger.
-
-
-_POLL_SECONDS = 30.0
-
-
-async def collect_dead_letters(
-    admin: PubSubAdmin, subscription: str, ledger: Reconciliation
-) -> None:
-    """Takes dead letters until it is cancelled."""
-    while True:
-        try:
-            answer = await admin.subscriber.pull(
-                subscription=subscription, max_messages=1000, timeout=_POLL_SECONDS
-            )
-        except (GoogleAPICallError, grpc.aio.AioRpcError):  # nothing came: Google's emulator waits
-            continue
-        received = answer.received_messages
-        for letter in received:
-            attributes = letter.message.attributes
-            ledger.buried(
-                attributes.get("eventId", "a dead letter without an id"),
-                dead_letter_fingerprint(letter.message.data),
-                attributes.get("reason", "none of ours"),
-            )
-        if received:
-            ack_ids = [letter.ack_id for letter in received]
-            await admin.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
-
-
-# The pipeline under test: both functions as processes, between Pub/Sub and an AEP stand-in.
-
-
 Way = Literal["push", "drain"]
+# Below the ports that Linux (32768) and IANA (49152) give to clients.
+_PORTS: Final = range(20_000, 32_000)
+_PULL_SECONDS: Final = 30.0
 _PULLED: Final = "pulled"
 # Shorter than in a deployment: the more often messages go back to Pub/Sub, the more can go wrong.
 _DEADLINE_SECONDS: Final = "5"
 # Pub/Sub pauses for up to 60 s while every push fails. Here a day's faults come in ten minutes, and
-# most of the time would be such pauses, in which nothing is tried.
+# most of the time would be such pauses, in which nothing is tested.
 _PUSH_FLOW: Final = PushFlow(maximum_backoff=5.0)
 _DRAIN_SECONDS: Final = 10
-# The shortest that Pub/Sub allows: so long rests what a killed `drain` had pulled.
+# The shortest that Pub/Sub allows: for so long it holds back what a killed `drain` had pulled.
 _LEASE_SECONDS: Final = 10
 # Between two calls of `drain`, which answers at once while AEP fails.
 _CALL_PAUSE_SECONDS: Final = 0.2
-_DRAIN_REQUEST: Final = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+_DRAIN_REQUEST: Final = post_request(b"", {})
 
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a run is made of.
+    """How to set up an environment.
 
     Attributes:
         seed: of everything that is drawn.
         way: `push` for `deliver`, `drain` for `drain`.
         form: `raw` or `xdm`.
         has_emulator: whether Pub/Sub is Google's emulator.
-        environ: what the functions are told beyond what they need.
+        environ: further settings of the functions.
     """
 
     seed: int
@@ -135,10 +74,10 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """The parts, running."""
+    """Everything that runs; `carrier` is the function that carries events to AEP."""
 
     aep: AepServer
-    faults: AepFaults
+    aep_faults: AepFaults
     pubsub: PubSubServer | Emulator
     to_pubsub: TcpProxy
     to_aep: TcpProxy
@@ -152,25 +91,27 @@ class Environment:
 
 
 @asynccontextmanager
-async def run_environment(setup: Setup, ledger: Reconciliation) -> AsyncIterator[Environment]:
-    """Everything, running until the end of the block; AEP and the dead letters tell the ledger.
+async def run_environment(
+    setup: Setup, reconciliation: Reconciliation
+) -> AsyncIterator[Environment]:
+    """Runs everything; what reaches AEP and the dead letters goes into the reconciliation.
 
     Raises:
-        FunctionFailed: a function did not start.
+        FunctionFailed: A function did not start.
         EmulatorMissing: Google's emulator is not on this machine.
     """
 
-    def note(event: AepEvent) -> None:
+    def observe(event: AepEvent) -> None:
         if isinstance(event, AcceptedMessage):
             assert isinstance(event.message, dict)
-            ledger.held(event.id, aep_fingerprint(event.message))
+            reconciliation.delivered(event.id, aep_fingerprint(event.message))
 
-    aep = AepServer(USUAL, seed=setup.seed, observer=note)
+    aep = AepServer(NORMAL, seed=setup.seed, observer=observe)
     server = Emulator() if setup.has_emulator else PubSubServer(history=0, push_flow=_PUSH_FLOW)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(aep)
         await stack.enter_async_context(server)
-        # What the rig itself does with Pub/Sub does not go through the proxy.
+        # The soak's own calls of Pub/Sub do not go through the proxy.
         admin = await stack.enter_async_context(administer(server.host))
         ports = stack.enter_context(closing(reserve_ports()))
         to_pubsub, to_aep = [
@@ -182,9 +123,16 @@ async def run_environment(setup: Setup, ledger: Reconciliation) -> AsyncIterator
         async with asyncio.TaskGroup() as group:
             for function in (receive, carrier):
                 group.create_task(stack.enter_async_context(function))
-        letters = await admin.create_pull_subscription("letters", DEAD)
-        await stack.enter_async_context(meanwhile(collect_dead_letters(admin, letters, ledger)))
-        await _carry(setup.way, admin, carrier, stack)
+        dead_letters = await admin.create_pull_subscription("dead-letters", DEAD)
+        collecting = collect_dead_letters(admin, dead_letters, reconciliation)
+        await stack.enter_async_context(in_background(collecting))
+        if setup.way == "push":
+            await admin.create_push_subscription(carrier.url)
+        else:
+            await admin.create_pull_subscription(
+                _PULLED, EVENTS, ack_deadline_seconds=_LEASE_SECONDS
+            )
+            await stack.enter_async_context(in_background(_call_repeatedly(carrier.port)))
         faults = AepFaults(aep, Random(setup.seed))  # noqa: S311 (no secret)
         faults.apply()
         yield Environment(aep, faults, server, to_pubsub, to_aep, receive, carrier)
@@ -215,31 +163,65 @@ def _functions(
     )
 
 
-async def _carry(way: Way, admin: PubSubAdmin, carrier: Function, stack: AsyncExitStack) -> None:
-    """Has Pub/Sub push to the function, or a scheduler call it again and again."""
-    if way == "push":
-        await admin.create_push_subscription(carrier.url)
-        return
-    await admin.subscriber.create_subscription(
-        Subscription(
-            name=f"projects/{PROJECT_ID}/subscriptions/{_PULLED}",
-            topic=f"projects/{PROJECT_ID}/topics/{EVENTS}",
-            ack_deadline_seconds=_LEASE_SECONDS,
-        )
-    )
-    await stack.enter_async_context(meanwhile(_call(carrier.port)))
-
-
-async def _call(port: int) -> None:
+async def _call_repeatedly(port: int) -> None:
+    """Calls `drain` again and again, as a scheduler would."""
     with closing(Connection(port, 2.0 * _DRAIN_SECONDS)) as connection:
         while True:
-            with contextlib.suppress(NoResponse):  # it has been killed, and comes again
+            with contextlib.suppress(NoResponse):  # it has been killed, and restarts
                 await connection.post(_DRAIN_REQUEST)
             await asyncio.sleep(_CALL_PAUSE_SECONDS)
 
 
+async def collect_dead_letters(
+    admin: PubSubAdmin, subscription: str, reconciliation: Reconciliation
+) -> None:
+    """Pulls dead letters and records them, until it is cancelled."""
+    while True:
+        try:
+            answer = await admin.subscriber.pull(
+                subscription=subscription, max_messages=1000, timeout=_PULL_SECONDS
+            )
+        except (GoogleAPICallError, grpc.aio.AioRpcError):  # none came: Google's emulator waits
+            continue
+        received = answer.received_messages
+        for letter in received:
+            attributes = letter.message.attributes
+            reconciliation.dead_lettered(
+                attributes.get("eventId", "a dead letter without an id"),
+                dead_letter_fingerprint(letter.message.data),
+                attributes.get("reason", "none of ours"),
+            )
+        if received:
+            ack_ids = [letter.ack_id for letter in received]
+            await admin.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
+
+
+def reserve_ports() -> Generator[int]:
+    """Yields ports of 127.0.0.1 that a killed function can listen on again.
+
+    They are reserved until the generator is closed: the system gives them to no client, and no
+    other soak takes them. A client that is given the very port it connects to, while nothing
+    listens there, would be connected to itself and hold the port.
+
+    Raises:
+        OSError: There is none.
+    """
+    with ExitStack() as reserved:
+        for port in _PORTS:
+            try:
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+                # UDP has ports of its own: this one marks its TCP twin as taken.
+                mark = reserved.enter_context(socket.socket(type=socket.SOCK_DGRAM))
+                mark.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            yield port
+    raise OSError(f"no port from {_PORTS.start} to {_PORTS.stop} is free")
+
+
 @asynccontextmanager
-async def meanwhile(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
     """Does the work in the background until the end of the block."""
     task = asyncio.create_task(work)
     try:

@@ -1,4 +1,4 @@
-"""What the functions print: every line is read, and looked through for what must not be in it."""
+"""The monitor: samples memory, scans log lines, and counts AEP's answers while a soak runs."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ import psutil
 from tests.soak.environment import Environment
 from tests.soak.webhooks import has_leak
 
+_INTERVAL_SECONDS: Final = 1.0
 _ENOUGH: Final = 10
+# Of one process, a second apart. A younger process still fills what is filled once, such as the
+# buffers of events of 500 kB, of which one comes every few seconds.
+_FEWEST_SAMPLES: Final = 120
+# The first part of a process's life is start-up, and filling what is filled once.
+_WARM: Final = 0.25
 
 
 @dataclass(slots=True)
 class LogScanner:
-    """What was found.
+    """Reads every line that the functions print.
 
     Attributes:
-        messages: how often each message was logged, with its reason where it has one.
-        leaks: lines that hold a secret or personal data; the first of them.
-        tracebacks: those with a traceback, which nothing should ever end in; the first of them.
+        messages: how often each message was logged, with its reason if it has one.
+        leaks: the first lines that hold a secret or personal data.
+        tracebacks: the first lines with a traceback, which nothing should ever end in.
     """
 
     messages: Counter[str] = field(default_factory=Counter)
     leaks: list[str] = field(default_factory=list)
     tracebacks: list[str] = field(default_factory=list)
 
-    def read(self, printed: Iterable[str]) -> None:
-        """Looks through some lines."""
-        for line in printed:
+    def read(self, lines: Iterable[str]) -> None:
+        """Scans some lines."""
+        for line in lines:
             if has_leak(line) and len(self.leaks) < _ENOUGH:
                 self.leaks.append(line)
             if ("stack_trace" in line or "Traceback" in line) and len(self.tracebacks) < _ENOUGH:
@@ -44,33 +50,23 @@ class LogScanner:
 
 def _message(line: str) -> str:
     try:
-        read = orjson.loads(line)
+        fields = orjson.loads(line)
     except orjson.JSONDecodeError:  # a kill may cut a line
         return "not JSON"
-    reason = read.get("reason", "")
-    return f"{read['message']}: {reason}" if reason else str(read["message"])
-
-
-# The memory of the functions over time, whether it grows, and whether a worker was replaced.
-
-
-# Of one process, a second apart: a younger one still fills what is filled once, such as the buffers
-# of events of 500 kB, of which one comes every few seconds.
-_FEWEST_SAMPLES: Final = 120
-# The first part of a life is starting, and filling what is filled once.
-_WARM: Final = 0.25
+    reason = fields.get("reason", "")
+    return f"{fields['message']}: {reason}" if reason else str(fields["message"])
 
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What a function took.
+    """The memory of a function.
 
     Attributes:
-        peak: the most that any of its processes took, in MB.
+        peak: the most that any of its processes used, in MB.
         first: the median of the first third of the longest life, once it was warm.
-        last: the same of the last third.
+        last: the median of the last third.
         samples: how many the longest life has, a second apart.
-        growth: the last third by the first; None where the life was too short to tell.
+        growth: the last third by the first; None if the life was too short to tell.
     """
 
     peak: float
@@ -82,30 +78,30 @@ class Footprint:
 
 @dataclass(slots=True)
 class MemoryMonitor:
-    """Samples in MB: by function, and by process, for a killed one comes again as another."""
+    """Samples in MB, by function and by process: a killed function comes back as another."""
 
     _samples: dict[str, dict[int, list[float]]] = field(default_factory=dict)
     # By the process of its server. The soak kills a server together with its worker.
     _workers: dict[int, set[int]] = field(default_factory=dict)
 
-    def weigh(self, functions: Collection[str]) -> None:
+    def sample(self, functions: Collection[str]) -> None:
         """Takes one sample of each function that is a child of this process."""
         for child in psutil.Process().children():
             try:
                 name = _target(child.cmdline())
                 if name in functions:
                     workers = child.children()
-                    self.note(name, child.pid, _megabytes(child, *workers))
-                    self.note_workers(child.pid, [worker.pid for worker in workers])
+                    self.add(name, child.pid, _megabytes(child, *workers))
+                    self.add_workers(child.pid, [worker.pid for worker in workers])
             except psutil.NoSuchProcess:  # killed a moment ago
                 continue
 
-    def note(self, name: str, process: int, megabytes: float) -> None:
-        """Notes one sample."""
+    def add(self, name: str, process: int, megabytes: float) -> None:
+        """Adds one sample."""
         self._samples.setdefault(name, {}).setdefault(process, []).append(megabytes)
 
-    def note_workers(self, server: int, workers: Collection[int]) -> None:
-        """Notes the workers that a server has now."""
+    def add_workers(self, server: int, workers: Collection[int]) -> None:
+        """Adds the workers that a server has now."""
         self._workers.setdefault(server, set()).update(workers)
 
     @property
@@ -114,7 +110,7 @@ class MemoryMonitor:
         return sum(max(len(workers) - 1, 0) for workers in self._workers.values())
 
     def footprints(self) -> Mapping[str, Footprint]:
-        """What each function took."""
+        """Returns the memory of each function."""
         return {name: _footprint(list(lives.values())) for name, lives in self._samples.items()}
 
 
@@ -138,7 +134,7 @@ def _target(command: Sequence[str]) -> str:
 
 
 def _megabytes(*processes: psutil.Process) -> float:
-    """Of a server and its workers; on Linux, what they share is counted once."""
+    """Returns the memory of a server and its workers; on Linux, shared memory counts once."""
     total = 0
     for one in processes:
         memory = one.memory_full_info()
@@ -146,43 +142,37 @@ def _megabytes(*processes: psutil.Process) -> float:
     return total / 1e6
 
 
-# What is looked at all the while: memory, what the functions print, and what AEP answers.
-
-
-_LOOK_SECONDS: Final = 1.0
-
-
 @dataclass(slots=True)
 class Monitor:
-    """Looks once a second.
+    """Observes an environment once a second.
 
     Attributes:
         memory: of both functions.
-        lines: that they printed.
-        aep_answers: how often AEP's inlet gave each answer; "none" is hanging up.
+        log: what they printed.
+        aep_answers: how often AEP's inlet gave each answer; "none" is a closed connection.
         tokens: how many AEP has issued.
     """
 
-    rig: Environment
+    environment: Environment
     memory: MemoryMonitor = field(default_factory=MemoryMonitor)
-    lines: LogScanner = field(default_factory=LogScanner)
+    log: LogScanner = field(default_factory=LogScanner)
     aep_answers: Counter[str] = field(default_factory=Counter)
     tokens: int = 0
 
-    async def look(self) -> None:
-        """Looks until it is cancelled."""
+    async def run(self) -> None:
+        """Observes until it is cancelled."""
         while True:
-            await asyncio.sleep(_LOOK_SECONDS)
-            self.memory.weigh(self.rig.functions)
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            self.memory.sample(self.environment.functions)
             self.read()
 
     def read(self) -> None:
-        """Reads what has come since the last look, and lets it go: kept, it would be gigabytes."""
-        for function in self.rig.functions.values():
-            printed = function.output[:]
-            del function.output[: len(printed)]
-            self.lines.read(printed)
-        aep = self.rig.aep
+        """Reads what has come since the last time, and drops it: kept, it would be gigabytes."""
+        for function in self.environment.functions.values():
+            lines = function.output[:]
+            del function.output[: len(lines)]
+            self.log.read(lines)
+        aep = self.environment.aep
         self.aep_answers.update(str(request.status or "none") for request in aep.requests)
         self.tokens = aep.tokens.issued
         for kept in (aep.accepted, aep.refused, aep.requests, aep.token_requests):

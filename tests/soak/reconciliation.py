@@ -1,6 +1,6 @@
-"""The ledger: what Pendo was told, beside what AEP holds and what lies in the dead letters.
+"""The reconciliation: compares what Pendo was told with what AEP and the dead letters hold.
 
-It knows none of the code that it judges: it is told ids and fingerprints, and compares.
+It shares no code with what it checks: it only compares ids and fingerprints.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-# Marks of one event, as bits: there are a million events, and a set for each mark would be large.
+# Marks of an event, as bits: for a million events, a set for each mark would be large.
 _SENT: Final = 1
 _TOLD: Final = 2
 _HELD: Final = 4
@@ -19,38 +19,38 @@ _DEAD: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ReconciliationReport:
-    """What the ledger says at one moment.
+    """What the comparison shows at one moment. The names are keys of `results.json`.
 
     Attributes:
         sent: webhooks, each counted once however often it was sent.
-        told: those of them that Pendo was told are accepted.
-        unanswered: those of them that Pendo was never told of.
+        told: webhooks that Pendo was told are accepted.
+        unanswered: webhooks that never got a 2xx.
         held: distinct events that AEP has.
-        dead: distinct events that lie in the dead letters.
-        copies: what AEP has been given beyond the first of each event, with the same id.
-        dead_copies: the same of the dead letters.
-        lost: told, and neither held nor dead.
-        causeless: dead, though nothing was wrong with it, or for another reason than it should.
-        strangers: told, held or dead, and never sent under this id.
-        altered: held or dead, with anything else in it than was sent under this id.
+        dead: distinct events that are dead letters.
+        copies: events that AEP got again, with the same id.
+        dead_copies: dead letters that came again.
+        lost: told, but neither held nor dead.
+        causeless: dead without a cause, or for another reason than the right one.
+        strangers: told, held or dead, but never sent under this id.
+        altered: held or dead, with other content than was sent under this id.
     """
 
-    sent: int
-    told: int
-    unanswered: int
-    held: int
-    dead: int
-    copies: int
-    dead_copies: int
-    lost: tuple[str, ...]
-    causeless: Mapping[str, str]
-    strangers: tuple[str, ...]
-    altered: tuple[str, ...]
+    sent: int = 0
+    told: int = 0
+    unanswered: int = 0
+    held: int = 0
+    dead: int = 0
+    copies: int = 0
+    dead_copies: int = 0
+    lost: tuple[str, ...] = ()
+    causeless: Mapping[str, str] = field(default_factory=dict)
+    strangers: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Reconciliation:
-    """Is told what happens, in whatever order, and finds what does not add up."""
+    """Records what happens, in any order, and finds discrepancies."""
 
     _marks: dict[str, int] = field(default_factory=dict)
     _totals: Counter[int] = field(default_factory=Counter)
@@ -63,12 +63,12 @@ class Reconciliation:
     _dead_copies: int = 0
 
     def sent(self, event_id: str, fingerprint: bytes, cause: str = "") -> None:
-        """A webhook is on its way.
+        """Records that a webhook is sent.
 
         Args:
             event_id: under which it must be found again.
             fingerprint: of what AEP must hold of it, or of its dead letter if it has a cause.
-            cause: the reason for which it must end as a dead letter.
+            cause: the reason for which it must become a dead letter.
         """
         self._mark(event_id, _SENT)
         self._expected[event_id] = fingerprint
@@ -76,25 +76,25 @@ class Reconciliation:
             self._causes[event_id] = cause
 
     def told(self, event_id: str) -> None:
-        """Pendo was answered 2xx: from now on the event is ours to bring to its end."""
+        """Records that Pendo was answered 2xx: from now on the event must not be lost."""
         self._mark(event_id, _TOLD)
 
-    def held(self, event_id: str, fingerprint: bytes) -> None:
-        """AEP has taken an event."""
+    def delivered(self, event_id: str, fingerprint: bytes) -> None:
+        """Records that AEP has accepted an event."""
         self._copies += not self._mark(event_id, _HELD)
         self._compare(event_id, fingerprint)
 
-    def buried(self, event_id: str, fingerprint: bytes, reason: str) -> None:
-        """An event lies in the dead letters."""
+    def dead_lettered(self, event_id: str, fingerprint: bytes, reason: str) -> None:
+        """Records a dead letter."""
         self._dead_copies += not self._mark(event_id, _DEAD)
         if self._reasons.get(event_id) in (None, self._causes.get(event_id)):
-            self._reasons[event_id] = reason  # of two reasons, the one that is wrong is kept
-        if event_id in self._causes:  # without a cause, it is wrong whatever it holds
+            self._reasons[event_id] = reason  # of two reasons, keep the wrong one
+        if event_id in self._causes:  # without a cause it is wrong, whatever its content
             self._compare(event_id, fingerprint)
 
     @property
     def open(self) -> int:
-        """How many events Pendo was told of that have not come to their end yet."""
+        """How many events are told accepted, but neither in AEP nor a dead letter yet."""
         return self._open
 
     @property
@@ -105,11 +105,11 @@ class Reconciliation:
 
     @property
     def copies(self) -> int:
-        """What came to its end once more."""
+        """How many events or dead letters came again."""
         return self._copies + self._dead_copies
 
-    def account(self) -> ReconciliationReport:
-        """The whole comparison."""
+    def report(self) -> ReconciliationReport:
+        """Returns the whole comparison."""
         marks = self._marks
         sent, told, held, dead = self.progress
         return ReconciliationReport(
@@ -135,7 +135,7 @@ class Reconciliation:
             self._altered.add(event_id)
 
     def _mark(self, event_id: str, mark: int) -> bool:
-        """Whether it had not been marked so before."""
+        """Marks an event; returns whether the mark is new."""
         before = self._marks.get(event_id, 0)
         if before & mark:
             return False

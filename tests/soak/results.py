@@ -1,4 +1,8 @@
-"""What a run came to, and whether a promise is broken."""
+"""The results: what a run found, as a table for people, as JSON, and in `docs/reliability.md`.
+
+The page shows the runs kept in `tests/soak/results.json` and `tests/fuzz/results.json`;
+`python -m tests.soak.results` writes it, and so does `--record`.
+"""
 
 from __future__ import annotations
 
@@ -14,35 +18,40 @@ from rich.table import Table
 from benchmarks.tables import fill, table
 from local.functions import PROJECT
 from tests.fuzz.campaign import read_results as fuzz_results
-from tests.soak.fault_schedule import KILL_CONSUMER, KILL_RECEIVE
+from tests.soak.fault_schedule import KILL_CARRIER, KILL_RECEIVE
 from tests.soak.monitor import Footprint
 from tests.soak.reconciliation import ReconciliationReport
 
-# The same machine's allocator differs by some percent from run to run.
-_FLAT: Final = 1.15
-# The README deploys the functions with so much, in MB.
+# The allocator differs by some percent from run to run, even on one machine.
+_MAX_GROWTH: Final = 1.15
+# The README deploys the functions with this much, in MB.
 _INSTANCE: Final = 512
+_MOST_MESSAGES: Final = 14
+PAGE: Final = PROJECT / "docs" / "reliability.md"
+RESULTS: Final = Path(__file__).with_name("results.json")
+Row: TypeAlias = Mapping[str, Any]
+"""A result as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run.
+    """The result of a run. The names are keys of `results.json`.
 
     Attributes:
         date: of its beginning, as in 2026-01-31.
-        command: that makes it again.
+        command: that repeats it.
         python: the version.
         cores: of the machine.
-        planned: webhooks that were to be sent.
-        load_seconds: how long it took until the last of them was answered.
-        rest_seconds: how long it took after that until all was quiet.
-        gave_up: whether it was ended because nothing went on any more, or nothing came to rest.
-        strikes: how often each kind of fault struck.
-        account: what the ledger says.
-        answers: what Pendo's side was answered, and how often.
-        aep_answers: what the functions were answered by AEP, and how often.
+        planned: webhooks to be sent.
+        load_seconds: until the last of them was answered.
+        rest_seconds: after that, until all was quiet.
+        gave_up: whether it was ended because there was no more progress.
+        strikes: how often each kind of fault happened.
+        account: the reconciliation.
+        answers: that the load generator got, and how often.
+        aep_answers: that the functions got from AEP, and how often.
         tokens: how many they were issued; one lives for 20 seconds.
-        messages: what the functions logged, and how often.
+        messages: that the functions logged, and how often.
         memory: of each function.
         replaced: workers that ended although nobody had killed them.
         leaks: lines and answers with a secret or personal data.
@@ -76,17 +85,17 @@ class Result:
     @property
     def kills(self) -> int:
         """How often a function was killed."""
-        return sum(self.strikes.get(kind, 0) for kind in (KILL_RECEIVE, KILL_CONSUMER))
+        return sum(self.strikes.get(kind, 0) for kind in (KILL_RECEIVE, KILL_CARRIER))
 
     @property
     def copies_share(self) -> float:
-        """Of what AEP was given, the share that it had already."""
+        """The share of what AEP got that it already had."""
         given = self.account.held + self.account.copies
         return self.account.copies / given if given else 0.0
 
     @property
     def broken(self) -> list[str]:
-        """The promises that were not kept, each with the first example."""
+        """The broken promises, each with the first example."""
         account = self.account
         examples: dict[str, list[str]] = {
             "lost": list(account.lost),
@@ -98,7 +107,7 @@ class Result:
             "functions whose memory grows": [
                 f"{name} ({of.first:.0f} to {of.last:.0f} MB)"
                 for name, of in self.memory.items()
-                if of.growth is not None and of.growth > _FLAT
+                if of.growth is not None and of.growth > _MAX_GROWTH
             ],
             f"functions that took more than {_INSTANCE} MB": [
                 f"{name} ({of.peak:.0f} MB)"
@@ -118,14 +127,8 @@ class Result:
         return found
 
 
-# A result as people read it.
-
-
-_MOST_MESSAGES = 14
-
-
 def result_table(result: Result) -> Table:
-    """The result as a table of two columns."""
+    """Returns the result as a table of two columns."""
     account = result.account
     rows = {
         "Pendo": f"{account.sent:,} webhooks in {result.load_seconds:.0f} s, "
@@ -156,22 +159,11 @@ def _counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} x {what}" for what, count in counts.items())
 
 
-# Writes the figures of `docs/reliability.md`: `python -m tests.soak.results`; `--record` does, too.
-#
-# They come from the runs that are kept in `soak/results.json` and `fuzz/results.json`.
-
-
-PAGE: Final = PROJECT / "docs" / "reliability.md"
-RESULTS: Final = PROJECT / "tests" / "soak" / "results.json"
-Row: TypeAlias = Mapping[str, Any]
-"""A result as JSON."""
-
-
 def record_result(row: Row, results: Path = RESULTS, page: Path = PAGE) -> None:
-    """Keeps a result, in place of the one of the same command, and writes the page anew.
+    """Keeps a result, in place of the one of the same command, and writes the page.
 
     Raises:
-        MarkersMissing: the page has no place for the figures.
+        MarkersMissing: The page has no place for the tables.
     """
     others = [kept for kept in load_results(results) if kept["command"] != row["command"]]
     rows = sorted([*others, row], key=lambda kept: kept["planned"])
@@ -181,7 +173,7 @@ def record_result(row: Row, results: Path = RESULTS, page: Path = PAGE) -> None:
 
 
 def load_results(results: Path = RESULTS) -> list[Row]:
-    """The results that are kept; none where there is no file."""
+    """Returns the kept results; none if there is no file."""
     rows: list[Row] = orjson.loads(results.read_bytes()) if results.exists() else []
     return rows
 
@@ -190,14 +182,14 @@ def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
     """Writes the tables into the page.
 
     Raises:
-        MarkersMissing: the page has no place for them.
+        MarkersMissing: The page has no place for them.
     """
     rows = load_results(results)
     fill(page, {"soak": _summary_table(rows), "faults": _fault_table(rows), "fuzz": _fuzz_table()})
 
 
 def _summary_table(rows: Sequence[Row]) -> str:
-    """A column for each run."""
+    """Returns a table with a column for each run."""
     lines: dict[str, list[str]] = {
         "": [f"`{row['command']}`" for row in rows],
         "date, Python, cores": [f"{r['date']}, {r['python']}, {r['cores']}" for r in rows],
@@ -243,7 +235,7 @@ def _fuzz_table() -> str:
     head = ["date, command", "inputs", "branches", "finding"]
     body = [
         [
-            f"{row['date']}, `python -m fuzz {row['target']} --seconds {row['seconds']}`",
+            f"{row['date']}, `python -m tests.fuzz {row['target']} --seconds {row['seconds']}`",
             f"{row['inputs']:,}",
             f"{row['coverage']:,}",
             row["finding"] or "none",
@@ -254,7 +246,7 @@ def _fuzz_table() -> str:
 
 
 def _kills(row: Row) -> int:
-    return sum(row["strikes"].get(kind, 0) for kind in (KILL_RECEIVE, KILL_CONSUMER))
+    return sum(row["strikes"].get(kind, 0) for kind in (KILL_RECEIVE, KILL_CARRIER))
 
 
 def _copies(row: Row) -> str:
