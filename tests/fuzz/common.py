@@ -1,4 +1,4 @@
-"""A reader of JSON that is not the project's own, for targets to compare with."""
+"""What the targets share: seeds, checks of what is sent, and a reader of JSON to compare with."""
 
 from __future__ import annotations
 
@@ -21,73 +21,10 @@ from pendo_aep.pipeline.deliver import Delivery
 from pendo_aep.pubsub.client import Message
 from pendo_aep.pubsub.topic import Topic
 
-# Brackets in all, so that no reader finds it too deep.
-_MAX_BRACKETS = 200
-
-
-def read_plainly(data: bytes) -> Any:
-    """The value, of JSON about which no two readers differ.
-
-    Raises:
-        ValueError: it is not JSON; or deep, or with a number or an escape that readers differ in.
-    """
-    text = data.decode()
-    if text.count("[") + text.count("{") > _MAX_BRACKETS:
-        raise ValueError("perhaps too deep")
-    if "\\ud" in text.lower():
-        raise ValueError("perhaps a lone surrogate")
-    return json.loads(
-        text, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
-    )
-
-
-def _integer(text: str) -> int | float:
-    """What is over 64 bits is a float, as everywhere in the project."""
-    number = int(text)
-    return number if -(2**63) <= number < 2**64 else _finite(text)
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("beyond every float")
-    return number
-
-
-def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
-
-
-# Seeds from what the project has already: the sample events and the tables of its tests.
-
-
-PROJECT = Path(__file__).resolve().parents[2]
-
-
-def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a table of the tests, some of which only Python's own reader takes."""
-    path = PROJECT / "tests" / "data" / f"{name}.json"
-    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
-    return found
-
-
-def samples(suffix: str) -> list[bytes]:
-    """The sample files that end so: `.json` are webhooks, `.event.json` what is made of them."""
-    found = sorted((PROJECT / "sample_events").glob(f"*{suffix}"))
-    return [path.read_bytes() for path in found if "".join(path.suffixes) == suffix]
-
-
-def large(suffix: str) -> Iterator[bytes]:
-    """A sample with more in its `properties`, of 5, 50 and 500 kB."""
-    sample = json.loads((PROJECT / "sample_events" / f"guide_displayed{suffix}").read_bytes())
-    for size in LARGE_BYTES:
-        yield grown(sample, size)
-
-
-# What holds of a message in every format that AEP takes; `body` and `push` both come to it.
-
-
+PROJECT: Final = Path(__file__).resolve().parents[2]
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
+# Brackets in total, so that no reader finds a text too deep.
+_MAX_BRACKETS: Final = 200
 # Google: Pub/Sub quotas, the attributes of a message, and each one's value.
 MAX_ATTRIBUTES: Final = 100
 MAX_VALUE_BYTES: Final = 1024
@@ -105,12 +42,65 @@ _FORMATS: Final[tuple[Format, ...]] = (
 _ADDED: Final = frozenset(field.added for field in FIELDS)
 
 
-def check_sending(data: bytes, event: Event) -> None:
-    """Each format makes one object of the message, with the event in it; trimmed as well.
+def read_plainly(data: bytes) -> Any:
+    """Returns the value of JSON that all readers read alike; shares no code with `pendo_aep`.
 
     Raises:
-        NotAnEvent: it cannot be written, which is right of an event that is not ours.
-        AssertionError: what would be sent is not this event, or more than one message.
+        ValueError: It is not JSON, or it is deep, or readers differ in a number or an escape of it.
+    """
+    text = data.decode()
+    if text.count("[") + text.count("{") > _MAX_BRACKETS:
+        raise ValueError("perhaps too deep")
+    if "\\ud" in text.lower():
+        raise ValueError("perhaps a lone surrogate")
+    return json.loads(
+        text, parse_int=_integer, parse_float=_finite, parse_constant=_refuse_constant
+    )
+
+
+def _integer(text: str) -> int | float:
+    """Returns a number over 64 bits as a float, as everywhere in the project."""
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else _finite(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("beyond every float")
+    return number
+
+
+def _refuse_constant(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """Returns the rows of a test table, some of which only Python's own reader accepts."""
+    path = PROJECT / "tests" / "data" / f"{name}.json"
+    found: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def samples(suffix: str) -> list[bytes]:
+    """Returns the sample files with a suffix: `.json` are webhooks, `.event.json` their events."""
+    found = sorted((PROJECT / "sample_events").glob(f"*{suffix}"))
+    return [path.read_bytes() for path in found if "".join(path.suffixes) == suffix]
+
+
+def large(suffix: str) -> Iterator[bytes]:
+    """Yields a sample with more in its `properties`, of 5, 50 and 500 kB."""
+    sample = json.loads((PROJECT / "sample_events" / f"guide_displayed{suffix}").read_bytes())
+    for size in LARGE_BYTES:
+        yield grown(sample, size)
+
+
+def check_sending(data: bytes, event: Event) -> None:
+    """Checks that each format makes one object with the event in it, also when trimmed.
+
+    Raises:
+        InvalidEvent: It cannot be written, which is right for an event that is not ours.
+        AssertionError: What would be sent is not this event, or more than one message.
     """
     for format_ in _FORMATS:
         sent = Delivery(format_, DeadLetterPublisher(_no_topic, "deliver")).encode(data, {})
@@ -120,10 +110,10 @@ def check_sending(data: bytes, event: Event) -> None:
 
 
 def _assert_holds(sent: bytes, event: Event, format_: Format, *, made_anew: frozenset[str]) -> None:
-    # Strictly one object: what breaks out of it would be another message of AEP's batch.
+    # Exactly one object: anything outside it would be another message of AEP's batch.
     message = orjson.loads(sent)
     if isinstance(format_, Raw):
-        # Of JSON that is not compact, which `receive` does not write, an empty value may be left.
+        # JSON that is not compact, which `receive` does not write, may keep an empty value.
         kept = without_empty_values(message)
         assert all(
             key in made_anew or kept[key] == value
@@ -134,10 +124,10 @@ def _assert_holds(sent: bytes, event: Event, format_: Format, *, made_anew: froz
         assert (entity["_id"], entity["timestamp"]) == (event["id"], event["occurredAt"])
 
 
-def check_letter(
+def check_dead_letter(
     data: bytes, attributes: dict[str, str], *, reason: Reason, detail: str, stage: Stage
 ) -> None:
-    """What is set aside can be published as it came, and says why."""
+    """Checks that a dead letter can be published as it came, with its reason."""
     letter = letter_attributes(attributes, reason=reason, detail=detail, stage=stage, failed_at=NOW)
     message = Message(data=data, attributes=letter)
     assert message.data == data
@@ -148,4 +138,4 @@ def check_letter(
 
 
 def _no_topic() -> Topic:
-    raise AssertionError("to encode a message, nothing is published")
+    raise AssertionError("encoding a message publishes nothing")

@@ -1,4 +1,7 @@
-"""One target in this process, under atheris: `python -m tests.fuzz.run_target TARGET [libFuzzer's options]`."""
+"""Runs one target in this process, under atheris.
+
+`python -m tests.fuzz.run_target TARGET [libFuzzer's options]`; `campaign` starts it.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,16 @@ from pathlib import Path
 
 import atheris
 
-# What is imported in here is watched: which branches an input takes decides what becomes of it.
+# Imports in this block are instrumented: the branches an input takes decide how it is mutated.
 with atheris.instrument_imports(include=["pendo_aep"]):
     from tests.fuzz.targets import TARGETS
 
 
 def main() -> None:
-    """Runs until libFuzzer has had enough, and ends the process.
+    """Runs until libFuzzer stops, and ends the process.
 
-    Log lines go nowhere: a target may write some for every input, and the campaign keeps all output
-    in memory. The variables that Google sets for a function are not set here, because only
+    Log lines are discarded: a target may write some for every input, and the campaign keeps all
+    output in memory. The variables that Google sets for a function are not set here, because only
     functions-framework reads them, and no target runs it.
     """
     name, *options = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""The fuzzer's targets without the fuzzer: on their seeds, and on bytes at random."""
+"""The fuzzer's targets on their seeds and on random bytes, and the bugs that they must find."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from tests.hostile.tables import cases
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
 
-
 _BYTES = st.binary(max_size=200)
+_CHECK_SEEDS = (
+    "from tests.fuzz.targets import TARGETS as T; [T['{0}'].check(s) for s in T['{0}'].seeds()]"
+)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_seeds(target: str) -> None:
-    """Whatever a target starts from keeps its promises; it starts from more than a little."""
+    """The seeds of a target break no promise, and there are more than a few."""
     seeds = list(TARGETS[target].seeds())
     for seed in seeds:
         TARGETS[target].check(seed)
@@ -40,36 +42,25 @@ def test_seeds(target: str) -> None:
 @randomly
 @given(data=st.data())
 def test_seeds_cut_and_joined(target: str, data: st.DataObject) -> None:
-    """So does what is made of two seeds and of bytes that nobody thought of."""
+    """Neither does what is made of two seeds and of random bytes."""
     seeds = st.sampled_from(list(TARGETS[target].seeds())) | _BYTES
     first, second = data.draw(seeds), data.draw(seeds)
     cut = data.draw(st.integers(0, len(first)))
     TARGETS[target].check(first[:cut] + data.draw(_BYTES) + second[cut:])
 
 
-# The fuzzer itself: a bug that is planted in a copy of the project is found, and reported.
-
-
-_ITS_SEEDS = (
-    "from tests.fuzz.targets import TARGETS as T; [T['{0}'].check(s) for s in T['{0}'].seeds()]"
-)
-
-
 def found_by(finder: str) -> list[ParameterSet]:
-    """The planted bugs that this is said to find."""
-    return [case for case in cases("planted") if rows_of(case)["found_by"] == finder]
-
-
-def rows_of(case: ParameterSet) -> Case:
-    """The row that a parameter is made of."""
-    row = case.values[0]
-    assert isinstance(row, dict)
-    return row
+    """Returns the planted bugs that this finder must find."""
+    return [
+        case
+        for case in cases("planted")
+        if isinstance(case.values[0], dict) and case.values[0]["found_by"] == finder
+    ]
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of what a run needs of the project."""
+    """Returns a copy of what a run needs of the project."""
     for folder in ("pendo_aep", "tests/fuzz", "local", "tests/data", "sample_events"):
         ignored = shutil.ignore_patterns("__pycache__", "results.json")
         shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=ignored)
@@ -77,7 +68,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def plant(tree: Path, case: Case) -> None:
-    """Puts the bug into the copy."""
+    """Plants the bug in the copy."""
     path = tree / "pendo_aep" / case["file"]
     text = path.read_text("utf-8")
     assert text.count(case["old"]) == 1, "the table no longer fits the code"
@@ -85,16 +76,23 @@ def plant(tree: Path, case: Case) -> None:
 
 
 def python(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python in the copy, with all that it says."""
+    """Runs Python in the copy, and returns its exit code and output."""
     command = [sys.executable, *arguments]
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
+def test_the_copy_passes(tree: Path) -> None:
+    """Without a planted bug, the seeds of every target pass in the copy."""
+    for target in TARGETS:
+        ended = python(tree, "-c", _CHECK_SEEDS.format(target))
+        assert ended.returncode == 0, ended.stderr
+
+
 @pytest.mark.parametrize("case", found_by("its seeds"))
 def test_a_planted_bug_breaks_its_target(tree: Path, case: Case) -> None:
-    """Each promise of a target can be broken, and then its seeds alone tell."""
+    """Each promise of a target can be broken, and then its seeds alone show it."""
     plant(tree, case)
-    ended = python(tree, "-c", _ITS_SEEDS.format(case["target"]))
+    ended = python(tree, "-c", _CHECK_SEEDS.format(case["target"]))
     assert ended.returncode == 1
     assert "Traceback" in ended.stderr
 
@@ -103,7 +101,7 @@ def test_a_planted_bug_breaks_its_target(tree: Path, case: Case) -> None:
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no wheel for this machine")
 @pytest.mark.parametrize("case", found_by("the fuzzer"))
 def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
-    """What no seed has is found by the fuzzer: exit 1, the input kept, the figures recorded."""
+    """The fuzzer finds it, exits 1, keeps the input and records the figures."""
     plant(tree, case)
     ended = python(tree, "-m", "tests.fuzz", case["target"], "--seconds", "120", "--record")
     assert ended.returncode == 1, ended.stderr
@@ -114,13 +112,13 @@ def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
     assert str(row["finding"]) in ended.stdout
     again = f"from tests.fuzz.targets import TARGETS as T; T['{case['target']}'].check({finding!r})"
     assert python(tree, "-c", again).returncode == 1
-    assert python(PROJECT, "-c", again).returncode == 0  # it is the bug that is found, and no other
+    assert python(PROJECT, "-c", again).returncode == 0  # the finding is the planted bug
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("atheris") is None, reason="atheris has no wheel for this machine")
 def test_without_a_bug(tree: Path) -> None:
-    """A run that finds nothing says how many inputs that was, of every target, and exits 0."""
+    """A run that finds nothing prints the number of inputs of each target, and exits 0."""
     ended = python(tree, "-m", "tests.fuzz", "all", "--seconds", "1", "--jobs", "2", "--record")
     assert ended.returncode == 0, ended.stdout
     rows = json.loads((tree / "tests" / "fuzz" / "results.json").read_text("utf-8"))
@@ -132,7 +130,7 @@ def test_without_a_bug(tree: Path) -> None:
 
 
 def test_figures_are_replaced_by_target(tmp_path: Path) -> None:
-    """The file holds the last run of each target, whatever else has run before."""
+    """The file holds the last run of each target."""
     path = tmp_path / "results.json"
     for target, inputs in (("push", 1), ("body", 2), ("push", 3)):
         record_result({"target": target, "inputs": inputs}, path)

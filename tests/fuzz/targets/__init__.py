@@ -1,4 +1,4 @@
-"""The targets by name, each with what says that a promise is broken, and with its seeds."""
+"""The targets by name, each with its check and its seeds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.fuzz.targets import answer, push, settings, webhook
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is fuzzed."""
+    """What is fuzzed: `check` raises if an input breaks a promise."""
 
     check: Callable[[bytes], None]
     seeds: Callable[[], Iterator[bytes]]

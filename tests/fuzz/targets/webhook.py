@@ -1,10 +1,11 @@
-"""The signature header: nothing but the right HMAC, spelled as Pendo may, verifies a body."""
+"""Webhooks: only the right HMAC verifies a body, and a body becomes an event or a dead letter."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ from pendo_aep.settings import ReceiveSettings
 from tests.fuzz.common import (
     MAX_VALUE_BYTES,
     NOW,
-    check_letter,
+    check_dead_letter,
     check_sending,
     large,
     read_plainly,
@@ -29,16 +30,18 @@ from tests.fuzz.common import (
 )
 
 SECRETS: Final = (b"first-secret", "zweites-geheimnis-é".encode())
-# Where a fuzzer's header may hold the right digest, which it could never guess.
+# Placeholders in a fuzzer's header for the right digest, which it could never guess, and for the
+# digest of another body.
 _RIGHT: Final = b"@"
 _OTHERS: Final = b"~"
+_REDACTED: Final = ReceiveSettings.model_fields["redact"].default
 
 
 def check_signature(data: bytes) -> None:
-    """Lines are headers, what follows an empty one is the body; `@` stands for its right digest.
+    """Verifies a body: lines are headers, the body follows an empty line.
 
     Raises:
-        AssertionError: verified without the right digest, or refused with it.
+        AssertionError: Verified without the right digest, or rejected with it.
     """
     head, _, body = data.partition(b"\n\n")
     right = hmac.new(SECRETS[len(body) % 2], body, hashlib.sha256).hexdigest()
@@ -58,42 +61,28 @@ def check_signature(data: bytes) -> None:
 
 
 def _spells(header: str, digest: str) -> bool:
-    """Is it the digest, in either case, behind `sha256=` or nothing, with white space around?"""
+    """Returns whether it is the digest, in any case, with or without `sha256=` and white space."""
     text = header.strip().lower()
     return text in {digest, f"sha256={digest}"}
 
 
 def signature_seeds() -> Iterator[bytes]:
-    """The spellings of the tests' table, over some bodies."""
-    for row in rows_of_signatures():
-        yield "\n".join(row).encode("latin-1", "replace") + b'\n\n{"event":"ping"}'
+    """Yields the spellings of the tests' table, and some more."""
+    for row in rows("signatures"):
+        text = re.sub(r"\{(right|RIGHT|short)\}", "@", "\n".join(row["signatures"]))
+        yield text.encode("latin-1", "replace") + b'\n\n{"event":"ping"}'
     yield b"\n\n"
     yield b"sha256=@\n\n"
     yield b"@\n@\n\nbody"
     yield b"~\n\nbody"
 
 
-def rows_of_signatures() -> Iterator[list[str]]:
-    """The headers of each row, with marks for digests."""
-    for row in rows("signatures"):
-        yield [
-            text.replace("{right}", "@").replace("{RIGHT}", "@").replace("{short}", "@")
-            for text in row["signatures"]
-        ]
-
-
-# The body of a webhook: an event that goes all the way to AEP, or set aside to the byte.
-
-
-_REDACTED: Final = ReceiveSettings.model_fields["redact"].default
-
-
 def check_body(data: bytes) -> None:
-    """What `receive` does with an authentic body, from its first byte to AEP's.
+    """Does what `receive` and `deliver` do with an authentic body, up to the bytes sent to AEP.
 
     Raises:
-        AssertionError: something is lost on the way, added to it, or set aside without need.
-            Anything else that is raised would have been a 500.
+        AssertionError: Something is lost or added on the way, or a good event is quarantined.
+            Any other exception would have been a 500.
     """
     raw = VerifiedBody(data)
     try:
@@ -113,33 +102,33 @@ def check_body(data: bytes) -> None:
     assert Message(data=written, attributes=attributes).attributes["eventId"] == event["id"]
     assert all(0 < len(value.encode()) <= MAX_VALUE_BYTES for value in attributes.values())
     assert read_event(written) == event
-    check_sending(written, event)  # what is acknowledged can be sent: it is no foreign event
+    check_sending(written, event)  # what is acknowledged can be sent
 
 
 def _check_quarantined(data: bytes, reason: Reason, detail: str) -> None:
-    """It is no event, and its dead letter can be published."""
-    assert not _is_plainly_an_event(data), "set aside, and could be read"
+    """Checks that it is not an event, and that its dead letter can be published."""
+    assert not _is_plainly_an_event(data), "quarantined, but it could be read"
     attributes = {"eventId": hashlib.sha256(data).hexdigest()}
-    check_letter(data, attributes, reason=reason, detail=detail, stage="receive")
+    check_dead_letter(data, attributes, reason=reason, detail=detail, stage="receive")
     assert not is_unsigned_ping(data) or _type_name(data) == "ping"
 
 
 def _check_ping(data: bytes, webhook: Webhook) -> None:
-    """Nothing that would be published is answered as a ping without a signature."""
+    """Checks that nothing that would be published is answered as an unsigned ping."""
     assert not is_unsigned_ping(data) or is_ping(webhook)
 
 
 def _check_event(event: Event) -> None:
-    """It is what the specification says, whatever it was made of."""
+    """Checks that it conforms to the specification, whatever it was made of."""
     assert PLAIN_ID.fullmatch(event["id"])
     assert event["occurredAt"] <= event["receivedAt"]
     assert event["type"]
     for path in _REDACTED:
-        assert _without(event, path) == event, "redacted, and still there"
+        assert _without(event, path) == event, "redacted, but still there"
 
 
 def _check_nothing_is_lost(data: bytes, event: Event) -> None:
-    """What another reader finds in the body is in the event, where there is no doubt."""
+    """Checks that the event has what another reader finds in the body, where readers agree."""
     try:
         sent = read_plainly(data)
     except ValueError:
@@ -162,7 +151,7 @@ def _check_nothing_is_lost(data: bytes, event: Event) -> None:
 
 
 def _id_by_specification(unique_id: str | float | None, data: bytes) -> str:
-    """The table of the normalised event, row `id`: the last line is for whatever is not exact."""
+    """Returns the id by the table of the normalised event; of an inexact one, its hash."""
     is_exact = isinstance(unique_id, int) and -(2**53) < unique_id < 2**53
     text = str(unique_id) if is_exact or isinstance(unique_id, str) else ""
     if PLAIN_ID.fullmatch(text):
@@ -171,12 +160,12 @@ def _id_by_specification(unique_id: str | float | None, data: bytes) -> str:
 
 
 def _check_group(made: object, sent: Any, event_name: str, **keys: str) -> None:
-    """An object made of some properties has the text of each, for one kind of event only."""
+    """Checks that an object made of properties has their texts, for one kind of event only."""
     if sent["event"] != event_name:
         assert made is None
         return
     group = made if isinstance(made, dict) else {}
-    assert made != {}, "empty, and not left out"
+    assert made != {}, "empty, but not left out"
     assert group.keys() <= keys.keys()
     for key, of in keys.items():
         value = (sent.get("properties") or {}).get(of)
@@ -185,7 +174,7 @@ def _check_group(made: object, sent: Any, event_name: str, **keys: str) -> None:
 
 
 def _is_plainly_an_event(data: bytes) -> bool:
-    """Is it one by the specification, without a doubt?"""
+    """Returns whether it is clearly an event by the specification."""
     try:
         sent = read_plainly(data)
     except ValueError:
@@ -215,7 +204,7 @@ def _type_name(data: bytes) -> object:
 
 
 def _without(value: Any, path: tuple[str, ...]) -> Any:
-    """The value without what stands at the path; a list means each of its elements."""
+    """Returns the value without what is at the path; a list means each of its elements."""
     if isinstance(value, list):
         return [_without(element, path) for element in value]
     if not isinstance(value, dict):
@@ -229,7 +218,7 @@ def _without(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def body_seeds() -> Iterator[bytes]:
-    """Pendo's webhooks as they are, and whatever was thought of in tests."""
+    """Yields Pendo's webhooks, larger ones, and the bodies of the test tables."""
     yield from samples(".json")
     yield from large(".json")
     for row in rows("normalised"):
@@ -248,5 +237,12 @@ def body_seeds() -> Iterator[bytes]:
     staff = b'{"createdByUser":{"username":"u"},"lastUpdatedByUser":1}'
     for guides in (b"[%s]", b"[[%s],1]", b"[%s,[]]"):
         yield b'{"event":"x","properties":{"guideProperties":' + guides % staff + b"}}"
-    for depth in (251, 252, 253, 254, 1000, 1100):  # about what orjson writes, and reads
+    for depth in (
+        251,
+        252,
+        253,
+        254,
+        1000,
+        1100,
+    ):  # orjson's limits, writing and reading
         yield b'{"event":"x","properties":{"poll":' + b"[" * depth + b"]" * depth + b"}}"
