@@ -121,7 +121,7 @@ async def _send(endpoint: str, batches: int) -> float:
     import aiohttp
 
     from pendo_aep.aep.client import StreamingClient
-    from pendo_aep.aep.http_session import http_connection
+    from pendo_aep.http import http_connection
 
     messages = [orjson.dumps(event()) for _ in range(_BATCH)]
     async with aiohttp.ClientSession() as session:

@@ -14,11 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.cases import Case, randomly
+from tests.cases import Case, cases, randomly
 from tests.fuzz.campaign import read_results, record_result
 from tests.fuzz.common import PROJECT
 from tests.fuzz.targets import TARGETS
-from tests.hostile.tables import cases
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
@@ -53,7 +52,7 @@ def found_by(finder: str) -> list[ParameterSet]:
     """Returns the planted bugs that this finder must find."""
     return [
         case
-        for case in cases("planted")
+        for case in cases("hostile/planted")
         if isinstance(case.values[0], dict) and case.values[0]["found_by"] == finder
     ]
 
