@@ -17,10 +17,11 @@ import orjson
 import uvloop
 
 from benchmarks.figures import Figure
-from benchmarks.load import attributes, event
+from benchmarks.load import event
 from benchmarks.servers import TOPIC, Servers
 from local.functions import PROJECT
 from pendo_aep import freeze_gc, tune_gc
+from pendo_aep.event import message_attributes
 
 Publish: TypeAlias = Callable[[bytes, Mapping[str, str]], Awaitable[str]]
 
@@ -98,7 +99,7 @@ def _publish_with_google(count: int) -> float:
 async def _publish(connect: Callable[[], Publish], count: int) -> float:
     publish = connect()
     message = event()
-    data, of = orjson.dumps(message), attributes(message)
+    data, of = orjson.dumps(message), message_attributes(message)
 
     async def some(number: int) -> None:
         for _ in range(number):

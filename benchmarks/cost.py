@@ -18,9 +18,10 @@ import orjson
 
 from benchmarks import scaling
 from benchmarks.figures import RESULTS
-from benchmarks.load import attributes, event
+from benchmarks.load import event
 from benchmarks.tables import fill, table
 from local.functions import PROJECT
+from pendo_aep.event import message_attributes
 from pendo_aep.settings import LEAST_SECONDS, POLL_SECONDS
 
 PAGE: Final = PROJECT / "docs" / "cost.md"
@@ -247,7 +248,7 @@ def _kept(prices: Prices) -> float:
 def _message_bytes() -> int:
     message = event()
     size = len(orjson.dumps(message)) + _MESSAGE_ID_BYTES + _TIME_BYTES
-    return size + sum(len(name) + len(value) for name, value in attributes(message).items())
+    return size + sum(len(name) + len(value) for name, value in message_attributes(message).items())
 
 
 def _logs(entries: Entries, prices: Prices, *, with_requests: bool = False) -> float:

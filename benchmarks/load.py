@@ -17,11 +17,12 @@ import orjson
 
 from local.functions import PROJECT
 from local.samples import sign
+from pendo_aep.event import Event, message_attributes
 
 SECRET = "benchmark-secret"  # noqa: S105 (of this machine's functions only)
 _SAMPLE = PROJECT / "sample_events" / "nps_submitted_comment"
 _WEBHOOK: dict[str, Any] = orjson.loads(_SAMPLE.with_suffix(".json").read_bytes())
-_EVENT: dict[str, Any] = orjson.loads(_SAMPLE.with_suffix(".event.json").read_bytes())
+_EVENT: Event = orjson.loads(_SAMPLE.with_suffix(".event.json").read_bytes())
 _USUAL_BYTES = 1200
 _TIMEOUT_SECONDS = 120.0
 
@@ -46,19 +47,9 @@ def webhook(size: int = _USUAL_BYTES) -> bytes:
     return orjson.dumps(body)
 
 
-def event() -> dict[str, Any]:
+def event() -> Event:
     """Returns the normalised event of such a webhook."""
     return {**_EVENT, "id": _unique_id()}
-
-
-def attributes(of: dict[str, Any]) -> dict[str, str]:
-    """Returns the attributes of the message that carries an event."""
-    return {
-        "eventId": of["id"],
-        "eventType": of["type"],
-        "pendoEvent": of["pendoEvent"],
-        "schemaVersion": "1",
-    }
 
 
 def webhook_request(size: int = _USUAL_BYTES) -> bytes:
@@ -72,7 +63,7 @@ def push_request() -> bytes:
     data = event()
     message = {
         "data": base64.b64encode(orjson.dumps(data)).decode(),
-        "attributes": attributes(data),
+        "attributes": message_attributes(data),
         "messageId": str(secrets.randbelow(10**16)),
         "publishTime": "2026-11-02T12:00:00.000Z",
     }

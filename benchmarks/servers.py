@@ -14,12 +14,13 @@ from typing import Any, Self
 import orjson
 import uvloop
 
-from benchmarks.load import attributes, event
+from benchmarks.load import event
 from local.aep import AepEvent, AepServer, Behaviour, ReceivedRequest
 from local.functions import PROJECT
 from local.process import end_group
 from local.pubsub import PubSubServer
 from pendo_aep import tune_gc
+from pendo_aep.event import message_attributes
 
 TOPIC = "projects/local/topics/pendo-events"
 PULL = "pendo-events-pull"
@@ -113,7 +114,7 @@ async def _serve() -> None:
         while line := await commands.readline():
             for _ in range(orjson.loads(line)["publish"]):
                 of = event()
-                pubsub.publish(f"{TOPIC}-pulled", orjson.dumps(of), **attributes(of))
+                pubsub.publish(f"{TOPIC}-pulled", orjson.dumps(of), **message_attributes(of))
             # The stand-in keeps all it accepts, and a process of gigabytes answers ever slower.
             aep.accepted.clear()
             aep.distinct_ids.clear()
