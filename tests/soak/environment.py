@@ -184,15 +184,15 @@ async def collect_dead_letters(
         except (GoogleAPICallError, grpc.aio.AioRpcError):  # none came: Google's emulator waits
             continue
         received = answer.received_messages
-        for letter in received:
-            attributes = letter.message.attributes
+        for found in received:
+            attributes = found.message.attributes
             reconciliation.dead_lettered(
                 attributes.get("eventId", "a dead letter without an id"),
-                dead_letter_fingerprint(letter.message.data),
+                dead_letter_fingerprint(found.message.data),
                 attributes.get("reason", "none of ours"),
             )
         if received:
-            ack_ids = [letter.ack_id for letter in received]
+            ack_ids = [found.ack_id for found in received]
             await admin.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
 
 

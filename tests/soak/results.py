@@ -142,7 +142,7 @@ def result_table(result: Result) -> Table:
         "lost": f"{len(account.lost):,}",
         "at rest after": f"{result.rest_seconds:.1f} s",
         "killed": f"{result.kills:,}; {result.replaced:,} workers ended by themselves",
-        "all strikes": _counts(result.strikes),
+        "all faults": _counts(result.strikes),
         "logged": _counts(dict(islice(result.messages.items(), _MOST_MESSAGES))),
     }
     for name, of in result.memory.items():

@@ -115,7 +115,7 @@ def test_what_aep_drops_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
             if event_id != Forgetful.dropped:
                 super().delivered(event_id, fingerprint)
 
-    monkeypatch.setattr("tests.soak.__main__.Ledger", Forgetful)
+    monkeypatch.setattr("tests.soak.__main__.Reconciliation", Forgetful)
     code, result = run("--minutes", "0.1", "--rate", "170", "--patience", "15", into=tmp_path)
     assert code == 1
     assert result["account"]["lost"] == [Forgetful.dropped]
