@@ -11,10 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.aep_platform import IMS_ORG_ID, TENANT, PlatformState, Resource
-from local.aep_platform.data_prep.mapping import Mapping, apply_mappings, compile_mapping
-from local.aep_platform.registry.resolve import resolve
-from local.aep_platform.registry.standard import standard_resources
-from local.aep_platform.xdm import problems_of
+from local.aep_platform.mapping import Mapping, apply_mappings, compile_mapping
+from local.aep_platform.schema_resources import resolve, standard_resources
+from local.aep_platform.validation import problems_of
 from local.functions import PROJECT
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import Raw, Xdm
