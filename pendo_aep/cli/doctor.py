@@ -15,17 +15,17 @@ import aiohttp
 
 from pendo_aep.cli import doctor_output, output
 from pendo_aep.cli.errors import CommandFailed
-from pendo_aep.gcp.doctor.config import ConfigWrong, read_config
-from pendo_aep.gcp.doctor.examination import Visit, examine
+from pendo_aep.gcp.config import InvalidConfig
+from pendo_aep.gcp.doctor.delivery import Polling
+from pendo_aep.gcp.doctor.deployment import read_deployment
 from pendo_aep.gcp.doctor.finding import Finding
-from pendo_aep.gcp.doctor.gcloud import GcloudMissing, GcloudProgram
-from pendo_aep.gcp.doctor.journey import Patience
-from pendo_aep.gcp.doctor.process import examine_process
+from pendo_aep.gcp.doctor.observe import GcloudNotInstalled, GcloudObserver
+from pendo_aep.gcp.doctor.run import Tools, check_process, run_checks
 from pendo_aep.settings import SettingsError
 
 _NO_GCLOUD: Final = (
     "gcloud is not on the PATH; see https://cloud.google.com/sdk, "
-    "or give --receive-url to knock at receive alone"
+    "or give --receive-url to call receive alone"
 )
 
 
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     found: list[Finding] = []
     try:
         _find(options, found)
-    except (SettingsError, ConfigWrong, CommandFailed) as error:
+    except (SettingsError, InvalidConfig, CommandFailed) as error:
         sys.stderr.write(f"{options.prog}: {output.printable(str(error))}\n")
         return 1
     finally:  # whatever ended it
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.writelines(map(show, found))
     if not options.json:
         sys.stdout.write(doctor_output.summary(found))
-    return 0 if found and all(finding.is_well for finding in found) else 1
+    return 0 if found and all(finding.is_ok for finding in found) else 1
 
 
 def _find(options: argparse.Namespace, found: list[Finding]) -> None:
@@ -69,16 +69,16 @@ def _examination(
     options: argparse.Namespace, http: aiohttp.ClientSession, say: Callable[[str], None]
 ) -> AsyncIterator[Finding]:
     if options.receive_url:
-        return examine_process(
+        return check_process(
             options.receive_url, os.environ, http, sends_event=not options.no_test_event
         )
-    deployment = read_config(_config(options.config), options.project, options.region)
+    deployment = read_deployment(_config(options.config), options.project, options.region)
     try:
-        gcloud = GcloudProgram(deployment.project)
-    except GcloudMissing:
+        observer = GcloudObserver(deployment.project)
+    except GcloudNotInstalled:
         raise CommandFailed(_NO_GCLOUD) from None
-    patience = None if options.no_test_event else Patience(options.wait)
-    return examine(deployment, Visit(gcloud, http, patience, say))
+    polling = None if options.no_test_event else Polling(options.wait)
+    return run_checks(deployment, Tools(observer, http, polling, say))
 
 
 def _config(path: Path) -> Path:
@@ -86,5 +86,5 @@ def _config(path: Path) -> Path:
         return path
     raise CommandFailed(
         f"there is no file {path}: give --config FILE, as deploy/deploy.sh was given, "
-        "or --receive-url URL to knock at receive alone"
+        "or --receive-url URL to call receive alone"
     )

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import pytest
 
 from local.functions import PROJECT
-from local.gcp.shape import check
-from pendo_aep.gcp.deploy.config import Config
-from pendo_aep.gcp.deploy.monitoring import spans
+from local.gcp.monitoring import check_shape
+from pendo_aep.gcp.config import Config
+from pendo_aep.gcp.deploy.monitoring import durations
 from tests.monitoring.files import (
     ALERTS,
     DASHBOARD,
@@ -99,7 +99,7 @@ def descriptor(metric: str) -> tuple[str, str, set[str]]:
 @pytest.mark.parametrize(("path", "shape"), _SHAPES, ids=lambda value: getattr(value, "stem", ""))
 def test_google_takes_it(path: Path, shape: str) -> None:
     """No key, type or word that the API does not know: gcloud itself would send it on."""
-    check(read(path), shape)
+    check_shape(read(path), shape)
 
 
 @pytest.mark.parametrize("path", METRICS, ids=lambda path: str(path.stem))
@@ -219,7 +219,7 @@ def test_only_names_of_the_deployment_are_filled_in() -> None:
     """Each `${NAME}` is one of `deploy/config.env` or comes from one, and there is no other `$`."""
     text = (PROJECT / "deploy" / "config.env").read_text("utf-8")
     given = dict(re.findall(r"^(\w+)=(.*)", text, re.MULTILINE))
-    names = given | spans(Config(PROJECT, given))
+    names = given | durations(Config(PROJECT, given))
     text = "".join(path.read_text("utf-8") for path, _ in _SHAPES)
     used = re.findall(r"\$\{(\w+)\}", text)
 

@@ -25,9 +25,9 @@ from tests.repository.deployed import Cloud
 from tests.repository.files import blocks
 from tests.repository.older_gcloud import for_installed
 from tests.repository.terminal import Terminal
-from tests.unit.gcp.deploy.rights import member
-from tests.unit.gcp.deploy.site import AEP_SECRET, ID, filled_in
-from tests.unit.gcp.deploy.story import table
+from tests.unit.gcp.deploy.deploy_lifecycle import member
+from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, filled_in
+from tests.unit.gcp.deploy.deploy_lifecycle import table
 
 PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
 SECTIONS = {
@@ -121,7 +121,7 @@ async def test_its_commands_make_what_deploy_sh_makes(
         deployed = await reader.paste("deploy/deploy.sh my.env")
 
     for said in (by_push, with_drain):
-        assert "AEP has taken the test event" in said
+        assert "AEP has accepted the test event" in said
         assert "all is well" in said
     assert cloud.addresses["receive"] in told
     assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in told

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from local.functions import PROJECT
-from pendo_aep.gcp.deploy.config import TEMPLATE
+from pendo_aep.gcp.config import TEMPLATE
 from tests.repository.older_gcloud import for_installed
 from tests.repository.test_links import DOCUMENTS
 

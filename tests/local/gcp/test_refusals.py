@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from local.gcp import GoogleServer
-from pendo_aep.gcp.deploy.transient import find
+from pendo_aep.gcp.gcloud import find_transient
 from tests.cases import Case
 
 CASES = json.loads(Path(__file__).with_name("refusals.json").read_text("utf-8"))
@@ -102,7 +102,7 @@ async def test_what_is_new_is_refused_for_a_while(
 
     said = [await client.deploy(_NEEDED) for _ in range(9)]
 
-    awaited = [find(text) for text in said if text]
+    awaited = [find_transient(text) for text in said if text]
     assert all(awaited)
     assert [one.awaited for one in awaited[::2] if one] == [
         "IAM knows the new service account, and that you may act as it "
@@ -140,7 +140,7 @@ async def test_a_new_metric_is_unknown_to_alerts_for_a_while(
     status, unknown = await client.post(_POLICIES, _policy("n"))
 
     assert said[0] == said[1] != said[2]
-    awaited = [one.awaited if (one := find(text)) else "" for text in (said[0], unknown)]
+    awaited = [one.awaited if (one := find_transient(text)) else "" for text in (said[0], unknown)]
     assert awaited == ["Cloud Monitoring knows the new metric"] * 2
     assert said[2] == ""
     assert status == 404
