@@ -17,9 +17,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource, TokenUnavailable
-from pendo_aep.aep.http_session import retry_after_seconds
+from pendo_aep.http import retry_after_seconds
 from pendo_aep.provisioning.errors import OutcomeUnknown, OutOfReach, PlatformError, Refused
 from pendo_aep.provisioning.patience import Patience
 from pendo_aep.provisioning.permission import Permission
@@ -192,7 +191,7 @@ class Client:
             timeout=aiohttp.ClientTimeout(total=self.patience.call_seconds),
             allow_redirects=False,  # a token goes nowhere but where the settings say
         ) as response:
-            pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
+            pause = retry_after_seconds(response.headers.get("Retry-After"))
             return _Response(response.status, await response.read(), pause)
 
     async def _pause(self, operation: Operation, failures: int, asked: float, why: str) -> None:

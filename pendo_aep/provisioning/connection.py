@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from pendo_aep.aep.auth import Credentials, TokenSource
-from pendo_aep.aep.http_session import http_connection
+from pendo_aep.http import http_connection
 from pendo_aep.provisioning import registry
 from pendo_aep.provisioning.client import Client
 from pendo_aep.provisioning.errors import PlatformError

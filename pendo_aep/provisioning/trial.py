@@ -19,10 +19,10 @@ from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource
 from pendo_aep.aep.client import NoResponse, Response, StreamingClient
 from pendo_aep.aep.format import event_format
-from pendo_aep.aep.http_session import http_connection
 from pendo_aep.aep.misconfiguration import wants_header
 from pendo_aep.aep.response import parse_response
 from pendo_aep.event import SCHEMA_VERSION, Event, encode
+from pendo_aep.http import http_connection
 from pendo_aep.outcome import DELIVERED, Outcome
 from pendo_aep.provisioning.errors import PlatformError
 from pendo_aep.settings import DeliverSettings, load

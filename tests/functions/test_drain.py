@@ -189,7 +189,7 @@ class Accepting:
         """AEP has taken all."""
         return [DELIVERED] * len(batch)
 
-    def end(self, *_: object) -> Disposition:
+    def settle(self, *_: object) -> Disposition:
         """It is done."""
         return Disposition.ACK
 

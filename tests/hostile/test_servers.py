@@ -14,8 +14,8 @@ import pytest
 from pendo_aep.aep.auth import Credentials, TokenSource
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import StreamingClient
-from pendo_aep.aep.http_session import http_connection
 from pendo_aep.aep.retry import BatchSender, PendingMessage
+from pendo_aep.http import http_connection
 from pendo_aep.outcome import Outcome, Retry
 from pendo_aep.settings import Secret
 from tests.cases import Case

@@ -14,9 +14,9 @@ from local.aep_platform import Answering, Drop, MappingSet, PlatformState, assum
 from local.samples import load_samples
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
-from pendo_aep.aep.http_session import http_connection
 from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.event import read_event
+from pendo_aep.http import http_connection
 from pendo_aep.provisioning import field_group, mapping_set
 from pendo_aep.provisioning.choices import Choices
 from pendo_aep.provisioning.errors import PlatformError

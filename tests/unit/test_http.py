@@ -13,7 +13,7 @@ from aiohttp.base_protocol import BaseProtocol
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pendo_aep.aep.http_session import read_response, retry_after_seconds
+from pendo_aep.http import read_response, retry_after_seconds
 from tests.cases import Case, cases, randomly
 
 
@@ -68,7 +68,7 @@ _PARTS = [
 @pytest.mark.parametrize("case", cases("retry_after"))
 def test_header(case: Case) -> None:
     """Seconds and HTTP dates are understood, within ten minutes; anything else asks for nothing."""
-    assert retry_after_seconds(case["header"], NOW) == case["seconds"]
+    assert retry_after_seconds(case["header"], lambda: NOW) == case["seconds"]
 
 
 @randomly
@@ -78,4 +78,4 @@ def test_header(case: Case) -> None:
 @example("Sun, 31 Dec 9999 23:59:59 -2359")
 def test_any_header(header: str) -> None:
     """Whatever the header says, the pause is between none and ten minutes."""
-    assert 0 <= retry_after_seconds(header, NOW) <= 600
+    assert 0 <= retry_after_seconds(header, lambda: NOW) <= 600
