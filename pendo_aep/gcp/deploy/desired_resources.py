@@ -246,7 +246,6 @@ def store_secret(secret: Secret, inventory: Inventory, gcloud: Gcloud) -> None:
     """Creates a secret, or adds a version if another value was given.
 
     Raises:
-        GcloudFailed: gcloud failed.
         InvalidConfig: there is no such secret, and no value was given.
     """
     name = secret.name

@@ -91,11 +91,7 @@ def desired_functions(config: Config) -> Iterator[Function]:
 
 
 def source_hash(gcloud: Gcloud) -> str:
-    """Returns a hash of what would be uploaded, by name and content (see `.gcloudignore`).
-
-    Raises:
-        GcloudFailed: gcloud could not list the files.
-    """
+    """Returns a hash of what would be uploaded, by name and content (see `.gcloudignore`)."""
     digest = hashlib.sha256()
     for name in sorted(gcloud.read_text("meta", "list-files-for-upload", str(SOURCE)).splitlines()):
         content = (SOURCE / name).read_bytes()

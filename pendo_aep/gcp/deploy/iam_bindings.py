@@ -102,9 +102,6 @@ def grant(bindings: Sequence[IamBinding], inventory: Inventory, gcloud: Gcloud) 
         bindings: all on one resource.
         inventory: from before the run; a resource created since has an empty policy.
         gcloud: reads the policy and changes it.
-
-    Raises:
-        GcloudFailed: gcloud failed.
     """
     is_new = bindings[0].name not in inventory[bindings[0].kind]
     _grant_missing(bindings, None if is_new else _policy(bindings[0], gcloud), gcloud)
@@ -119,9 +116,6 @@ def remove_other_callers(
         bindings: all on one resource; nothing is done unless it is a function.
         inventory: from before the run; nobody can call a function created since.
         gcloud: reads the policy and changes it.
-
-    Raises:
-        GcloudFailed: gcloud failed.
     """
     ours = {binding.member for binding in bindings}
     one = bindings[0]
@@ -145,9 +139,6 @@ def create_service_agents(config: Config, gcloud: Gcloud) -> None:
 
     Google: "Service agents", each gets its role when it is created. Otherwise the first deployment
     creates the agent of Cloud Functions and is then refused (firebase-tools#5244).
-
-    Raises:
-        GcloudFailed: gcloud failed.
     """
     agents = (
         ("pubsub", config.pubsub_agent, iam.TOKEN_CREATOR_ROLES),
@@ -166,21 +157,13 @@ def create_service_agents(config: Config, gcloud: Gcloud) -> None:
 
 
 def grant_builder(config: Config, gcloud: Gcloud) -> None:
-    """Lets the account that builds the functions do so.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Lets the account that builds the functions do so."""
     bindings = _builder_bindings(config)
     _grant_missing(bindings, _policy(bindings[0], gcloud), gcloud)
 
 
 def revoke_builder(config: Config, gcloud: Gcloud) -> None:
-    """Revokes what the builder may do: otherwise the rights of a deleted account would remain.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Revokes what the builder may do: otherwise the rights of a deleted account would remain."""
     bindings = _builder_bindings(config)
     policy = _policy(bindings[0], gcloud)
     for binding in bindings:
@@ -213,11 +196,7 @@ def make_receive_public(
 
 
 def require_invoker_check(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
-    """Enables the IAM check again if somebody has disabled it for a private function.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Enables the IAM check again if somebody has disabled it for a private function."""
     for kind in ("DELIVER", "DRAIN"):
         name = config[f"{kind}_FUNCTION"]
         if iam.invoker_check_is_disabled(inventory["services"].get(name)):

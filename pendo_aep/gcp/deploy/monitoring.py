@@ -55,9 +55,6 @@ def apply_metrics_and_dashboard(
         inventory: what exists of `KINDS`.
         gcloud: applies the changes.
         folder: for the files as they are sent.
-
-    Raises:
-        GcloudFailed: gcloud failed.
     """
 
     def apply(wanted: MonitoringResource) -> None:
@@ -79,9 +76,6 @@ def apply_alerts(config: Config, inventory: Inventory, gcloud: Gcloud, folder: P
         inventory: the same.
         gcloud: the same.
         folder: the same.
-
-    Raises:
-        GcloudFailed: gcloud failed.
     """
     channels = [inventory["channels"][_CHANNEL]["name"]] if config["ALERT_EMAIL"] else []
     for one in _policies(config, is_on=True):
@@ -93,11 +87,7 @@ def apply_alerts(config: Config, inventory: Inventory, gcloud: Gcloud, folder: P
 
 
 def delete_monitoring(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
-    """Deletes all of it, what refers to the metrics first.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Deletes all of it, what refers to the metrics first."""
     policies = (*_policies(config, is_on=True), *_policies(config, is_on=False))
     _delete_one_by_one([_dashboard(config), *policies], inventory, gcloud)
     run_parallel(
@@ -200,11 +190,7 @@ def _with_numbers(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def apply_log_exclusion(config: Config, gcloud: Gcloud) -> None:
-    """Excludes the logs of successful requests, or stops it, as `EXCLUDE_REQUEST_LOGS` says.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Excludes the logs of successful requests, or stops it, as `EXCLUDE_REQUEST_LOGS` says."""
     if config["EXCLUDE_REQUEST_LOGS"] == "false":
         remove_log_exclusion(config, gcloud)
         return
@@ -219,11 +205,7 @@ def apply_log_exclusion(config: Config, gcloud: Gcloud) -> None:
 
 
 def remove_log_exclusion(config: Config, gcloud: Gcloud) -> None:
-    """Removes the exclusion.
-
-    Raises:
-        GcloudFailed: gcloud failed.
-    """
+    """Removes the exclusion."""
     sink = gcloud.read("logging", "sinks", "describe", _SINK)
     if sink is not None and _exclusion(config, sink) is not None:
         gcloud.delete((*_UPDATE_SINK, f"--remove-exclusions={_exclusion_name(config)}"))

@@ -33,11 +33,7 @@ class Inventory:
     """What exists: `inventory["topics"]["pendo-events"]` is what gcloud shows of that topic."""
 
     def __init__(self, config: Config, gcloud: Gcloud, kinds: Sequence[str]) -> None:
-        """Lists some kinds, in parallel.
-
-        Raises:
-            GcloudFailed: gcloud could not list them.
-        """
+        """Lists some kinds, in parallel."""
         self._gcloud = gcloud
         self._flags: dict[str, Command] = {
             "functions": ("--v2", f"--regions={config['REGION']}"),
@@ -56,11 +52,7 @@ class Inventory:
         return self._groups[kind]
 
     def refresh(self, kind: str) -> None:
-        """Lists one kind again.
-
-        Raises:
-            GcloudFailed: gcloud could not list it.
-        """
+        """Lists one kind again."""
         try:
             found = self._list(kind)
         except CommandUnknown:
@@ -141,7 +133,6 @@ def ensure(resource: Resource, inventory: Inventory, gcloud: Gcloud) -> None:
     """Creates a resource, or changes what differs.
 
     Raises:
-        GcloudFailed: gcloud failed.
         CannotUpdate: it would have to be deleted and created again, with everything it holds.
     """
     seen = inventory[resource.kind].get(resource.name)

@@ -35,7 +35,6 @@ class Teardown:
 
         Raises:
             InvalidConfig: there is no such project.
-            GcloudFailed: gcloud failed.
         """
         # What an earlier choice has created is deleted as well.
         both = {**config.values, "DEPLOY_PUSH": "true", "DEPLOY_DRAIN": "true"}
@@ -65,11 +64,7 @@ class Teardown:
                 say(f"! {name}: {counts[name]} {what} would be lost")
 
     def run(self) -> None:
-        """Deletes everything, with what it holds.
-
-        Raises:
-            GcloudFailed: gcloud failed.
-        """
+        """Deletes everything, with what it holds."""
         config, any_url = self._config, ""
         self._delete_resources(
             [

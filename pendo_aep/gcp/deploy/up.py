@@ -22,7 +22,6 @@ def up(config: Config, gcloud: Gcloud) -> str:
 
     Raises:
         InvalidConfig: there is no such project, or a secret was not given.
-        GcloudFailed: gcloud failed.
         CannotUpdate: a resource would have to be created again.
     """
     secrets = desired_resources.given_secrets(config)  # first of all: a file may be missing
@@ -71,7 +70,6 @@ def with_project_number(config: Config, gcloud: Gcloud) -> Config:
 
     Raises:
         InvalidConfig: there is no such project.
-        GcloudFailed: gcloud failed.
     """
     project = gcloud.read("projects", "describe", config["PROJECT"])
     if project is None:
