@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from local.gcp.call import Answer, Call, Route
-from local.gcp.problems import exists, invalid, not_found
+from typing import Final
+
+from local.gcp.api import Call, Response, Route, already_exists, invalid, not_found
 from local.gcp.state import GoogleState, Json
 
-_ALL = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
+_ALL: Final = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
 
 
 class Scheduler:
     """Jobs that call an address."""
 
     def __init__(self, state: GoogleState) -> None:
-        """Takes what there is."""
+        """Takes the state."""
         self._state = state
 
     def routes(self) -> tuple[Route, ...]:
-        """The operations that gcloud uses."""
+        """Returns the operations that gcloud uses."""
         return (
             Route("GET", _ALL, self._list),
             Route("POST", _ALL, self._create, changes=True),
@@ -26,20 +27,20 @@ class Scheduler:
             Route("DELETE", f"{_ALL}/{{job}}", self._delete, changes=True),
         )
 
-    def _create(self, call: Call) -> Answer:
+    def _create(self, call: Call) -> Response:
         fields = call.fields()
         name = fields["name"].rpartition("/")[2]
         if name in self._state.jobs:
-            raise exists(name)
-        return Answer(self._keep(name, {**fields, "state": "ENABLED"}))
+            raise already_exists(name)
+        return Response(self._keep(name, {**fields, "state": "ENABLED"}))
 
-    def _list(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)
-        return Answer({"jobs": [*self._state.jobs.values()]})
+    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
+        return Response({"jobs": [*self._state.jobs.values()]})
 
-    def _describe(self, call: Call) -> Answer:
-        return Answer(self._known(call))
+    def _describe(self, call: Call) -> Response:
+        return Response(self._known(call))
 
-    def _update(self, call: Call) -> Answer:
+    def _update(self, call: Call) -> Response:
         job, sent = dict(self._known(call)), call.fields()
         for path in call.query["updateMask"].split(","):
             key, _, inner = path.partition(".")
@@ -47,12 +48,12 @@ class Scheduler:
                 job[key] = {**job.get(key, {}), inner: sent[key][inner]}
             else:
                 job[key] = sent[key]
-        return Answer(self._keep(call.params["job"], job))
+        return Response(self._keep(call.params["job"], job))
 
-    def _delete(self, call: Call) -> Answer:
+    def _delete(self, call: Call) -> Response:
         self._known(call)
         del self._state.jobs[call.params["job"]]
-        return Answer()
+        return Response()
 
     def _known(self, call: Call) -> Json:
         name = call.params["job"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from local.functions import PROJECT
-from pendo_aep.gcp.deploy.config import TEMPLATE
+from pendo_aep.gcp.config import TEMPLATE
 from tests.fuzz.campaign import read_results
 from tests.fuzz.targets import TARGETS
 from tests.repository.documents import files, for_installed

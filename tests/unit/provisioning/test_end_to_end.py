@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,7 +26,7 @@ CHOICES = {
 
 
 @asynccontextmanager
-async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
+async def set_up(*choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
     async with new_harness() as harness:
         terminal = AepCli(harness)
@@ -43,11 +42,10 @@ async def test_every_sample_event_becomes_a_row(
     server: PubSubServer,
     project: str,
     http: aiohttp.ClientSession,
-    tmp_path: Path,
     choices: list[str],
 ) -> None:
     """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
-    async with set_up(tmp_path, *choices) as (terminal, environment):
+    async with set_up(*choices) as (terminal, environment):
         harness = terminal.adobe
         credentials = {
             name: value
