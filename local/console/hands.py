@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from google.api_core.exceptions import GoogleAPIError
-
 from local.console import asks
 from local.console.injections import Injections
 from local.console.replaying import replay
 from local.console.senders import NotJson, WebhookSender
 from local.functions import Function, FunctionFailed
-from pendo_aep.cli.errors import explain
+from pendo_aep.cli.dead_letter_reader import explain
+from pendo_aep.pubsub.client import CallFailed
 
 Answer = dict[str, Any]
 Replayer = Callable[[frozenset[str] | None], Awaitable[Answer]]
@@ -110,7 +109,7 @@ def replayer(host: str, topic: str, kept: str) -> Replayer:
     async def run(ids: frozenset[str] | None) -> Answer:
         try:
             summary = await replay(host, topic, kept, ids)
-        except GoogleAPIError as error:
+        except CallFailed as error:
             raise CannotBeDone(explain(error)) from None
         return {
             "replayed": summary.replayed,

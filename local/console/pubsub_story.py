@@ -18,7 +18,7 @@ from local.pubsub import (
     Nacked,
     Published,
 )
-from pendo_aep.cli.letters import Letter
+from pendo_aep.cli.dead_letter import DeadLetter
 
 _REASONS: Final = {"refused": "handed back", "expired": "not acknowledged in time"}
 
@@ -75,7 +75,7 @@ class PubSubStory:
         state.counts.letters += 1
         key = key_of(message)
         record = state.events.get(key) or state.arrive(key, state.now())
-        letter = Letter(
+        letter = DeadLetter(
             message.id, message.publish_time, message.data, message.attributes, len(message.data)
         )
         record.status, record.reason = Status.DEAD, letter.reason

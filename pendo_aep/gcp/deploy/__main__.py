@@ -41,7 +41,7 @@ In Pendo, Settings > Integrations > Webhooks > Add webhook:
   URL     {address}
   Secret  what this prints: {gcloud.typed(read)}
 
-Then see that all is well: python -m pendo_aep doctor --config {config.path}
+Then see that all is well: pendo-aep doctor --config {config.path}
 """
     )
     return 0

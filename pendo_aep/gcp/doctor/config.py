@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from pendo_aep.data_files import data_file
 from pendo_aep.gcp.doctor.deployment import Deployment, Values
 
 # deploy/deploy.sh reads it as well, before the file that it is given.
-_TEMPLATE: Final = Path(__file__).resolve().parents[3] / "deploy" / "config.env"
+_TEMPLATE: Final = data_file("deploy/config.env")
 # The variables of the file, by the parts that they name.
 _NAMES: Final = {
     "project": "PROJECT",
@@ -63,7 +64,7 @@ def read_config(path: Path, project: str | None, region: str | None) -> Deployme
     Raises:
         ConfigWrong: it cannot be read, or something is missing; the text names all of it.
     """
-    values = _values(_TEMPLATE) if _TEMPLATE.is_file() else {}
+    values = _values(_TEMPLATE)
     values |= _values(path)
     values |= {k: v for k, v in (("PROJECT", project), ("REGION", region)) if v}
     wanted = dict(_NAMES)

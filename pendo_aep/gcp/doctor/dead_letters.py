@@ -31,7 +31,7 @@ def check_dead_letters(deployment: Deployment, looks: Looks) -> Iterator[Finding
                 Subject.DEAD_LETTERS,
                 f"{count} dead letters of the last hour say the same: {words or 'nothing'}. A "
                 "setting may be wrong, not the events: correct it, then replay them",
-                f"python -m pendo_aep dead-letters replay --reason {Reason.REJECTED} --since 1h",
+                f"pendo-aep dead-letters replay --reason {Reason.REJECTED} --since 1h",
             )
             return
     yield ok(Subject.DEAD_LETTERS, "no dead letters of the last hour point to a wrong setting")

@@ -26,7 +26,7 @@ _DELIVERED: Final = "message delivered"
 _BURIED: Final = "dead letter stored"
 _RETURNED: Final = "message returned"
 _CONFIGURATION: Final = "configuration"
-_FIND_MODE: Final = "python -m pendo_aep aep apply --test-event  # prints the AEP_RAW_MODE to set"
+_FIND_MODE: Final = "pendo-aep aep apply --test-event  # prints the AEP_RAW_MODE to set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +137,12 @@ def _reasons(lines: Iterable[Any], message: str) -> list[str]:
 
 def _mend(deployment: Deployment, reason: str) -> str:
     if reason in ("credentials", _CONFIGURATION):
-        return f"python -m pendo_aep aep show  # compare; then {deployment.deploy}"
+        return f"pendo-aep aep show  # compare; then {deployment.deploy}"
     return logs(deployment, deployment.to_aep[0])
 
 
 def _letter(deployment: Deployment, event_id: str) -> str:
     return (
         f"GOOGLE_CLOUD_PROJECT={deployment.project} DEAD_LETTER_TOPIC={deployment.dead_letters} "
-        f"python -m pendo_aep dead-letters show {event_id}"
+        f"pendo-aep dead-letters show {event_id}"
     )

@@ -14,7 +14,7 @@ import pytest
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import load_samples
-from tests.unit.cli.aep_desk import Terminal
+from tests.unit.cli.cli_harness import AepCli
 from tests.unit.provisioning.harness import new_harness, only
 from tests.webhooks import send_signed
 
@@ -27,10 +27,10 @@ CHOICES = {
 
 
 @asynccontextmanager
-async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[Terminal, dict[str, str]]]:
+async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
     async with new_harness() as harness:
-        terminal = Terminal(harness, folder)
+        terminal = AepCli(harness)
         applied = await terminal.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
         shown = await terminal.run("show")
@@ -48,7 +48,7 @@ async def test_every_sample_event_becomes_a_row(
 ) -> None:
     """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
     async with set_up(tmp_path, *choices) as (terminal, environment):
-        harness = terminal.desk
+        harness = terminal.adobe
         credentials = {
             name: value
             for name, value in harness.environ.items()

@@ -90,7 +90,7 @@ async def test_an_inlet_that_wants_a_header_is_told(
         *_, finding = [finding async for finding in examine(DEPLOYMENT, visit)]
 
     assert "this inlet does not take events without a header" in finding.text
-    assert finding.mend.startswith("python -m pendo_aep aep apply --test-event ")
+    assert finding.mend.startswith("pendo-aep aep apply --test-event ")
 
 
 async def test_of_several_secrets_each_is_tried(

@@ -19,7 +19,7 @@ from pendo_aep.gcp.doctor import commands, examination
 from pendo_aep.gcp.doctor.gcloud import GcloudProgram
 from pendo_aep.gcp.doctor.look import Absent, Seen, Unseen
 from tests.monitoring.files import every
-from tests.unit.cli.doctor_desk import run_doctor
+from tests.unit.cli.cli_harness import run_doctor
 from tests.unit.gcp.doctor.clinic import DATA, DEPLOYMENT, LOOKS, answers, table, well
 from tests.unit.gcp.doctor.google import Google
 
