@@ -18,7 +18,7 @@ from google.pubsub_v1.types import PubsubMessage
 from local.functions import PROJECT
 from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer
 from local.process import end_group
-from tests.unit.provisioning.desk import Desk
+from tests.unit.provisioning.harness import Harness
 from tests.webhooks import webhook
 
 # Settings of whoever runs the tests must not reach the command.
@@ -85,7 +85,7 @@ async def run_doctor(*arguments: str, **settings: str) -> Ran:
 class AepCli:
     """`pendo-aep aep` on a stand-in of AEP's platform."""
 
-    adobe: Desk
+    adobe: Harness
 
     def settings(self, **changes: str) -> dict[str, str]:
         """The environment of the command."""

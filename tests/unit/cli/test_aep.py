@@ -12,15 +12,18 @@ from typing import Any, cast
 import pytest
 
 from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay
-from local.aep_platform.data_prep import functions
+from local.aep_platform import Answering, Call, Delay, expressions
 from local.samples import load_samples
 from pendo_aep.cli import aep_messages
 from tests.unit.cli.cli_harness import AepCli, start
-from tests.unit.provisioning.desk import new_desk, only
-from tests.unit.provisioning.test_mapping_check import is_preview
-from tests.unit.provisioning.test_standard_groups import BROWSER, remove_group
-from tests.unit.provisioning.test_upgrade import apply_old_table
+from tests.unit.provisioning.harness import (
+    BROWSER,
+    apply_old_table,
+    is_preview,
+    new_harness,
+    only,
+    remove_group,
+)
 
 PROG = "pendo-aep aep"
 EVENTS = [sample for sample in load_samples() if sample.event is not None]
@@ -29,7 +32,7 @@ EVENTS = [sample for sample in load_samples() if sample.event is not None]
 @pytest.fixture
 async def cli() -> AsyncIterator[AepCli]:
     """On an empty platform."""
-    async with new_desk() as adobe:
+    async with new_harness() as adobe:
         yield AepCli(adobe)
 
 
@@ -253,8 +256,8 @@ async def test_a_mapping_that_differs_stops_plan_and_apply(
     await cli.adobe.apply()
     only(cli.adobe.state.mapping_sets).versions[-1]["mappings"].pop()
     before = len(cli.adobe.state.changing_calls)
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
     for action in (("plan", "--check"), ("apply", "--no-wait")):
         ran = await cli.run(*action)
@@ -271,8 +274,8 @@ async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
     cli: AepCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """AEP tries a mapping only with a schema. Nothing that uses the mapping is created."""
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
     ran = await cli.run("apply", "--no-wait")
 

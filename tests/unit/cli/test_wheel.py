@@ -18,8 +18,8 @@ import pytest
 
 from local.functions import PROJECT
 from local.samples import load_samples
-from tests.repository.files import files
-from tests.unit.provisioning.desk import new_desk
+from tests.repository.documents import files
+from tests.unit.provisioning.harness import new_harness
 
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 # What pip makes of `[project.scripts]`.
@@ -123,7 +123,7 @@ def test_doctor_has_the_defaults_of_a_deployment(installed: Installed) -> None:
 
 async def test_aep_has_the_samples_that_it_checks_the_mapping_with(installed: Installed) -> None:
     """AEP maps each of them, as in a checkout."""
-    async with new_desk() as adobe:
+    async with new_harness() as adobe:
         await adobe.apply()
         ran = await asyncio.to_thread(
             installed.run, "aep", "plan", "--check", settings=adobe.environ
