@@ -29,12 +29,12 @@ CHOICES = {
 async def set_up(*choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
     async with new_harness() as harness:
-        terminal = AepCli(harness)
-        applied = await terminal.run("apply", "--no-wait", *choices)
+        cli = AepCli(harness)
+        applied = await cli.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
-        shown = await terminal.run("show")
+        shown = await cli.run("show")
         assert shown.code == 0, shown.err
-        yield terminal, dict(line.split("=", 1) for line in shown.out.splitlines())
+        yield cli, dict(line.split("=", 1) for line in shown.out.splitlines())
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
@@ -45,8 +45,8 @@ async def test_every_sample_event_becomes_a_row(
     choices: list[str],
 ) -> None:
     """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
-    async with set_up(*choices) as (terminal, environment):
-        harness = terminal.adobe
+    async with set_up(*choices) as (cli, environment):
+        harness = cli.adobe
         credentials = {
             name: value
             for name, value in harness.environ.items()
