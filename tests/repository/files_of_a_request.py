@@ -23,12 +23,11 @@ from starlette.responses import Response
 
 from local.aep import AepServer
 from local.functions import PROJECT
-from local.pipeline import DEAD, EVENTS, SECRET, deliver_env, receive_env
+from local.pipeline import SECRET, deliver_env, receive_env
 from local.pubsub import PubSubServer
 from local.samples import sign
-from tests.delivery_harness import event
-from tests.functions.test_deliver import push
-from tests.webhooks import webhook
+from tests.delivery_harness import create_topics
+from tests.webhooks import event, push_body, webhook
 
 _FUNCTIONS = (str(PROJECT / "main.py"), str(PROJECT / "pendo_aep") + os.sep)
 
@@ -66,15 +65,14 @@ async def files_of(target: str) -> list[str]:
     """Starts a function in this process, and returns the files of its second request."""
     async with AsyncExitStack() as stack:
         pubsub = await stack.enter_async_context(PubSubServer())
-        for topic in (EVENTS, DEAD):
-            pubsub.create_topic(f"projects/local/topics/{topic}")
+        create_topics(pubsub)
         aep = await stack.enter_async_context(AepServer())
         own = receive_env(pubsub.host) if target == "receive" else deliver_env(pubsub.host, aep)
         os.environ.update({**own, "FUNCTION_TARGET": target})
         function = getattr(importlib.import_module("main"), target)
 
         def send(number: int) -> Awaitable[Response]:
-            body = webhook(number) if target == "receive" else push(event(f"event-{number}"))
+            body = webhook(number) if target == "receive" else push_body(event(f"event-{number}"))
             answer: Awaitable[Response] = function(request(body, sign(body, SECRET)))
             return answer
 
