@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 import orjson
 
 from local.gcp.state import Json
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,18 @@ def invalid(message: str) -> ApiError:
 def not_found(name: str) -> ApiError:
     """Returns that there is no such resource."""
     return ApiError(404, f"Resource not found (resource={name}).")
+
+
+def find(kept: Mapping[str, T], call: Call, param: str) -> T:
+    """Returns what a param of the path names.
+
+    Raises:
+        ApiError: it does not exist.
+    """
+    name = call.params[param]
+    if name not in kept:
+        raise not_found(name)
+    return kept[name]
 
 
 def already_exists(name: str) -> ApiError:

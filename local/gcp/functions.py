@@ -20,8 +20,8 @@ from local.gcp.api import (
     Response,
     Route,
     already_exists,
+    find,
     invalid,
-    not_found,
 )
 from local.gcp.iam import ServiceAgents, grant_of
 from local.gcp.state import Function, GoogleState, Json
@@ -74,7 +74,7 @@ class Functions:
             Route("PUT", "upload/{object}", self._upload),
             Route("GET", f"{_PLACE}/functions", self._list),
             Route("POST", f"{_PLACE}/functions", self._create, changes=True),
-            Route("GET", _ONE, self._describe),
+            Route("GET", _ONE, lambda call: Response(self._find(call).body)),
             Route("PATCH", _ONE, self._update, changes=True),
             Route("DELETE", _ONE, self._delete, changes=True),
             Route("GET", f"{_PLACE}/operations/{{operation}}", self._operation),
@@ -111,29 +111,22 @@ class Functions:
         return self._keep(name, call, call.fields())
 
     def _update(self, call: Call) -> Response:
-        name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
-        body, sent = self._state.functions[name].body, call.fields()
+        body, sent = self._find(call).body, call.fields()
         for path in call.query["updateMask"].split(","):
             keys = [re.sub(r"_(\w)", lambda m: m[1].upper(), key) for key in path.split(".")]
             body = _changed(body, sent, keys)
-        return self._keep(name, call, body)
+        return self._keep(call.params["function"], call, body)
 
     def _delete(self, call: Call) -> Response:
+        self._find(call)
         name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
         del self._state.functions[name]
         self._state.unchecked.discard(name)
         self._state.policies.pop(f"services/{name}", None)
         return self._started(call)
 
-    def _describe(self, call: Call) -> Response:
-        name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
-        return Response(self._state.functions[name].body)
+    def _find(self, call: Call) -> Function:
+        return find(self._state.functions, call, "function")
 
     def _started(self, call: Call, failure: Json | None = None) -> Response:
         place = f"projects/{self._state.project}/locations/{call.params['region']}"
@@ -299,10 +292,12 @@ class CloudRun:
         )
 
     def _describe(self, call: Call) -> Response:
-        return Response(self._shown(self._known(call)))
+        find(self._state.functions, call, "service")
+        return Response(self._shown(call.params["service"]))
 
     def _replace(self, call: Call) -> Response:
-        name = self._known(call)
+        find(self._state.functions, call, "service")
+        name = call.params["service"]
         annotations = call.fields()["metadata"].get("annotations", {})
         # gcloud writes `True`.
         if str(annotations.get(_IAM_CHECK_DISABLED, "")).lower() != "true":
@@ -320,12 +315,6 @@ class CloudRun:
         else:
             self._state.unchecked.add(name)
         return Response(self._shown(name))
-
-    def _known(self, call: Call) -> str:
-        name = call.params["service"]
-        if name not in self._state.functions:
-            raise not_found(f"services/{name}")
-        return name
 
     def _shown(self, name: str) -> Json:
         annotations = {"run.googleapis.com/ingress": "all"}

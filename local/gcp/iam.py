@@ -14,6 +14,7 @@ from local.gcp.api import (
     Response,
     Route,
     already_exists,
+    find,
     invalid,
     not_found,
 )
@@ -48,14 +49,25 @@ class Policies:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations on all but topics and subscriptions, which `PubSubFront` has."""
-        return tuple(
-            route
-            for template, thing in _PLACES.items()
-            for route in (
-                Route("GET", f"{template}:getIamPolicy", _Get(self, thing)),
-                Route("POST", f"{template}:getIamPolicy", _Get(self, thing)),
-                Route("POST", f"{template}:setIamPolicy", _Set(self, thing), changes=True),
-            )
+        return tuple(route for place in _PLACES.items() for route in self._routes_of(*place))
+
+    def _routes_of(self, template: str, thing: str) -> tuple[Route, ...]:
+        def named(call: Call) -> str:
+            name = thing.format(**call.params)
+            if not self.exists(name):
+                raise not_found(name)
+            return name
+
+        def get(call: Call) -> Response:
+            return Response(self.get(named(call)))
+
+        def replace(call: Call) -> Response:
+            return Response(self.set(named(call), call.fields()["policy"]))
+
+        return (
+            Route("GET", f"{template}:getIamPolicy", get),
+            Route("POST", f"{template}:getIamPolicy", get),
+            Route("POST", f"{template}:setIamPolicy", replace, changes=True),
         )
 
     def get(self, thing: str) -> Json:
@@ -119,30 +131,6 @@ class Policies:
         self._propagation.check(f"account {address} in IAM", unknown)
 
 
-class _Get:
-    def __init__(self, policies: Policies, thing: str) -> None:
-        self._policies, self._thing = policies, thing
-
-    def __call__(self, call: Call) -> Response:
-        return Response(self._policies.get(_existing(self._policies, self._thing, call)))
-
-
-class _Set:
-    def __init__(self, policies: Policies, thing: str) -> None:
-        self._policies, self._thing = policies, thing
-
-    def __call__(self, call: Call) -> Response:
-        thing = _existing(self._policies, self._thing, call)
-        return Response(self._policies.set(thing, call.fields()["policy"]))
-
-
-def _existing(policies: Policies, template: str, call: Call) -> str:
-    thing = template.format(**call.params)
-    if not policies.exists(thing):
-        raise not_found(thing)
-    return thing
-
-
 def grant_of(thing: str, role: str, member: str) -> str:
     """Returns the name of a grant, for `Propagation`."""
     return f"{role} on {thing} for {member}"
@@ -166,10 +154,15 @@ class Accounts:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
+        kept = self._state.accounts
         return (
-            Route("GET", _ACCOUNTS, self._list),
+            Route("GET", _ACCOUNTS, lambda _: Response({"accounts": [*kept.values()]})),
             Route("POST", _ACCOUNTS, self._create, changes=True),
-            Route("GET", f"{_ACCOUNTS}/{{account}}", self._describe),
+            Route(
+                "GET",
+                f"{_ACCOUNTS}/{{account}}",
+                lambda call: Response(find(kept, call, "account")),
+            ),
             Route("DELETE", f"{_ACCOUNTS}/{{account}}", self._delete, changes=True),
         )
 
@@ -190,23 +183,11 @@ class Accounts:
             self._propagation.begin(f"account {address} in {where}")
         return Response(self._state.accounts[address])
 
-    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
-        return Response({"accounts": [*self._state.accounts.values()]})
-
-    def _describe(self, call: Call) -> Response:
-        return Response(self._state.accounts[self._known(call)])
-
     def _delete(self, call: Call) -> Response:
-        address = self._known(call)
+        address = find(self._state.accounts, call, "account")["email"]
         del self._state.accounts[address]
         self._state.policies.pop(f"serviceAccounts/{address}", None)
         return Response()
-
-    def _known(self, call: Call) -> str:
-        address = call.params["account"]
-        if address not in self._state.accounts:
-            raise not_found(address)
-        return address
 
 
 class ServiceAgents:

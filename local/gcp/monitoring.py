@@ -17,6 +17,7 @@ from local.gcp.api import (
     Response,
     Route,
     already_exists,
+    find,
     invalid,
     not_found,
 )
@@ -60,7 +61,7 @@ class Monitoring:
             Route("PATCH", _DEFAULT_SINK, self._update_sink, changes=True),
             Route("POST", _METRICS, self._create_metric, changes=True),
             Route("GET", _METRICS, lambda _: Response({"metrics": [*state.metrics.values()]})),
-            Route("GET", f"{_METRICS}/{{one}}", lambda c: Response(_known(state.metrics, c))),
+            Route("GET", f"{_METRICS}/{{one}}", lambda c: Response(find(state.metrics, c, "one"))),
             Route("PUT", f"{_METRICS}/{{one}}", self._update_metric, changes=True),
             Route("DELETE", f"{_METRICS}/{{one}}", _deleter(state.metrics), changes=True),
             *self._of("v1", "dashboards", state.dashboards, self._check_dashboard),
@@ -85,7 +86,7 @@ class Monitoring:
             return Response(kept[key])
 
         def update(call: Call) -> Response:
-            old, body = _known(kept, call), call.fields()
+            old, body = find(kept, call, "one"), call.fields()
             check_one(body)
             if kind == "dashboards" and body.get("etag") != old["etag"]:
                 raise ApiError(409, "The etag is not the one of the dashboard.")
@@ -100,7 +101,7 @@ class Monitoring:
         return (
             Route("POST", template, create, changes=True, lane=lane),
             Route("GET", template, lambda _: Response({kind: [*kept.values()]} if kept else {})),
-            Route("GET", one, lambda call: Response(_known(kept, call))),
+            Route("GET", one, lambda call: Response(find(kept, call, "one"))),
             Route("PATCH", one, update, changes=True, lane=lane),
             Route("DELETE", one, _deleter(kept), changes=True, lane=lane),
         )
@@ -145,7 +146,7 @@ class Monitoring:
         return self._keep_metric(body["name"], body)
 
     def _update_metric(self, call: Call) -> Response:
-        _known(self._state.metrics, call)
+        find(self._state.metrics, call, "one")
         return self._keep_metric(call.params["one"], call.fields())
 
     def _keep_metric(self, name: str, body: Json) -> Response:
@@ -199,7 +200,7 @@ class Monitoring:
 
 def _deleter(kept: dict[str, Json]) -> Callable[[Call], Response]:
     def delete(call: Call) -> Response:
-        _known(kept, call)
+        find(kept, call, "one")
         del kept[call.params["one"]]
         return Response()
 
@@ -219,12 +220,6 @@ def _unknown_metric(name: str) -> ApiError:
         "metric was created recently, it could take up to 10 minutes to become available. Please "
         "try again soon.",
     )
-
-
-def _known(kept: dict[str, Json], call: Call) -> Json:
-    if call.params["one"] not in kept:
-        raise not_found(call.params["one"])
-    return kept[call.params["one"]]
 
 
 def _as_shown(body: Any) -> Any:

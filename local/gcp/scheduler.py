@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from local.gcp.api import Call, Response, Route, already_exists, invalid, not_found
+from local.gcp.api import Call, Response, Route, already_exists, find, invalid
 from local.gcp.state import GoogleState, Json
 
 _ALL: Final = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
@@ -19,10 +19,11 @@ class Scheduler:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
+        kept = self._state.jobs
         return (
-            Route("GET", _ALL, self._list),
+            Route("GET", _ALL, lambda _: Response({"jobs": [*kept.values()]})),
             Route("POST", _ALL, self._create, changes=True),
-            Route("GET", f"{_ALL}/{{job}}", self._describe),
+            Route("GET", f"{_ALL}/{{job}}", lambda call: Response(find(kept, call, "job"))),
             Route("PATCH", f"{_ALL}/{{job}}", self._update, changes=True),
             Route("DELETE", f"{_ALL}/{{job}}", self._delete, changes=True),
         )
@@ -34,14 +35,8 @@ class Scheduler:
             raise already_exists(name)
         return Response(self._keep(name, {**fields, "state": "ENABLED"}))
 
-    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
-        return Response({"jobs": [*self._state.jobs.values()]})
-
-    def _describe(self, call: Call) -> Response:
-        return Response(self._known(call))
-
     def _update(self, call: Call) -> Response:
-        job, sent = dict(self._known(call)), call.fields()
+        job, sent = dict(find(self._state.jobs, call, "job")), call.fields()
         for path in call.query["updateMask"].split(","):
             key, _, inner = path.partition(".")
             if inner:
@@ -51,15 +46,9 @@ class Scheduler:
         return Response(self._keep(call.params["job"], job))
 
     def _delete(self, call: Call) -> Response:
-        self._known(call)
+        find(self._state.jobs, call, "job")
         del self._state.jobs[call.params["job"]]
         return Response()
-
-    def _known(self, call: Call) -> Json:
-        name = call.params["job"]
-        if name not in self._state.jobs:
-            raise not_found(name)
-        return self._state.jobs[name]
 
     def _keep(self, name: str, job: Json) -> Json:
         caller = job["httpTarget"].get("oidcToken", {}).get("serviceAccountEmail")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from local.gcp.api import Call, Response, Route, already_exists, invalid, not_found
+from local.gcp.api import Call, Response, Route, already_exists, find, invalid, not_found
 from local.gcp.state import GoogleState, Json, Secret, Version
 
 _ALL: Final = "secretmanager/v1/projects/{project}/secrets"
@@ -21,10 +21,11 @@ class Secrets:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
+        kept = self._state.secrets
         return (
-            Route("GET", _ALL, self._list),
+            Route("GET", _ALL, lambda _: Response({"secrets": [s.body for s in kept.values()]})),
             Route("POST", _ALL, self._create, changes=True),
-            Route("GET", _ONE, self._describe),
+            Route("GET", _ONE, lambda call: Response(self._find(call).body)),
             Route("DELETE", _ONE, self._delete, changes=True),
             Route("POST", f"{_ONE}:addVersion", self._add, changes=True),
             Route("GET", f"{_ONE}/versions", self._versions),
@@ -41,20 +42,14 @@ class Secrets:
         self._state.secrets[name] = Secret(body)
         return Response(body)
 
-    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
-        return Response({"secrets": [secret.body for secret in self._state.secrets.values()]})
-
-    def _describe(self, call: Call) -> Response:
-        return Response(self._known(call).body)
-
     def _delete(self, call: Call) -> Response:
-        self._known(call)
+        self._find(call)
         del self._state.secrets[call.params["secret"]]
         self._state.policies.pop(f"secrets/{call.params['secret']}", None)
         return Response()
 
     def _add(self, call: Call) -> Response:
-        secret = self._known(call)
+        secret = self._find(call)
         data = base64.b64decode(call.fields()["payload"]["data"])
         if not data:
             raise invalid("The payload is empty.")
@@ -63,7 +58,7 @@ class Secrets:
         return Response({**shown, "clientSpecifiedPayloadChecksum": True})
 
     def _versions(self, call: Call) -> Response:
-        secret = self._known(call)
+        secret = self._find(call)
         shown = [
             self._shown(call.params["secret"], number, version)
             for number, version in enumerate(secret.versions, 1)
@@ -71,7 +66,7 @@ class Secrets:
         return Response({"versions": shown[::-1]} if shown else {})
 
     def _access(self, call: Call) -> Response:
-        secret, version = self._known(call), call.params["version"]
+        secret, version = self._find(call), call.params["version"]
         number = len(secret.versions) if version == "latest" else int(version)
         if not 1 <= number <= len(secret.versions):
             raise not_found(f"{self._path(call.params['secret'])}/versions/{version}")
@@ -79,11 +74,8 @@ class Secrets:
         name = f"{self._path(call.params['secret'])}/versions/{number}"
         return Response({"name": name, "payload": {"data": data}})
 
-    def _known(self, call: Call) -> Secret:
-        name = call.params["secret"]
-        if name not in self._state.secrets:
-            raise not_found(self._path(name))
-        return self._state.secrets[name]
+    def _find(self, call: Call) -> Secret:
+        return find(self._state.secrets, call, "secret")
 
     def _path(self, name: str) -> str:
         return f"projects/{self._state.number}/secrets/{name}"

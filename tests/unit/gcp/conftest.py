@@ -94,8 +94,8 @@ class FakeGcloud:
         program.chmod(0o755)
         (self.folder / "asked").touch()
         self.answer()
-        patience = RetryPolicy(now=self.clock.now, sleep=self.clock.sleep)
-        self.gcloud = Gcloud(PROJECT, self.said.append, patience)
+        retry = RetryPolicy(now=self.clock.now, sleep=self.clock.sleep)
+        self.gcloud = Gcloud(PROJECT, self.said.append, retry)
 
     def answer(self, *rules: Rule) -> None:
         """Sets the rules."""

@@ -152,7 +152,7 @@ def test_the_options_override_the_file(line: str, regions: tuple[str, ...], tmp_
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         (b"", ["PROJECT: is not set"]),
         (b"PROJECT=demo\nDEPLOY_PUSH=false", ["neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"]),
@@ -174,7 +174,7 @@ def test_the_options_override_the_file(line: str, regions: tuple[str, ...], tmp_
     ],
 )
 def test_the_doctor_says_what_is_wrong_with_a_file(
-    text: bytes, told: list[str], tmp_path: Path
+    text: bytes, expected: list[str], tmp_path: Path
 ) -> None:
     """The message begins with the path, and names every value that is wrong."""
     path = tmp_path / "my.env"
@@ -184,4 +184,4 @@ def test_the_doctor_says_what_is_wrong_with_a_file(
         read_deployment(path, None, None)
 
     assert str(error.value).startswith(str(path))
-    assert [one for one in told if one not in str(error.value)] == []
+    assert [one for one in expected if one not in str(error.value)] == []

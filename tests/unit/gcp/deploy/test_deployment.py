@@ -217,8 +217,8 @@ async def test_only_our_own_accounts_may_call_deliver_and_drain(lifecycle: Lifec
         "deliver": {f"serviceAccount:pendo-push@{ID}.iam.gserviceaccount.com"},
         "drain": {f"serviceAccount:pendo-scheduler@{ID}.iam.gserviceaccount.com"},
     }
-    told = [line for line in lifecycle.changed.err.splitlines() if line.startswith("! ")]
-    assert sorted(line.partition(", and")[0] for line in told) == [
+    reported = [line for line in lifecycle.changed.err.splitlines() if line.startswith("! ")]
+    assert sorted(line.partition(", and")[0] for line in reported) == [
         "! allAuthenticatedUsers has roles/run.invoker on drain",
         "! allUsers has roles/run.invoker on deliver",
         "! everybody can call drain: its IAM check is off",
