@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Most tests wait for a process or a pause: three at a time wait a third as long, the slow ones first.
+# Most tests wait for a process or a pause: three at a time wait a third as long. Fast ones run first.
 PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help

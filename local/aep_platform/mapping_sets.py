@@ -1,4 +1,4 @@
-"""Data Prep's API: mapping sets with every version kept, validated, previewed.
+"""Data Prep's API: mapping sets with every version kept, and previews.
 
 Bodies are taken in the notation of Adobe's OpenAPI of Data Prep (`source`, `destination`,
 `outputSchema`), which `aep` sends, and shown in that and in the one of Adobe's tutorials for
@@ -34,7 +34,6 @@ def routes() -> tuple[Route, ...]:
     return (
         Route("GET", path, _list, None),
         Route("POST", path, _create, None, changes=True),
-        Route("POST", f"{path}/validate", _validate, None),
         Route("POST", f"{path}/preview", _preview, None),
         Route("GET", one, _look_up, None),
         Route("PUT", one, _replace, None, changes=True),
@@ -125,13 +124,6 @@ def _delete(call: Call) -> JsonResponse:
     return JsonResponse(assumed.MAPPING_SET_DELETE_STATUS)
 
 
-def _validate(call: Call) -> JsonResponse:
-    failures = _failures(call.state, *_parsed(call.state, call.fields(_SERVICE)))
-    status = "FAILED" if failures else "SUCCESS"
-    response = {"status": status, "errors": failures or None}
-    return JsonResponse(200, {"validationResponse": [response]})
-
-
 def _preview(call: Call) -> JsonResponse:
     body = call.fields(_SERVICE, "data", "mappingSet")
     mappings = compiled(call.state, _checked(call.state, body["mappingSet"]))
@@ -164,8 +156,17 @@ def _checked(state: PlatformState, body: Json) -> Json:
         ApiError: the schema does not exist, or a mapping does not fit it.
     """
     schema, rows = _parsed(state, body)
-    if failures := _failures(state, schema, rows):
-        raise _error("; ".join(f"{f['destination']}: {f['exception']}" for f in failures))
+    resolved, failures, seen = resolve(state, schema.body), list[str](), set[str]()
+    for row in rows:
+        if assumed.DUPLICATE_DESTINATION_REFUSED and row.destination in seen:
+            failures.append(f"{row.destination}: two mappings have this destination")
+        seen.add(row.destination)
+        try:
+            _compiled(row, resolved)
+        except InvalidExpression as invalid:
+            failures.append(f"{row.destination}: {invalid}")
+    if failures:
+        raise _error("; ".join(failures))
     return {"schema": schema.id, "body": body, "mappings": [_stored(row) for row in rows]}
 
 
@@ -226,34 +227,6 @@ def _stored(row: _Row) -> Json:
         "sourceAttribute": row.source,
         "destinationXdmPath": row.destination,
     }
-
-
-def _failures(state: PlatformState, schema: Resource, rows: list[_Row]) -> list[Json]:
-    """Returns the mappings that cannot be applied, each with the reason."""
-    resolved, seen = resolve(state, schema.body), set[str]()
-    failures: list[Json] = []
-    for row in rows:
-        if (reason := _problem_of(row, resolved, seen)) is not None:
-            failures.append(
-                {
-                    "destination": row.destination,
-                    "source": row.source,
-                    "exception": reason,
-                    "sourceType": row.source_type,
-                }
-            )
-        seen.add(row.destination)
-    return failures
-
-
-def _problem_of(row: _Row, resolved: Json, seen: set[str]) -> str | None:
-    if assumed.DUPLICATE_DESTINATION_REFUSED and row.destination in seen:
-        return "two mappings have this destination"
-    try:
-        _compiled(row, resolved)
-    except InvalidExpression as invalid:
-        return str(invalid)
-    return None
 
 
 def _compiled(row: _Row, resolved: Json) -> Mapping:

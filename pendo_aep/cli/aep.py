@@ -142,8 +142,8 @@ async def _apply(task: _Task) -> bool:
     async def check(schema: Observed) -> None:
         try:
             await _check(task, tenant, schema)
-        except MappingMismatch as differs:
-            raise PlatformError(f"{differs}\n{messages.MAPPING_DIFFERS}") from None
+        except MappingMismatch as error:
+            raise PlatformError(f"{error}\n{messages.MAPPING_DIFFERS}") from None
 
     is_checked = plan.changes(Kind.MAPPING_SET) and not task.options.no_check
     known = await apply_plan(plan, task.show_step, check if is_checked else None)
@@ -173,7 +173,7 @@ async def _check_planned(task: _Task, tenant: Tenant, plan: Plan) -> None:
     """Checks the mapping if the schema is as it should be.
 
     Raises:
-        MappingDiffers: AEP makes other XDM.
+        MappingMismatch: AEP makes other XDM.
     """
     if all(step.kind is not Kind.MAPPING_SET for step in plan.steps):
         task.note(messages.NOTHING_TO_CHECK)
@@ -226,17 +226,19 @@ async def _send_test_events(
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
-        trial = await run_smoke_test(platform.session, environment, tokens, envelope)
+        result = await run_smoke_test(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
         raise PlatformError(f"the test events were not sent: no token ({error.reason})") from None
-    task.write((messages.trial_as_json if task.options.json else messages.trial_as_text)(trial))
-    return trial.is_accepted
+    task.write(
+        (messages.smoke_test_as_json if task.options.json else messages.smoke_test_as_text)(result)
+    )
+    return result.is_accepted
 
 
 async def _show(task: _Task) -> bool:
     platform = task.platform
-    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
-    environment = await find_deliver_settings(platform.client, platform.tenant, parts)
+    resources = possible_resources(platform.client, platform.tenant, task.choices.name)
+    environment = await find_deliver_settings(platform.client, platform.tenant, resources)
     task.show_settings(environment)
     await _note_token(task, environment)
     return True
@@ -253,8 +255,8 @@ async def _note_token(task: _Task, environment: dict[str, str]) -> bool:
 
 async def _destroy(task: _Task) -> bool:
     platform, options = task.platform, task.options
-    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
-    plan = await plan_destroy(parts, options.delete_data)
+    resources = possible_resources(platform.client, platform.tenant, task.choices.name)
+    plan = await plan_destroy(resources, options.delete_data)
     if not plan.resources:
         for step in plan.steps:
             task.show_step(step)

@@ -77,36 +77,36 @@ def check_as_json(samples: int) -> str:
     return json.dumps({"mappingCheck": "same", "samples": samples}) + "\n"
 
 
-def trial_as_text(trial: SmokeTest) -> str:
+def smoke_test_as_text(result: SmokeTest) -> str:
     """Returns AEP's answer to the test events, its meaning, and the settings that follow."""
-    if trial.is_accepted:
+    if result.is_accepted:
         verdict = (
             "accepted; AEP does not say whether they are stored: look for each _id in the dataset, "
             "which can take an hour"
         )
-    elif trial.wants_header:
+    elif result.wants_header:
         verdict = "not accepted in any mode of AEP_RAW_MODE: AEP requires a header"
     else:
         verdict = "not accepted"
     lines = [
-        f"test events {', '.join(trial.event_ids)}: {verdict}",
-        f"    AEP: {trial.status} {printable(trial.body)}",
+        f"test events {', '.join(result.event_ids)}: {verdict}",
+        f"    AEP: {result.status} {printable(result.body)}",
     ]
-    if trial.settings:
+    if result.settings:
         lines.append("this inlet does not accept plain batches of raw events: also set for deliver")
-        lines += as_env_file(trial.settings).splitlines()
+        lines += as_env_file(result.settings).splitlines()
     return "\n".join(lines) + "\n"
 
 
-def trial_as_json(trial: SmokeTest) -> str:
+def smoke_test_as_json(result: SmokeTest) -> str:
     """Returns the same as one line of JSON; `environment` has what `deliver` needs besides."""
     shown = {
-        "testEvent": trial.event_ids[0],
-        "testEvents": trial.event_ids,
-        "taken": trial.is_accepted,
-        "status": trial.status,
-        "body": trial.body,
-        "environment": trial.settings,
+        "testEvent": result.event_ids[0],
+        "testEvents": result.event_ids,
+        "taken": result.is_accepted,
+        "status": result.status,
+        "body": result.body,
+        "environment": result.settings,
     }
     return json.dumps(shown) + "\n"
 

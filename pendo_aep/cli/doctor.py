@@ -20,12 +20,12 @@ from pendo_aep.cli.terminal import (
     progress,
     run_interruptibly,
 )
-from pendo_aep.gcp.doctor.config import ConfigWrong, read_config
-from pendo_aep.gcp.doctor.examination import Visit, examine
+from pendo_aep.gcp.config import InvalidConfig
+from pendo_aep.gcp.doctor.delivery import Polling
+from pendo_aep.gcp.doctor.deployment import read_deployment
 from pendo_aep.gcp.doctor.finding import Finding, Verdict
-from pendo_aep.gcp.doctor.gcloud import GcloudMissing, GcloudProgram
-from pendo_aep.gcp.doctor.journey import Patience
-from pendo_aep.gcp.doctor.process import examine_process
+from pendo_aep.gcp.doctor.observe import GcloudNotInstalled, GcloudObserver
+from pendo_aep.gcp.doctor.run import Tools, check_process, run_checks
 from pendo_aep.settings import SettingsError
 
 _NO_GCLOUD: Final = (
@@ -45,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
     try:
         with progress(sys.stderr) as show:
             run_interruptibly(_check(options, show, found))
-    except (SettingsError, ConfigWrong, CommandFailed) as error:
+    except (SettingsError, InvalidConfig, CommandFailed) as error:
         sys.stderr.write(f"{options.prog}: {printable(str(error))}\n")
         return 1
     finally:  # whatever ended it
         sys.stdout.writelines(map(_as_json if options.json else _as_text, found))
     if not options.json:
         sys.stdout.write(_summary(found))
-    return 0 if found and all(finding.is_well for finding in found) else 1
+    return 0 if found and all(finding.is_ok for finding in found) else 1
 
 
 async def _check(options: argparse.Namespace, show: ShowProgress, found: list[Finding]) -> None:
@@ -65,16 +65,16 @@ def _findings(
     options: argparse.Namespace, http: aiohttp.ClientSession, show: ShowProgress
 ) -> AsyncIterator[Finding]:
     if options.receive_url:
-        return examine_process(
+        return check_process(
             options.receive_url, os.environ, http, sends_event=not options.no_test_event
         )
-    deployment = read_config(_config(options.config), options.project, options.region)
+    deployment = read_deployment(_config(options.config), options.project, options.region)
     try:
-        gcloud = GcloudProgram(deployment.project)
-    except GcloudMissing:
+        observer = GcloudObserver(deployment.project)
+    except GcloudNotInstalled:
         raise CommandFailed(_NO_GCLOUD) from None
-    patience = None if options.no_test_event else Patience(options.wait)
-    return examine(deployment, Visit(gcloud, http, patience, show))
+    polling = None if options.no_test_event else Polling(options.wait)
+    return run_checks(deployment, Tools(observer, http, polling, show))
 
 
 def _config(path: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Final, Self
 from local.functions import Function, Line
 from local.gcp import GoogleServer
 from local.process import free_port
-from tests.unit.gcp.deploy.site import ID
+from tests.unit.gcp.deploy.deploy_env import ID
 
 _RUN: Final = ("receive", "deliver")
 

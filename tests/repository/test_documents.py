@@ -14,9 +14,9 @@ import pytest
 
 from docs.configuration import PAGE, page
 from local.functions import PROJECT
-from pendo_aep.gcp.deploy.config import TEMPLATE
+from pendo_aep.gcp.config import TEMPLATE
 from pendo_aep.settings import DrainSettings, PlatformSettings, ReceiveSettings
-from tests.fuzz.record import read
+from tests.fuzz.campaign import read_results
 from tests.fuzz.targets import TARGETS
 from tests.repository.documents import files, for_installed
 
@@ -194,14 +194,16 @@ def test_security_names_every_attack() -> None:
         for folder in ("security", "hostile")
         for path in (PROJECT / "tests" / folder).glob("test_*.py")
     }
-    ours = {"tests/hostile/test_fuzz_targets.py"}
+    ours = {"tests/hostile/test_fuzz.py"}
     assert attacks - ours - NAMED == set()
 
 
 def test_every_target_was_fuzzed_for_half_an_hour() -> None:
     """Each target in docs/security.md was fuzzed for at least half an hour without a finding."""
     listed = set(re.findall(r"^\| `(\w+)` \|", SECURITY, re.MULTILINE))
-    fuzzed = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
+    fuzzed = {
+        row["target"] for row in read_results() if row["seconds"] >= 1800 and row["finding"] is None
+    }
     assert listed == fuzzed == {*TARGETS}
 
 

@@ -1,4 +1,4 @@
-"""Mapping sets: read back in both notations, versioned, validated, previewed."""
+"""Mapping sets: read back in both notations, versioned, previewed."""
 
 from __future__ import annotations
 
@@ -74,22 +74,6 @@ async def test_mapping_sets_have_pages(pendo: PlatformClient) -> None:
     assert not any("name" in one for one in page["data"])
     assert page["_page"] == {"count": 2, "limit": 2}
     assert [one["id"] for one in named["data"]] == ids[2:3]
-
-
-async def test_set_is_validated_without_being_made(pendo: PlatformClient) -> None:
-    """Validation answers 200 either way, with the mappings that cannot be applied."""
-    path, body = f"{PATHS['mappingset']}/validate", pendo.body("mappingset")
-    valid = await pendo.call("POST", path, body)
-    body["mappings"].append({"source": "x", "destination": "_acme.none"})
-    invalid = await pendo.call("POST", path, body)
-
-    assert valid.body == {"validationResponse": [{"status": "SUCCESS", "errors": None}]}
-    (response,) = invalid.body["validationResponse"]
-    assert response["status"] == "FAILED"
-    (error,) = response["errors"]
-    assert set(error) == {"destination", "source", "exception", "sourceType"}
-    assert error["destination"] == "_acme.none"
-    assert len(pendo.platform.state.mapping_sets) == 1
 
 
 async def test_preview(pendo: PlatformClient) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -27,15 +26,15 @@ CHOICES = {
 
 
 @asynccontextmanager
-async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
+async def set_up(*choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
     async with new_harness() as harness:
-        terminal = AepCli(harness)
-        applied = await terminal.run("apply", "--no-wait", *choices)
+        cli = AepCli(harness)
+        applied = await cli.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
-        shown = await terminal.run("show")
+        shown = await cli.run("show")
         assert shown.code == 0, shown.err
-        yield terminal, dict(line.split("=", 1) for line in shown.out.splitlines())
+        yield cli, dict(line.split("=", 1) for line in shown.out.splitlines())
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
@@ -43,12 +42,11 @@ async def test_every_sample_event_becomes_a_row(
     server: PubSubServer,
     project: str,
     http: aiohttp.ClientSession,
-    tmp_path: Path,
     choices: list[str],
 ) -> None:
     """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
-    async with set_up(tmp_path, *choices) as (terminal, environment):
-        harness = terminal.adobe
+    async with set_up(*choices) as (cli, environment):
+        harness = cli.adobe
         credentials = {
             name: value
             for name, value in harness.environ.items()

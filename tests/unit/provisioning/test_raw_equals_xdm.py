@@ -94,9 +94,9 @@ def test_every_sample(sample: Sample) -> None:
 
 def test_the_sample_for_uploads() -> None:
     """It fills every destination: AEP's mapping step offers every source that the mappings need."""
-    event = read_event((PROJECT / "docs" / "aep-sample.json").read_bytes())
-    row, errors = apply_mappings(MAPPINGS, event)
-    assert (row, errors) == (xdm(event), [])
+    sample = orjson.loads((PROJECT / "docs" / "aep-sample.json").read_bytes())
+    row, errors = apply_mappings(MAPPINGS, sample)
+    assert errors == []
     destinations = [line["destination"].split(".") for line in mappings(TENANT, NAMESPACE)]
     assert [path for path in destinations if value_at(row, path) is None] == []
 
