@@ -81,7 +81,7 @@ async def test_no_permission_says_which_roles(
     assert server.stats(cli.kept).waiting == 1
 
 
-async def test_an_acknowledgement_that_fails_is_told(
+async def test_an_acknowledgement_that_fails_is_reported(
     server: PubSubServer, cli: DeadLetterCli
 ) -> None:
     """The event is there, and so is the letter: it may come twice, but it is not lost."""
