@@ -19,8 +19,7 @@ from benchmarks.cost import Cost
 from benchmarks.cpu import cpu_seconds_of
 from benchmarks.load import send
 from benchmarks.servers import PULL, Servers
-from local.functions import PROJECT, google_environment
-from local.process import end_group, free_port
+from local.functions import PROJECT, end_group, free_port, google_environment
 
 _BASELINES = Path(__file__).with_name("baselines")
 _START_SECONDS = 30.0

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from benchmarks.load import LoadFailed, send
-from local.process import free_port
+from local.functions import free_port
 from tests.benchmarks.scripted_server import OK, answer, serve
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"

@@ -11,13 +11,19 @@ from typing import Final
 import aiohttp
 from playwright.async_api import Browser, Page, expect
 
-from local.console.injections import Injection, Kind
+from local.console.actions import Signature
+from local.console.fault_injection import FaultKind, Injection
 from local.console.run import Running, run_with_console
-from local.console.senders import Signature
 from local.functions import PROJECT
 from local.pipeline import SECRET
 from local.samples import load_samples, sign
-from tests.console.browser import PATIENCE_MS, Scheme, browsing, chromium, watched
+from tests.console.page_harness import (
+    PATIENCE_MS,
+    Scheme,
+    find_chromium,
+    observed_page,
+    run_browser,
+)
 
 FOLDER: Final = PROJECT / "docs" / "images"
 _SECONDS: Final = 66
@@ -31,8 +37,8 @@ async def take(folder: Path, executable: str) -> None:
         executable: the browser.
     """
     expect.set_options(timeout=PATIENCE_MS)
-    async with run_with_console() as running, browsing(executable) as browser:
-        async with watched(browser, running.url) as seen:
+    async with run_with_console() as running, run_browser(executable) as browser:
+        async with observed_page(browser, running.url) as seen:
             await _live_a_little(seen.page, running)
         for scheme in ("light", "dark"):
             await _overview(browser, running, folder, scheme)
@@ -47,11 +53,11 @@ async def _live_a_little(page: Page, running: Running) -> None:
     wave = (4 + int(40 * abs(math.sin(number / 7))) for number in count())
     for second, events in zip(range(_SECONDS), wave, strict=False):
         if second == _SECONDS // 3:
-            running.hands.injections.put(Injection(Kind.THROTTLE, share=0.6))
+            running.actions.injector.inject(Injection(FaultKind.THROTTLE, share=0.6))
         if second == _SECONDS // 2:
-            running.hands.injections.clear()
+            running.actions.injector.clear()
         sample = load_samples()[second % len(load_samples())]
-        running.hands.sender.burst(sample.body.decode(), events, Signature.RIGHT)
+        running.actions.sender.burst(sample.body.decode(), events, Signature.RIGHT)
         await asyncio.sleep(1)  # the pictures are of a pace, not of a state to wait for
     await page.get_by_label("How many").fill("3")
     await page.get_by_label("Signature").select_option("wrong")
@@ -67,13 +73,13 @@ async def _live_a_little(page: Page, running: Running) -> None:
 
 
 async def _overview(browser: Browser, running: Running, folder: Path, scheme: Scheme) -> None:
-    async with watched(browser, running.url, scheme=scheme) as seen:
+    async with observed_page(browser, running.url, scheme=scheme) as seen:
         await seen.page.locator("#event-list [role=row]").nth(5).wait_for()
         await seen.page.screenshot(path=folder / f"console-{scheme}.png")
 
 
 async def _opened(browser: Browser, running: Running, folder: Path, scheme: Scheme) -> None:
-    async with watched(browser, running.url, scheme=scheme, height=1000) as seen:
+    async with observed_page(browser, running.url, scheme=scheme, height=1000) as seen:
         page = seen.page
         await page.get_by_label("Search events").fill("nps.submitted oskar")
         await page.locator("#event-list .body [role=row]").first.click()
@@ -85,14 +91,14 @@ async def _opened(browser: Browser, running: Running, folder: Path, scheme: Sche
 
 
 async def _batches(browser: Browser, running: Running, folder: Path) -> None:
-    async with watched(browser, running.url) as seen:
+    async with observed_page(browser, running.url) as seen:
         await seen.page.get_by_role("tab", name="Batches").click()
         await seen.page.locator("#batch-list .body [role=row]").first.wait_for()
         await seen.page.screenshot(path=folder / "console-batches.png")
 
 
 async def _narrow(browser: Browser, running: Running, folder: Path) -> None:
-    async with watched(browser, running.url, width=400, height=860, scale=1.5) as seen:
+    async with observed_page(browser, running.url, width=400, height=860, scale=1.5) as seen:
         page = seen.page
         await page.screenshot(path=folder / "console-narrow.png")
         await page.locator("#event-list .body [role=row]").first.click()
@@ -102,7 +108,7 @@ async def _narrow(browser: Browser, running: Running, folder: Path) -> None:
 
 async def _trouble(browser: Browser, running: Running, folder: Path) -> None:
     """Some of the events are refused for good, and AEP throttles."""
-    async with watched(browser, running.url) as seen:
+    async with observed_page(browser, running.url) as seen:
         page = seen.page
         await page.get_by_role("switch", name="AEP refuses events").click()
         await page.get_by_label("Sample").select_option("poll_submitted_several")
@@ -120,7 +126,7 @@ async def _trouble(browser: Browser, running: Running, folder: Path) -> None:
 
 def main() -> None:
     """The command."""
-    executable = chromium()
+    executable = find_chromium()
     if executable is None:
         raise SystemExit("Chromium is not installed: the pictures are taken with it.")
     asyncio.run(take(FOLDER, executable))

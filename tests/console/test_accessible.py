@@ -8,10 +8,18 @@ from axe_playwright_python.async_playwright import (  # type: ignore[import-unty
 )
 from playwright.async_api import Browser, Page, expect
 
-from local.console.injections import Injection, Kind
+from local.console.fault_injection import FaultKind, Injection
 from local.console.run import Running
-from tests.console.browser import Scheme, watched
-from tests.console.desk import ROWS, body_of, burst, row, send, shows
+from tests.console.page_harness import (
+    ROWS,
+    Scheme,
+    body_of,
+    burst,
+    expect_count,
+    observed_page,
+    row,
+    send,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +68,7 @@ VIEWS = (list_of_events, opened_event, batches, dead_letters, broken)
 @pytest.fixture(scope="module", autouse=True)
 async def traffic(browser: Browser, running: Running) -> None:
     """Something of each kind to show."""
-    async with watched(browser, running.url) as seen:
+    async with observed_page(browser, running.url) as seen:
         page = seen.page
         await burst(page, 30)
         await expect(page.locator("#sent")).to_have_text("The burst of 30 is over.")
@@ -68,8 +76,8 @@ async def traffic(browser: Browser, running: Running) -> None:
         await send(page, sample="nps_submitted_comment", signature="wrong")
         await send(page, sample="nps_submitted_comment")
         await send(page, body=body_of("guide_displayed", event=""))
-        await shows(page, "letters", 1)
-        await shows(page, "accepted", 31)
+        await expect_count(page, "letters", 1)
+        await expect_count(page, "accepted", 31)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)
@@ -80,17 +88,17 @@ async def test_axe_finds_nothing(
 ) -> None:
     """Each view has no violation, and nothing of it lies beyond the page's right edge."""
     assert callable(view)
-    async with watched(browser, running.url, width=width, scheme=scheme) as seen:
+    async with observed_page(browser, running.url, width=width, scheme=scheme) as seen:
         await view(seen.page)
         await nothing_found(seen.page)
         wide = await seen.page.evaluate("document.documentElement.scrollWidth")
         assert wide <= width
-    running.hands.injections.clear()
+    running.actions.injector.clear()
 
 
 async def test_an_event_covers_a_narrow_page(browser: Browser, running: Running) -> None:
     """At 400 pixels the opened event is all there is, until it is closed."""
-    async with watched(browser, running.url, width=400) as seen:
+    async with observed_page(browser, running.url, width=400) as seen:
         page = seen.page
         line = page.locator(ROWS).first
         await line.click()
@@ -106,8 +114,8 @@ async def test_an_event_covers_a_narrow_page(browser: Browser, running: Running)
 
 async def test_what_goes_wrong_stays_in_sight(browser: Browser, running: Running) -> None:
     """With the page scrolled down, and an event opened, the top still says what is injected."""
-    running.hands.injections.put(Injection(Kind.THROTTLE, 0.5))
-    async with watched(browser, running.url) as seen:
+    running.actions.injector.inject(Injection(FaultKind.THROTTLE, 0.5))
+    async with observed_page(browser, running.url) as seen:
         page = seen.page
         await page.locator(ROWS).first.click()
         top = page.get_by_role("region", name="What goes wrong on purpose")
@@ -115,4 +123,4 @@ async def test_what_goes_wrong_stays_in_sight(browser: Browser, running: Running
         await expect(top).to_be_in_viewport(ratio=1)
         shut = page.locator("#opened").get_by_role("button", name="Close")
         await shut.click()
-    running.hands.injections.clear()
+    running.actions.injector.clear()

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.async_api import Page, expect
+from collections.abc import Callable
 
-from local.console.injections import Injection, Kind
-from local.console.run import Running
-from tests.console.desk import ROWS, body_of, burst, row, send, shows
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from local.console.fault_injection import FaultKind, Injection
+from local.console.run import Ports, Running, run_with_console
+from local.console.state import MAX_EVENTS
+from local.functions import free_port
+from local.pipeline import EVENTS, PROJECT_ID, PUSH
+from tests.console.page_harness import (
+    ROWS,
+    body_of,
+    burst,
+    expect_count,
+    expect_counts_of,
+    observed_page,
+    row,
+    send,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -18,20 +32,20 @@ async def test_each_stage_counts_what_is_there(page: Page, running: Running) -> 
     received, accepted, letters = counts.received, counts.accepted, counts.letters
 
     await send(page, sample="nps_submitted_comment")
-    await shows(page, "received", received + 1)
-    await shows(page, "accepted", accepted + 1)
+    await expect_count(page, "received", received + 1)
+    await expect_count(page, "accepted", accepted + 1)
     rejected = counts.rejected
     await send(page, signature="wrong")
-    await shows(page, "rejected", rejected + 1)
+    await expect_count(page, "rejected", rejected + 1)
     await send(page, body=body_of("guide_displayed", event=""))
-    await shows(page, "letters", letters + 1)
-    await shows(page, "received", received + 3)
+    await expect_count(page, "letters", letters + 1)
+    await expect_count(page, "received", received + 3)
 
 
 async def test_what_waits_is_counted_until_aep_takes_it(page: Page, running: Running) -> None:
     """While AEP takes long, events are counted in a batch or in the topic; then they are not."""
     accepted = running.state.counts.accepted
-    running.hands.injections.put(Injection(Kind.SLOW, seconds=60))
+    running.actions.injector.inject(Injection(FaultKind.SLOW, seconds=60))
     await burst(page, 20)
     await page.wait_for_function(
         "() => ['waiting', 'delivering'].reduce((sum, name) => sum +"
@@ -39,11 +53,11 @@ async def test_what_waits_is_counted_until_aep_takes_it(page: Page, running: Run
     )
     await expect(page.locator("[data-count=delivering]")).not_to_have_text("0")
 
-    running.hands.injections.clear()
+    running.actions.injector.clear()
     await page.get_by_role("button", name="Restart deliver").click()
-    await shows(page, "waiting", 0)
-    await shows(page, "delivering", 0)
-    await shows(page, "accepted", accepted + 20)
+    await expect_count(page, "waiting", 0)
+    await expect_count(page, "delivering", 0)
+    await expect_count(page, "accepted", accepted + 20)
 
 
 async def test_a_stage_that_is_pressed_shows_its_events(page: Page) -> None:
@@ -88,3 +102,127 @@ async def test_the_plots_say_what_they_show(page: Page) -> None:
             arg=[name, told],
         )
         assert await plot.locator(".line, .dot").count()
+
+
+# Many events: the page stays quick with 10,000, and a throttled burst is counted to the last.
+
+
+pytestmark = pytest.mark.slow
+
+Note = Callable[[str, object], None]
+
+# From a key or a click to the frame after the next one, in which what it did can be seen.
+PAINTED = """async (act) => {
+  const began = performance.now();
+  const search = document.getElementById("search");
+  const type = (text) => {
+    search.value = text;
+    search.dispatchEvent(new Event("input", {bubbles: true}));
+  };
+  if (act === "search") type("visitor-77");
+  if (act === "open") document.querySelector("#event-list .body .row").click();
+  if (act === "scroll") document.querySelector("#event-list .grid").scrollTop = 100_000;
+  if (act === "all") type("");
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - began;
+}"""
+# What people take for "at once" is 100 ms; a busy machine may take ten times as long.
+BOUND_MS = 1_000
+ROWS_AT_MOST = 60
+
+
+async def test_it_is_quick_with_ten_thousand_events(
+    page: Page, running: Running, record_property: Note
+) -> None:
+    """A search, a click and a scroll are answered at once while more come; few rows are drawn."""
+    for number in range(MAX_EVENTS):
+        record = running.state.arrive(f"event-{number}", running.state.now())
+        record.type, record.visitor = "guide.displayed", f"visitor-{number}"
+    await expect(page.locator("#shown")).to_have_text(f"{MAX_EVENTS:,} events")
+    await burst(page, 300)
+    await page.locator("#progress").wait_for()
+
+    took = {act: await page.evaluate(PAINTED, act) for act in ("scroll", "search", "open", "all")}
+    record_property("the page with 10,000 events", {k: f"{ms:.0f} ms" for k, ms in took.items()})
+    assert max(took.values()) < BOUND_MS, took
+    assert await page.locator(ROWS).count() < ROWS_AT_MOST
+    await expect(page.locator("#opened h2")).to_have_text("guide.displayed")
+    await expect(page.locator("#sent")).to_have_text("The burst of 300 is over.")
+    await expect(page.locator("#shown")).to_have_text(f"{MAX_EVENTS:,} events")
+
+
+async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Running) -> None:
+    """After 1,000 events with AEP throttling, the page, Pub/Sub and AEP have the same numbers."""
+    before = set(running.aep.distinct_ids)
+    topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
+    stored = len(running.pubsub.published(topic))  # the page may still have to hear of the last
+    await page.get_by_label("AEP throttles: how much").select_option("half")
+    await page.get_by_role("switch", name="AEP throttles").click()
+    await burst(page, 1_000)
+    await expect(page.locator("#sent")).to_have_text("The burst of 1,000 is over.")
+    await expect_count(page, "stored", stored + 1_000)
+    push = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
+    await running.pubsub.idle(push, within=60)
+
+    ids = {message.attributes["eventId"] for message in running.pubsub.published(topic)}
+    await expect_count(page, "stored", len(running.pubsub.published(topic)))
+    await expect_count(page, "received", len(running.pubsub.published(topic)))
+    await expect_count(page, "accepted", len(running.aep.distinct_ids))
+    await expect_count(
+        page, "duplicates", len(running.aep.accepted) - len(running.aep.distinct_ids)
+    )
+    await expect_count(page, "requests", len(running.aep.requests))
+    await expect_count(page, "waiting", running.pubsub.stats(push).waiting)
+    await expect_count(page, "delivering", running.pubsub.stats(push).outstanding)
+    await expect_counts_of(page, running)
+    assert ids == running.aep.distinct_ids
+    assert len(running.aep.distinct_ids - before) == 1_000
+    assert any(request.status == 429 for request in running.aep.requests)
+    await page.get_by_role("tab", name="Batches").click()
+    await expect(page.locator("#batch-list")).to_contain_text("429")
+
+
+# The pipeline ends while the page is open, and comes back.
+
+
+pytestmark = pytest.mark.slow
+
+
+async def test_the_page_says_so_and_comes_back_by_itself(browser: Browser) -> None:
+    """Gone, it keeps what it knew and says what to do; back, it shows what is now."""
+    ports = Ports(console=free_port())
+    async with run_with_console(ports=ports) as first:
+        opening = observed_page(browser, first.url)
+        seen = await opening.__aenter__()
+        page = seen.page
+        await send(page, sample="guide_displayed")
+        await expect_count(page, "accepted", 1)
+    try:
+        await expect(page.get_by_role("alert")).to_contain_text("python -m local")
+        await expect(page.locator("#connection")).to_have_text("Not running")
+        await expect(row(page, "guide.displayed")).to_have_count(1)
+        await page.get_by_role("button", name="Send", exact=True).click()
+        await expect(page.locator("#said")).to_contain_text("The console does not answer")
+
+        async with run_with_console(ports=ports):
+            await expect(page.locator("#connection")).to_have_text("Live")
+            await expect(page.get_by_role("alert")).to_be_hidden()
+            await expect_count(page, "accepted", 0)
+            await expect(row(page, "guide.displayed")).to_have_count(0)
+            await send(page, sample="guide_displayed")
+            await expect_count(page, "accepted", 1)
+    finally:
+        seen.forgive("net::ERR_")
+        await opening.__aexit__(None, None, None)
+
+
+async def test_an_empty_console_says_how_to_begin(browser: Browser) -> None:
+    """Where nothing has come yet, each list says what would bring something."""
+    async with run_with_console() as running, observed_page(browser, running.url) as seen:
+        page = seen.page
+        await expect(page.get_by_text(f"point a webhook at {running.webhook_url}")).to_be_visible()
+        await page.get_by_role("tab", name="Batches").click()
+        await expect(page.get_by_text("AEP has been sent nothing yet.")).to_be_visible()
+        await page.get_by_role("tab", name="Dead letters").click()
+        await expect(page.get_by_text("No dead letters.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Replay all")).to_be_disabled()

@@ -29,7 +29,7 @@ from local.aep import (
 )
 from local.functions import Function
 from local.pipeline import DEAD, XDM_SETTINGS
-from local.pubsub import Message, PubSubServer
+from local.pubsub import Message, PubSubServer, rejecting
 from tests.webhooks import COMMENT, MOVED_KEYS, VISITOR, send, unique_id
 
 DEAD_TOPIC = f"projects/local/topics/{DEAD}"
@@ -344,7 +344,7 @@ async def test_a_dead_letter_that_cannot_be_stored_is_no_acknowledgement(
     def everything(data: bytes, attributes: object) -> bool:  # noqa: ARG001
         return True
 
-    server.faults.refuse(everything)
+    server.faults.add(rejecting(everything))
     assert await deliver_all(http, deliver, [720]) == [503]
 
     server.faults.clear()

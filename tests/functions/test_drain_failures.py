@@ -11,7 +11,7 @@ import pytest
 
 from local.aep import AepServer, has_id, refusing, silent
 from local.functions import Function
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, delayed, failing
 from tests.delivery_harness import event
 from tests.functions.test_drain import DEAD_TOPIC, SUBSCRIPTION, TOPIC, counts, settings_for
 from tests.webhooks import send, unique_id
@@ -50,7 +50,7 @@ async def test_a_failed_lease_does_not_end_the_run(
     drain: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """Messages whose lease was not extended are delivered and acknowledged all the same."""
-    server.faults.fail("ModifyAckDeadline", DENIED, times=None)
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
 
     assert counts(await send(http, drain.url, b"")) == (30, 30, 0, 0)
     assert server.stats(SUBSCRIPTION).idle
@@ -62,7 +62,7 @@ async def test_a_failed_acknowledgement_counts_as_returned(
 ) -> None:
     """One of three batches is not acknowledged: it comes again, and the others do not."""
     aep.faults.add(refusing(has_id(unique_id(3), unique_id(13), unique_id(23))))
-    server.faults.fail("Acknowledge", DENIED)
+    server.faults.add(failing("Acknowledge", DENIED).times(1))
 
     assert counts(await send(http, drain.url, b"")) == (30, 18, 2, 10)
     stats = server.stats(SUBSCRIPTION)
@@ -80,8 +80,8 @@ async def test_nothing_that_pubsub_refuses_is_counted_as_done(
     drain: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """If Pub/Sub takes neither acknowledgement nor lease, AEP has all events and all come again."""
-    server.faults.fail("Acknowledge", DENIED, times=None)
-    server.faults.fail("ModifyAckDeadline", DENIED, times=None)
+    server.faults.add(failing("Acknowledge", DENIED))
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
 
     assert counts(await send(http, drain.url, b"")) == (30, 0, 0, 30)
     assert len(aep.distinct_ids) == 30
@@ -93,8 +93,8 @@ async def test_a_failed_pull_ends_only_the_pulling(
 ) -> None:
     """What was pulled before is delivered and acknowledged; the log says what failed."""
     aep.faults.add(silent(0.5, accepting=True))
-    server.faults.delay("Pull", 0)
-    server.faults.fail("Pull", DENIED)
+    server.faults.add(delayed("Pull", 0).times(1))
+    server.faults.add(failing("Pull", DENIED).times(1))
 
     assert counts(await send(http, drain.url, b"")) == (30, 30, 0, 0)
     assert len(aep.accepted) == 30

@@ -17,7 +17,7 @@ import pytest
 from benchmarks.bill import log_entry
 from local.functions import Function
 from local.pipeline import DEAD, EVENTS, SECRET
-from local.pubsub import Message, PubSubServer
+from local.pubsub import Message, PubSubServer, delayed, failing, hanging, rejecting
 from local.samples import sign
 from tests.webhooks import COMMENT, MOVED_KEYS, VISITOR, send, send_signed, unique_id, webhook
 
@@ -230,7 +230,7 @@ async def test_an_outage_of_pubsub_is_said(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """While Pub/Sub stores nothing the answer is 503 with Retry-After, within its bounds."""
-    server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=None)
+    server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
     started = asyncio.get_running_loop().time()
     try:
         event, letter = await asyncio.gather(
@@ -250,7 +250,7 @@ async def test_silence_of_pubsub_is_bounded(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """A Publish call that never answers ends in a 503 too, after about eight seconds."""
-    server.faults.hang("Publish", times=None)
+    server.faults.add(hanging("Publish"))
     try:
         async with asyncio.timeout(12):
             answer = await send_signed(http, receive.url, webhook(10))
@@ -264,7 +264,7 @@ async def test_a_passing_fault_is_not_noticed(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """A fault of Pub/Sub that passes is retried within the request."""
-    server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=2)
+    server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE).times(2))
 
     assert (await send_signed(http, receive.url, webhook(11))).status == 200
     assert stored(server, unique_id(11))
@@ -297,9 +297,9 @@ async def test_one_refused_message_does_not_fail_its_neighbours(
     def is_poison(data: bytes, attributes: object) -> bool:  # noqa: ARG001
         return data.startswith(b'{"id":"' + poison.encode())
 
-    server.faults.refuse(is_poison)
+    server.faults.add(rejecting(is_poison))
     # While these hang, the others gather in one call.
-    server.faults.delay("Publish", 0.3, times=4)
+    server.faults.add(delayed("Publish", 0.3).times(4))
     try:
         answers = await asyncio.gather(
             *(send_signed(http, receive.url, webhook(n)) for n in range(100, 140))

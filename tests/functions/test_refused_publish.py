@@ -9,7 +9,7 @@ import aiohttp
 
 from local.functions import Function
 from local.pipeline import DEAD, EVENTS, receive_env
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, delayed, rejecting
 from tests.webhooks import send_signed, webhook
 
 EVENTS_TOPIC, DEAD_TOPIC = f"projects/local/topics/{EVENTS}", f"projects/local/topics/{DEAD}"
@@ -24,9 +24,9 @@ async def test_a_group_that_is_refused_whole_is_answered_503(
     """
     for topic in (EVENTS_TOPIC, DEAD_TOPIC):
         server.create_topic(topic)
-    server.faults.refuse(lambda data, _attributes: data.startswith(b'{"id":'))  # events
+    server.faults.add(rejecting(lambda data, _attributes: data.startswith(b'{"id":')))  # events
     # While the first hangs, the others gather in one call.
-    server.faults.delay("Publish", 1.0)
+    server.faults.add(delayed("Publish", 1.0).times(1))
     async with Function("receive", receive_env(server.host)) as receive:
         bodies = [webhook(number) for number in range(20)]
         answers = await asyncio.gather(*(send_signed(http, receive.url, body) for body in bodies))

@@ -24,7 +24,7 @@ from local.aep import (
     statuses_as_text,
     throttled,
 )
-from local.aep.faults import FaultPlan, Stage
+from local.aep.faults import Stage, fault_plan
 from tests.local.aep_client import AepClient, raw, run
 
 
@@ -239,9 +239,9 @@ def test_probability_comes_from_the_seed() -> None:
     """The same seed strikes the same requests, in about the share asked for."""
 
     def strikes(seed: int) -> list[bool]:
-        plan = FaultPlan(seed)
+        plan = fault_plan(seed)
         plan.add(answering(503).with_probability(0.3))
-        return [bool(plan.strike(Stage.BATCH)) for _ in range(1000)]
+        return [bool(plan.take(Stage.BATCH)) for _ in range(1000)]
 
     assert strikes(1) == strikes(1) != strikes(2)
     assert 250 < sum(strikes(1)) < 350

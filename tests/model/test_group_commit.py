@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from local.clock import LeapingLoop
+from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.group_commit import Overloaded
 from tests.group_commit_bench import Bench, Call, Disposition, Waiting, settle
 
@@ -62,7 +62,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
     )
     def begin(self, items: int, calls: int, linger: int, patience: float) -> None:
         """A group commit with these limits, and time in ticks."""
-        self.runner = asyncio.Runner(loop_factory=LeapingLoop)
+        self.runner = asyncio.Runner(loop_factory=SimulatedTimeLoop)
         self.loop = self.runner.get_loop()
         self.patience = patience * TICK
         self.bench = Bench(

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import grpc.aio
 import pytest
 
-from local.clock import LeapingLoop
+from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.pubsub.client import NoCredentials, pubsub_connection
 from pendo_aep.pubsub.subscriber import PullFailed, Subscriber
 from tests.model.stores import (
@@ -58,7 +58,7 @@ def on_bench(waiting: int, test: Callable[[Bench], Awaitable[None]]) -> None:
     async def run() -> None:
         await test(Bench(waiting))
 
-    with asyncio.Runner(loop_factory=LeapingLoop) as runner:
+    with asyncio.Runner(loop_factory=SimulatedTimeLoop) as runner:
         runner.run(run())
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from local import aep
 from local.aep import AepServer, Behaviour, Fault, RateLimit, Shape
-from local.aep.answers import problem
+from local.aep.messages import problem
 from tests.soak.plan import Strike
 from tests.soak.webhooks import refusal
 

@@ -26,7 +26,7 @@ from local.pipeline import (
     receive_env,
 )
 from local.pubsub import PubSubServer
-from local.pubsub.window import PushFlow
+from local.pubsub.push import PushFlow
 from local.tcp_proxy import TcpProxy
 from tests.soak.aep_faults import USUAL, AepFaults
 from tests.soak.fingerprints import in_aep

@@ -9,7 +9,7 @@ from typing import Final
 import grpc
 
 from local.pipeline import DEAD, PROJECT_ID
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, closed_topic
 from tests.soak.plan import (
     FREEZE_CARRIER,
     FREEZE_RECEIVE,
@@ -71,9 +71,9 @@ async def _strike(
         (rig.to_pubsub if kind == SILENT_PUBSUB else rig.to_aep).silence()
     elif kind in _LETTERS:
         assert isinstance(rig.pubsub, PubSubServer)
-        rig.pubsub.faults.close_topic(_LETTER_TOPIC, _LETTERS[kind])
+        rig.pubsub.faults.add(closed_topic(_LETTER_TOPIC, _LETTERS[kind]))
         await asyncio.sleep(seconds)
-        rig.pubsub.faults.open_topic(_LETTER_TOPIC)
+        rig.pubsub.faults.clear()
     else:
         rig.faults.begin(strike)
         await asyncio.sleep(seconds)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.connection import Connection
 
 SILENT_SECONDS, CALL_SECONDS = 2.0, 8.0
@@ -77,7 +77,7 @@ def test_calls_share_one_connection() -> None:
         await asyncio.gather(*(peer.call() for _ in range(10)))
         assert [transport.calls for transport in peer.opened] == [11]
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_a_silent_connection_is_replaced_once_for_all() -> None:
@@ -94,7 +94,7 @@ def test_a_silent_connection_is_replaced_once_for_all() -> None:
         assert await peer.call() is peer.opened[1]
         assert [transport.is_closed for transport in peer.opened] == [True, False]
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_a_replaced_connection_ends_the_calls_under_way_first() -> None:
@@ -114,7 +114,7 @@ def test_a_replaced_connection_ends_the_calls_under_way_first() -> None:
         await asyncio.sleep(0)
         assert old.is_closed
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_what_no_connection_answers_is_given_up_in_time() -> None:
@@ -129,7 +129,7 @@ def test_what_no_connection_answers_is_given_up_in_time() -> None:
         assert asyncio.get_running_loop().time() - started <= CALL_SECONDS
         assert len(peer.opened) == 2
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_a_slow_peer_gets_a_new_connection_every_ten_seconds() -> None:
@@ -145,7 +145,7 @@ def test_a_slow_peer_gets_a_new_connection_every_ten_seconds() -> None:
         assert len(peer.opened) <= 1 + seconds / 10
         assert sum(transport.calls for transport in peer.opened) == 20 + len(peer.opened) - 1
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_a_quiet_connection_is_not_trusted() -> None:
@@ -163,7 +163,7 @@ def test_a_quiet_connection_is_not_trusted() -> None:
         assert asyncio.get_running_loop().time() - started < 0.1
         assert old.is_closed
 
-    at_once(main())
+    run_simulated(main())
 
 
 @pytest.mark.parametrize("is_multiplexed", [True, False])
@@ -184,7 +184,7 @@ def test_an_answer_to_another_call_shows_that_a_shared_connection_works(
         await slow
         assert len(peer.opened) == (1 if is_multiplexed else 2)
 
-    at_once(main())
+    run_simulated(main())
 
 
 def test_somebody_elses_transport_stays_open() -> None:
@@ -203,4 +203,4 @@ def test_somebody_elses_transport_stays_open() -> None:
             await connection.call(Transport.ask, until=until, attempt_seconds=4.0)
         assert not only.is_closed
 
-    at_once(main())
+    run_simulated(main())

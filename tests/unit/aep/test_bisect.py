@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.dead_letters import Reason
 from pendo_aep.outcome import DELIVERED, Rejected, RetryReason
@@ -54,7 +54,7 @@ def test_culprits_alone_are_refused(case: Case, status: int) -> None:
     messages = numbered(case["count"])
     culprits = [messages[place] for place in case["culprits"]]
     inlet = FakeInlet(because_of(culprits, status))
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     refused = [place for place, one in enumerate(outcomes) if isinstance(one, Rejected)]
     assert refused == case["culprits"]
     assert tally(outcomes) == {
@@ -69,7 +69,7 @@ def test_all_are_culprits(status: int) -> None:
     """When every message is refused, the search ends with the twentieth: it is a setting then."""
     messages = numbered(100)
     inlet = FakeInlet(because_of(messages, status))
-    assert tally(at_once(send(inlet, messages))) == {REASONS[status]: 20, "configuration": 80}
+    assert tally(run_simulated(send(inlet, messages))) == {REASONS[status]: 20, "configuration": 80}
     assert len(inlet.requests) <= 60
 
 
@@ -77,7 +77,7 @@ def test_every_second_is_a_culprit() -> None:
     """Culprits everywhere among accepted messages: each costs log2(n) + 2 requests at most."""
     messages = numbered(200)
     inlet = FakeInlet(because_of(messages[::2], 400))
-    assert tally(at_once(send(inlet, messages))) == {"rejected": 100, "delivered": 100}
+    assert tally(run_simulated(send(inlet, messages))) == {"rejected": 100, "delivered": 100}
     assert len(inlet.requests) <= 100 * (math.log2(200) + 2)
 
 
@@ -89,7 +89,7 @@ def test_search_is_interrupted(number: int, after: Said) -> None:
     """When AEP fails in the middle of a search, only what was found alone before is refused."""
     messages = numbered(1000)
     script = until_request(number, because_of([messages[617]], 400), lambda _: after)
-    outcomes = at_once(send(FakeInlet(script), messages))
+    outcomes = run_simulated(send(FakeInlet(script), messages))
     assert all(
         not isinstance(outcome, Rejected) or place == 617 for place, outcome in enumerate(outcomes)
     )
@@ -107,7 +107,7 @@ def test_culprits_of_two_kinds(together: int, alone: int) -> None:
             return Response(together if len(sent) > 1 else alone, b"{}")
         return accept(sent)
 
-    outcomes = at_once(send(FakeInlet(script), messages))
+    outcomes = run_simulated(send(FakeInlet(script), messages))
     assert [one for one in outcomes[1:] if isinstance(one, Rejected)] == []
 
 
@@ -120,7 +120,7 @@ def test_two_causes_in_one_batch() -> None:
             return Response(413, b"{}")
         return Response(400, b"{}") if messages[5] in sent else accept(sent)
 
-    outcomes = at_once(send(FakeInlet(script), messages))
+    outcomes = run_simulated(send(FakeInlet(script), messages))
     assert tally(outcomes) == {"too_large": 1, "rejected": 1, "delivered": 6}
 
 
@@ -133,14 +133,14 @@ def test_refused_after_a_server_error() -> None:
 
     # 1: both; 2, 3: each alone; 4: the first again, accepted; 5: the second, refused.
     inlet = FakeInlet(until_request(5, because_of([messages[1]], 500), refuses))
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     assert outcomes == [DELIVERED, Rejected(Reason.REJECTED, "422 wrong")]
 
 
 def test_outage_of_500s() -> None:
     """An outage that answers 500 to everything refuses nothing and costs few requests."""
     inlet = FakeInlet(fails)
-    assert "poison" not in tally(at_once(send(inlet, numbered(1000))))
+    assert "poison" not in tally(run_simulated(send(inlet, numbered(1000))))
     assert len(inlet.requests) <= 12
 
 
@@ -150,7 +150,7 @@ def test_outage_begins_in_a_search(number: int) -> None:
     messages = numbered(1000)
     script = until_request(number, because_of([messages[617]], 500), fails)
     inlet = FakeInlet(script)
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
     assert len(inlet.requests) <= 40
 
@@ -161,13 +161,13 @@ def test_outage_passes_in_a_search(length: int) -> None:
     messages = numbered(1000)
     healthy = because_of([messages[617]], 500)
     script = until_request(4, healthy, until_request(length + 1, fails, healthy))
-    outcomes = at_once(send(FakeInlet(script), messages))
+    outcomes = run_simulated(send(FakeInlet(script), messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
 
 
 def test_one_message_that_fails_alone() -> None:
     """A single message that gets 500 is tried again later: nothing says whose fault it is."""
-    outcomes = at_once(send(FakeInlet(fails), numbered(1)))
+    outcomes = run_simulated(send(FakeInlet(fails), numbered(1)))
     assert "poison" not in tally(outcomes)
     assert "delivered" not in tally(outcomes)
 
@@ -177,7 +177,7 @@ def test_poison_needs_a_witness_after_it() -> None:
     messages = numbered(2)
     alive = until_request(4, because_of([messages[1]], 500), fails)
     # 1, 2: both; 3: the first alone, accepted; 4: the second alone, fails; 5: no witness.
-    assert "poison" not in tally(at_once(send(FakeInlet(alive), messages)))
+    assert "poison" not in tally(run_simulated(send(FakeInlet(alive), messages)))
 
 
 def test_witness_that_is_not_accepted_again() -> None:
@@ -188,7 +188,7 @@ def test_witness_that_is_not_accepted_again() -> None:
         return Response(207, b'{"responses": [{"status": 503}]}') if len(sent) == 1 else fails(sent)
 
     script = until_request(5, because_of([messages[1]], 500), late)
-    outcomes = at_once(send(FakeInlet(script), messages))
+    outcomes = run_simulated(send(FakeInlet(script), messages))
     assert "poison" not in tally(outcomes)
 
 
@@ -201,7 +201,7 @@ def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
     def script(sent: Messages) -> Said:
         return Response(500, b"{}") if luck.random() < share else accept(sent)
 
-    outcomes = [at_once(send(FakeInlet(script), numbered(50))) for _ in range(300)]
+    outcomes = [run_simulated(send(FakeInlet(script), numbered(50))) for _ in range(300)]
     assert [one for batch in outcomes for one in batch if isinstance(one, Rejected)] == []
 
 
@@ -218,6 +218,6 @@ def test_any_culprits(batch: tuple[int, set[int]], status: int) -> None:
     count, culprits = batch
     messages = numbered(count)
     inlet = FakeInlet(because_of([messages[place] for place in culprits], status))
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     for place, outcome in enumerate(outcomes):
         assert isinstance(outcome, Rejected) if place in culprits else outcome == DELIVERED

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.circuit_breaker import CircuitBreaker, CircuitOpen, Permit
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.aep.retry import BatchSender, PendingMessage
@@ -50,7 +50,7 @@ def test_three_failures_in_a_row() -> None:
         brake.failed(await ask(brake))
         assert brake.is_open
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_failures_under_way_together() -> None:
@@ -62,7 +62,7 @@ def test_failures_under_way_together() -> None:
             brake.failed(permit)
         assert not brake.is_open
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_one_probe_at_a_time() -> None:
@@ -80,7 +80,7 @@ def test_one_probe_at_a_time() -> None:
         with pytest.raises(CircuitOpen):
             await ask(brake)
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize("jitter", [0.0, 0.5, 1.0])
@@ -99,7 +99,7 @@ def test_pauses_grow(jitter: float) -> None:
         return pauses
 
     expected = [pause * (0.5 + jitter / 2) for pause in (1, 2, 4, 8, 16, 30, 30, 30)]
-    assert at_once(test()) == pytest.approx(expected, abs=0.26)
+    assert run_simulated(test()) == pytest.approx(expected, abs=0.26)
 
 
 def test_one_success_releases() -> None:
@@ -119,7 +119,7 @@ def test_one_success_releases() -> None:
         await probe(brake)
         assert now() - began == pytest.approx(1.0, abs=0.26)
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_forgotten_probe() -> None:
@@ -131,7 +131,7 @@ def test_forgotten_probe() -> None:
         brake.release(await probe(brake))
         assert (await ask(brake)).is_probe
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_retry_after_holds_back_everybody() -> None:
@@ -147,7 +147,7 @@ def test_retry_after_holds_back_everybody() -> None:
         await ask(brake)
         assert now() - began == pytest.approx(5.0)
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_retry_after_of_those_under_way_together() -> None:
@@ -162,7 +162,7 @@ def test_retry_after_of_those_under_way_together() -> None:
         await ask(brake)
         assert now() - began == pytest.approx(9.0)
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_success_of_an_earlier_request() -> None:
@@ -177,7 +177,7 @@ def test_success_of_an_earlier_request() -> None:
         await ask(brake)
         assert now() - began == pytest.approx(5.0)
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_holds_back() -> None:
@@ -195,7 +195,7 @@ def test_holds_back() -> None:
         brake.succeeded(permit)
         assert not brake.rejects_now
 
-    at_once(test())
+    run_simulated(test())
 
 
 def outgoing(seconds: float = 30.0) -> list[PendingMessage]:
@@ -220,7 +220,7 @@ def test_cancelled_probe() -> None:
             await first
         assert tally(await sender.send(outgoing())) == {"delivered": 1}
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize(
@@ -249,7 +249,7 @@ def test_outage_of_a_minute(failure: Said, count: int) -> None:
         afterwards = [outcome for _ in range(20) for outcome in await sender.send(outgoing())]
         return inlet, back_at, released_at, afterwards
 
-    inlet, back_at, released_at, afterwards = at_once(test())
+    inlet, back_at, released_at, afterwards = run_simulated(test())
     assert sum(request.at < back_at for request in inlet.requests) < 100
     assert released_at - back_at <= 31.0
     assert tally(afterwards) == {"delivered": 20}
@@ -267,4 +267,4 @@ def test_braked_batch() -> None:
         assert inlet.requests == []
         assert now() == began
 
-    at_once(test())
+    run_simulated(test())

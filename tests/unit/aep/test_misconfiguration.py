@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import Response
 from pendo_aep.aep.misconfiguration import advice, is_configuration_error, without_values
@@ -110,7 +110,7 @@ def test_everything_is_refused(refuse: Script) -> None:
         assert sum(one.get("configuration", 0) for one in outcomes) == 280
         assert len(inlet.requests) < 150
 
-    at_once(test())
+    run_simulated(test())
 
 
 @REFUSALS
@@ -132,7 +132,7 @@ def test_one_small_probe_at_a_time(refuse: Script) -> None:
         assert gaps
         assert all(10 <= gap < 12 for gap in gaps)
 
-    at_once(test())
+    run_simulated(test())
 
 
 @REFUSALS
@@ -149,7 +149,7 @@ def test_the_first_accepted_message_ends_it(refuse: Script) -> None:
         assert inlet.sizes[-2:] == [1, 49]
         assert await sending.send(numbered(50)) == {"delivered": 50}
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize("refuse", [whole, each, no_header])
@@ -167,7 +167,7 @@ def test_after_an_acceptance_it_counts_anew(refuse: Script) -> None:
         await asyncio.sleep(3600)
         assert await sending.send(numbered(19)) == {"rejected": 19}
 
-    at_once(test())
+    run_simulated(test())
 
 
 @REFUSALS
@@ -184,7 +184,7 @@ def test_soon_after_an_acceptance_refusals_are_final(refuse: Script) -> None:
         await asyncio.sleep(1)
         assert await sending.send(numbered(30)) == {"configuration": 30}
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_bad_events_among_good_ones() -> None:
@@ -194,7 +194,7 @@ def test_bad_events_among_good_ones() -> None:
         return entries([400 if place % 2 else 200 for place in range(len(messages))])
 
     sending = Sending(FakeInlet(every_second))
-    assert at_once(sending.send(numbered(200))) == {"delivered": 100, "rejected": 100}
+    assert run_simulated(sending.send(numbered(200))) == {"delivered": 100, "rejected": 100}
 
 
 @REFUSALS
@@ -208,7 +208,7 @@ def test_bad_events_on_a_quiet_day(refuse: Script) -> None:
             await asyncio.sleep(3600)
             assert await sending.send([b'{"n":%d}' % number]) == {"rejected": 1}
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_a_probe_is_not_always_the_same_message() -> None:
@@ -228,7 +228,7 @@ def test_a_probe_is_not_always_the_same_message() -> None:
                 break
         assert delivered == 1
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize("count", [1, 50])
@@ -242,7 +242,7 @@ def test_what_speaks_of_a_setting_is_never_final(count: int) -> None:
             assert await sending.send(numbered(count)) == {"configuration": count}
         assert len(inlet.requests) < 25
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_an_acceptance_a_moment_ago_does_not_delay_it() -> None:
@@ -257,7 +257,7 @@ def test_an_acceptance_a_moment_ago_does_not_delay_it() -> None:
             assert await sending.send(numbered(50)) == {"configuration": 50}
         assert len(inlet.requests) <= 3
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_one_message_is_worth_bringing_while_it_lasts() -> None:
@@ -272,14 +272,14 @@ def test_one_message_is_worth_bringing_while_it_lasts() -> None:
         await sending.send(numbered(1))
         assert (sending.sender.only_probes, sending.sender.rejects_now) == (True, True)
 
-    at_once(test())
+    run_simulated(test())
 
 
 def test_it_is_said_once_a_minute_with_the_words_of_aep(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """The line is CRITICAL, names the settings to check, and quotes AEP."""
-    at_once(Sending(FakeInlet(no_header)).send(numbered(50)))
+    run_simulated(Sending(FakeInlet(no_header)).send(numbered(50)))
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["severity"] == "CRITICAL"]
     assert line["message"].startswith("AEP configuration error: ")
@@ -293,7 +293,7 @@ def test_a_success_that_names_no_message_is_posted_once(
 ) -> None:
     """Each further request would be a copy in the data lake; the messages go back at once."""
     inlet = FakeInlet(lambda _: Response(200, body))
-    assert at_once(Sending(inlet).send(numbered(50))) == {"unknown_outcome": 50}
+    assert run_simulated(Sending(inlet).send(numbered(50))) == {"unknown_outcome": 50}
     assert len(inlet.requests) == 1
     assert b'"CRITICAL"' in capfdbinary.readouterr().out
 
@@ -301,5 +301,5 @@ def test_a_success_that_names_no_message_is_posted_once(
 def test_an_answer_to_one_message_that_does_not_fit_is_posted_once() -> None:
     """There is no smaller batch that would make it clearer."""
     inlet = FakeInlet(lambda _: entries([200, 200]))
-    assert at_once(Sending(inlet).send(numbered(1))) == {"unknown_outcome": 1}
+    assert run_simulated(Sending(inlet).send(numbered(1))) == {"unknown_outcome": 1}
     assert len(inlet.requests) == 1

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import NoResponse, Response
@@ -36,7 +36,7 @@ def test_only_the_rest_is_sent_again() -> None:
     """What a 207 says was taken or refused is not sent again; what it says may pass soon is."""
     messages = numbered(5)
     inlet = FakeInlet(one_after_another(entries([200, 503, 400, 429, 401])))
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     assert inlet.requests[1].messages == (messages[1], messages[3])
     assert tally(outcomes) == {"delivered": 3, "rejected": 1, "credentials": 1}
     assert isinstance(outcomes[2], Rejected)
@@ -47,7 +47,7 @@ def test_only_the_rest_is_sent_again() -> None:
 def test_what_is_tried_again(case: Case) -> None:
     """What a moment may mend is tried again within the request; a wrong setting is not."""
     inlet = FakeInlet(one_after_another(Response(case["status"], b"")))
-    [outcome] = at_once(send(inlet, numbered(1)))
+    [outcome] = run_simulated(send(inlet, numbered(1)))
     assert outcome == (DELIVERED if case["again"] else Retry(RetryReason(case["why"])))
     assert len(inlet.requests) == 1 + case["again"]
 
@@ -56,7 +56,7 @@ def test_what_is_tried_again(case: Case) -> None:
 def test_what_never_passes(case: Case) -> None:
     """What does not pass in time goes back to Pub/Sub, with the reason, and is never refused."""
     answers = [Response(case["status"], b"")] * 1000
-    [outcome] = at_once(send(FakeInlet(one_after_another(*answers)), numbered(1)))
+    [outcome] = run_simulated(send(FakeInlet(one_after_another(*answers)), numbered(1)))
     assert outcome in (Retry(RetryReason(case["why"])), Retry(RetryReason.CIRCUIT_OPEN))
 
 
@@ -72,7 +72,7 @@ def test_what_never_passes(case: Case) -> None:
 def test_no_answer(failure: Said, again: bool) -> None:
     """Silence and a failing token endpoint are tried again, refused credentials are not."""
     inlet = FakeInlet(one_after_another(failure))
-    outcomes = at_once(send(inlet, numbered(3)))
+    outcomes = run_simulated(send(inlet, numbered(3)))
     assert tally(outcomes) == ({"delivered": 3} if again else {"credentials": 3})
 
 
@@ -81,7 +81,7 @@ def test_pauses_are_fully_jittered() -> None:
     gaps: list[tuple[float, float]] = []
     for _ in range(60):
         inlet = FakeInlet(one_after_another(Response(503, b""), Response(503, b"")))
-        at_once(send(inlet, numbered(1)))
+        run_simulated(send(inlet, numbered(1)))
         first, second, third = (request.at for request in inlet.requests)
         gaps.append((second - first, third - second))
     for number, ceiling in enumerate((0.4, 0.8)):
@@ -93,7 +93,7 @@ def test_pauses_are_fully_jittered() -> None:
 def test_retry_after(answer: Response) -> None:
     """AEP is left alone as long as it asked, also when it asked within a 207."""
     inlet = FakeInlet(one_after_another(answer))
-    assert tally(at_once(send(inlet, numbered(2)))) == {"delivered": 2}
+    assert tally(run_simulated(send(inlet, numbered(2)))) == {"delivered": 2}
     assert 5.0 <= inlet.requests[1].at - inlet.requests[0].at <= 5.5
 
 
@@ -106,7 +106,7 @@ def test_retry_after_beyond_the_deadline() -> None:
         assert await send(inlet, numbered(2)) == [Retry(RetryReason.THROTTLED)] * 2
         return now() - began
 
-    assert at_once(test()) == 0
+    assert run_simulated(test()) == 0
     assert len(inlet.requests) == 1
 
 
@@ -121,14 +121,14 @@ def test_retry_after_of_a_partial_207() -> None:
         assert tally(await send(inlet, numbered(1), brake=brake)) == {"delivered": 1}
         assert now() - began == pytest.approx(20.0)
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_deadline_that_has_passed(seconds: float) -> None:
     """A batch whose deadline has passed is not sent."""
     inlet = FakeInlet()
-    assert tally(at_once(send(inlet, numbered(2), seconds=seconds))) == {"deadline": 2}
+    assert tally(run_simulated(send(inlet, numbered(2), seconds=seconds))) == {"deadline": 2}
     assert inlet.requests == []
 
 
@@ -146,7 +146,7 @@ def test_earliest_deadline() -> None:
         assert now() <= until
         assert max(request.at for request in inlet.requests) < until
 
-    at_once(test())
+    run_simulated(test())
 
 
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 7.0])
@@ -165,7 +165,7 @@ def test_search_ends_by_the_deadline(seconds: float) -> None:
         assert max(request.at for request in inlet.requests) < until
         assert tally(outcomes)["timeout"] > 0
 
-    at_once(test())
+    run_simulated(test())
 
 
 class Journal:
@@ -237,5 +237,5 @@ def test_any_answers(count: int, turns: list[Turn]) -> None:
         assert all(request.at < until for request in journal.inlet.requests)
         return outcomes
 
-    for message, outcome in zip(messages, at_once(test()), strict=True):
+    for message, outcome in zip(messages, run_simulated(test()), strict=True):
         assert journal.justifies(message, outcome)

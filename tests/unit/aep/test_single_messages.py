@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import Response
 from pendo_aep.aep.retry import BatchSender, PendingMessage
@@ -67,7 +67,7 @@ def test_requests_at_a_time_are_bounded() -> None:
     """However many batches there are, so many requests run at once, and no fewer."""
     inlet = StreamingClient(accept, seconds=0.05)
     batches = [numbered(50)] * 3
-    assert tally(at_once(send(inlet, *batches, at_once=7))) == {"delivered": 150}
+    assert tally(run_simulated(send(inlet, *batches, at_once=7))) == {"delivered": 150}
     assert inlet.most == 7
     assert inlet.sizes == [1] * 150
 
@@ -81,7 +81,7 @@ def test_each_message_has_its_own_outcome() -> None:
         return answers.get(messages.index(sent[0]), TAKEN)
 
     inlet = StreamingClient(script)
-    outcomes = at_once(send(inlet, messages))
+    outcomes = run_simulated(send(inlet, messages))
     assert tally(outcomes) == {"delivered": 7, "rejected": 1, "too_large": 1, "credentials": 1}
     assert [place for place, one in enumerate(outcomes) if isinstance(one, Retry)] == [7]
     assert len(inlet.requests) == 10
@@ -91,7 +91,7 @@ def test_each_message_has_its_own_outcome() -> None:
 def test_a_status_means_what_it_means_of_a_batch_of_one(case: Case) -> None:
     """What a moment may mend is tried again; what it may not goes back, with the same reason."""
     inlet = StreamingClient(one_after_another(Response(case["status"], b""), *[TAKEN] * 9))
-    outcomes = at_once(send(inlet, numbered(5), at_once=1))
+    outcomes = run_simulated(send(inlet, numbered(5), at_once=1))
     back = {} if case["again"] else {case["why"]: 1}
     assert tally(outcomes) == {"delivered": 5 - len(back)} | back
 
@@ -99,7 +99,7 @@ def test_a_status_means_what_it_means_of_a_batch_of_one(case: Case) -> None:
 def test_a_message_that_waits_for_its_turn_keeps_its_deadline() -> None:
     """What has no turn in time is not sent at all, and goes back to Pub/Sub."""
     inlet = StreamingClient(accept, seconds=1.0)
-    outcomes = at_once(send(inlet, numbered(10), at_once=2, seconds=2.5))
+    outcomes = run_simulated(send(inlet, numbered(10), at_once=2, seconds=2.5))
     assert tally(outcomes)["deadline"] >= 4
     assert len(inlet.requests) <= 6
 
@@ -107,7 +107,7 @@ def test_a_message_that_waits_for_its_turn_keeps_its_deadline() -> None:
 def test_an_outage_is_noticed() -> None:
     """Requests that fail together are one failure; after three nothing but probes is sent."""
     inlet = StreamingClient(lambda _: Response(503, b""), seconds=0.05)
-    outcomes = at_once(send(inlet, numbered(500), at_once=4))
+    outcomes = run_simulated(send(inlet, numbered(500), at_once=4))
     assert set(tally(outcomes)) <= {"braked", "aep_failing"}
     assert len(inlet.requests) <= 3 * 4 + 5
 
@@ -133,4 +133,4 @@ def test_a_wrong_setting_is_asked_about_by_one_message() -> None:
         await asyncio.sleep(11)
         assert await some() == {"delivered": 100}
 
-    at_once(test())
+    run_simulated(test())

@@ -11,8 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.functions import PROJECT
-from local.process import end_group
+from local.functions import PROJECT, end_group
 from tests.unit.cli.desk import Ran
 from tests.unit.provisioning.desk import Desk
 

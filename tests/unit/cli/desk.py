@@ -14,9 +14,8 @@ import orjson
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
-from local.functions import PROJECT
+from local.functions import PROJECT, end_group
 from local.pipeline import DEAD, EVENTS, PubSubAdmin
-from local.process import end_group
 from tests.webhooks import webhook
 
 # Settings of whoever runs the tests must not reach the command.

@@ -8,8 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from local.functions import PROJECT
-from local.process import end_group
+from local.functions import PROJECT, end_group
 from tests.unit.cli.desk import Ran
 
 # Settings of whoever runs the tests must not reach the command.

@@ -8,8 +8,8 @@ from pathlib import Path
 import grpc
 import pytest
 
-from local.process import free_port
-from local.pubsub import PubSubServer
+from local.functions import free_port
+from local.pubsub import PubSubServer, failing
 from tests.unit.cli.desk import Desk, refused
 
 PROG = "python -m pendo_aep dead-letters list: "
@@ -50,7 +50,7 @@ async def test_no_permission_says_which_roles(
 ) -> None:
     """Pub/Sub says no: the line tells the roles that suffice, and letters stay."""
     await quick_desk.put(refused(1))
-    quick.faults.fail(rpc, grpc.StatusCode.PERMISSION_DENIED, times=None)
+    quick.faults.add(failing(rpc, grpc.StatusCode.PERMISSION_DENIED))
 
     replayed = await quick_desk.run("replay")
 
@@ -64,7 +64,7 @@ async def test_no_permission_says_which_roles(
 async def test_an_acknowledgement_that_fails_is_told(quick: PubSubServer, quick_desk: Desk) -> None:
     """The event is there, and so is the letter: it may come twice, but it is not lost."""
     await quick_desk.put(refused(1))
-    quick.faults.fail("Acknowledge", grpc.StatusCode.PERMISSION_DENIED)
+    quick.faults.add(failing("Acknowledge", grpc.StatusCode.PERMISSION_DENIED).times(1))
 
     replayed = await quick_desk.run("replay")
 

@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 from google.pubsub_v1.types import Subscription
 
-from local.pubsub import PubSubServer
-from local.pubsub.events import Event, Nacked, Published
+from local.pubsub import PubSubServer, delayed
+from local.pubsub.model import Event, Nacked, Published
 from tests.conftest import PubSub
 from tests.unit.cli.desk import Desk, ids, refused
 
@@ -25,7 +25,7 @@ async def test_interrupted_twice_it_loses_nothing(quick: PubSubServer, quick_des
     """10,000 letters, SIGINT, SIGKILL, a third run: every event is there, and no letter is left."""
     desk = quick_desk
     await desk.put(*map(refused, range(MANY)))
-    quick.faults.delay("Publish", 0.1, times=None)  # so that the middle lasts a while
+    quick.faults.add(delayed("Publish", 0.1))  # so that the middle lasts a while
 
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         more_than = partial(_has_more_than, quick, desk, len(quick.published(desk.events_topic)))

@@ -6,7 +6,7 @@ import pytest
 
 from local.aep import token_endpoint_down
 from local.aep_platform import Call, Drop, Permission
-from local.process import free_port
+from local.functions import free_port
 from pendo_aep.provisioning.choices import Choices
 from pendo_aep.provisioning.errors import OutOfReach, PlatformError
 from pendo_aep.provisioning.part import Kind

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import grpc.aio
 import pytest
 
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, rejecting
 from local.tcp_proxy import TcpProxy
 from pendo_aep.pubsub.client import connect, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
@@ -58,7 +58,7 @@ async def test_a_wrong_topic_name_fails_every_message(pubsub: PubSubServer, coun
 
 async def test_a_lone_refused_message_is_at_fault(pubsub: PubSubServer) -> None:
     """What Pub/Sub says of a message is a reason to quarantine it."""
-    pubsub.faults.refuse(lambda data, _attributes: data == b"bad", TOO_LONG)
+    pubsub.faults.add(rejecting(lambda data, _attributes: data == b"bad", TOO_LONG))
     (result,) = await publish(pubsub, b"bad")
     assert isinstance(result, PublishRejected)
     assert str(result) == TOO_LONG
@@ -68,20 +68,20 @@ async def test_a_lone_message_that_does_not_fit_the_topics_schema_fails(
     pubsub: PubSubServer,
 ) -> None:
     """A schema on the topic is a setting: `deploy` gives it none, and every event would not fit."""
-    pubsub.faults.refuse(lambda _data, _attributes: True, SCHEMA)
+    pubsub.faults.add(rejecting(lambda _data, _attributes: True, SCHEMA))
     assert kinds(await publish(pubsub, b"event")) == [PublishFailed]
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 17])
 async def test_a_group_that_is_refused_whole_fails(pubsub: PubSubServer, count: int) -> None:
     """If each of several messages is refused, none of them is at fault."""
-    pubsub.faults.refuse(lambda _data, _attributes: True)
+    pubsub.faults.add(rejecting(lambda _data, _attributes: True))
     assert kinds(await publish(pubsub, *[b"event"] * count)) == [PublishFailed] * count
 
 
 async def test_refused_messages_among_good_ones_are_at_fault(pubsub: PubSubServer) -> None:
     """Exactly those that are refused fail, though they are most of the group."""
-    pubsub.faults.refuse(lambda data, _attributes: data == b"bad", SCHEMA)
+    pubsub.faults.add(rejecting(lambda data, _attributes: data == b"bad", SCHEMA))
     results = await publish(pubsub, b"bad", b"bad", b"bad", b"good", b"bad", b"bad")
     assert kinds(results) == [PublishRejected] * 3 + [str] + [PublishRejected] * 2
     assert [message.data for message in pubsub.published(TOPIC)] == [b"good"]
@@ -96,7 +96,7 @@ async def test_a_large_group_that_is_refused_whole_costs_few_calls(pubsub: PubSu
         calls += 1
         return True
 
-    pubsub.faults.refuse(refuse)
+    pubsub.faults.add(rejecting(refuse))
     assert kinds(await publish(pubsub, *[b"event"] * 1000)) == [PublishFailed] * 1000
     assert calls < 50
 

@@ -1,0 +1,190 @@
+"""A headless Chromium, and pages that take note of what must not happen on them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+from urllib.parse import urlsplit
+
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    async_playwright,
+    expect,
+)
+
+from local.console.run import Running
+from local.samples import load_samples
+
+NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# A busy machine is no failure.
+PATIENCE_MS: Final = 30_000
+_ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+Scheme = Literal["light", "dark"]
+
+
+def find_chromium() -> str | None:
+    """Where it is, if it is installed."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+@asynccontextmanager
+async def run_browser(path: str) -> AsyncIterator[Browser]:
+    """Runs the browser at that path."""
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS])
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@dataclass(slots=True)
+class ObservedPage:
+    """A page, and what was wrong on it.
+
+    Attributes:
+        errors: what it wrote to the browser's console as an error or a warning, and what it threw.
+        strangers: hosts other than the console that it asked for something.
+    """
+
+    page: Page
+    url: str
+    errors: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+
+    async def open(self) -> None:
+        """Loads the console, and waits until it is live."""
+        await self.page.goto(self.url)
+        await self.page.locator("#connection[data-state=live]").wait_for()
+
+    def forgive(self, text: str) -> None:
+        """Forgets errors with this text in them: the test has brought them about."""
+        assert any(text in error for error in self.errors), f"no error with {text!r}"
+        self.errors = [error for error in self.errors if text not in error]
+
+    def is_clean(self) -> bool:
+        """Whether nothing was wrong; fails with what was."""
+        assert self.errors == []
+        assert self.strangers == []
+        return True
+
+
+@asynccontextmanager
+async def observed_page(
+    browser: Browser,
+    url: str,
+    *,
+    width: int = 1280,
+    height: int = 900,
+    scheme: Scheme = "light",
+    scale: float = 1,
+) -> AsyncIterator[ObservedPage]:
+    """Opens the console in a browser context of its own, and waits until it is live.
+
+    Afterwards nothing may have been wrong on it.
+    """
+    context = await browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,
+        device_scale_factor=scale,
+        reduced_motion="reduce",
+        locale="en-GB",
+    )
+    context.set_default_timeout(PATIENCE_MS)
+    page = await context.new_page()
+    found = ObservedPage(page, url)
+    home = urlsplit(url).netloc
+
+    def written(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            found.errors.append(message.text)
+
+    def asked(request: Request) -> None:
+        if urlsplit(request.url).netloc != home:
+            found.strangers.append(request.url)
+
+    page.on("console", written)
+    page.on("pageerror", lambda error: found.errors.append(str(error)))
+    page.on("request", asked)
+    try:
+        await found.open()
+        yield found
+        assert found.is_clean()
+    finally:
+        await context.close()
+
+
+# What the tests do at the console, as people do it: send, look for a number, open an event.
+
+
+ROWS = "#event-list .body [role=row]"
+
+
+def body_of(sample: str, **changes: Any) -> str:
+    """The webhook of a sample, changed."""
+    [text] = [each.body for each in load_samples() if each.name == sample]
+    return json.dumps(json.loads(text) | changes)
+
+
+async def edit_body(page: Page, body: str) -> None:
+    """Puts a body of one's own into the form."""
+    if not await page.locator("#edit").evaluate("details => details.open"):
+        await page.get_by_text("Edit it first").click()
+    await page.get_by_label("Body of the webhook").fill(body)
+
+
+async def send(page: Page, *, sample: str = "", body: str = "", signature: str = "right") -> None:
+    """Sends one, and waits for the answer."""
+    if sample:
+        await page.get_by_label("Sample").select_option(sample)
+    if body:
+        await edit_body(page, body)
+    await page.get_by_label("Signature").select_option(signature)
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator("#sent")).to_contain_text("receive answered")
+
+
+async def burst(page: Page, number: int) -> None:
+    """Begins to send so many."""
+    await page.get_by_label("How many").fill(str(number))
+    await page.get_by_role("button", name="Send", exact=True).click()
+
+
+def row(page: Page, text: str) -> Locator:
+    """The events in whose row there is this text."""
+    return page.locator(ROWS).filter(has_text=text)
+
+
+def count(page: Page, name: str) -> Locator:
+    """The number on a stage of the way."""
+    return page.locator(f"[data-count={name}]")
+
+
+async def expect_count(page: Page, name: str, value: int) -> None:
+    """Waits until a stage has this number."""
+    await expect(count(page, name)).to_have_text(f"{value:,}")
+
+
+async def expect_counts_of(page: Page, running: Running) -> None:
+    """Waits until every number on the page is that of the console's state."""
+    counts = running.state.counts
+    for name in counts.__slots__:
+        if await count(page, name).count():
+            await expect_count(page, name, getattr(counts, name))

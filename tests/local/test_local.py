@@ -1,0 +1,224 @@
+"""`python -m local` as a user runs it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import orjson
+import pytest
+
+from local.functions import PROJECT, Function, FunctionFailed, end_group
+from local.samples import LARGE_BYTES, grown, load_samples
+from local.tcp_proxy import TcpProxy
+
+
+@asynccontextmanager
+async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m local` with these arguments, in a process group of its own."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "local", *arguments),
+        cwd=PROJECT,
+        env={**os.environ, "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        await end_group(process)
+        await process.communicate()
+
+
+def children(pid: int) -> set[int]:
+    """The processes that a process has started, and those that they have."""
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    direct = {int(child) for child in tasks.read_text().split()} if tasks.exists() else set()
+    return direct.union(*(children(child) for child in direct)) if direct else direct
+
+
+def everything() -> set[int]:
+    """Every process there is."""
+    return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
+
+
+@pytest.mark.parametrize("form", ["raw", "xdm"])
+async def test_once_sends_every_sample_and_ends(form: str) -> None:
+    """--once prints a row for each sample, all as expected, and exits 0."""
+    async with command("--once", "--format", form) as process:
+        output = (await process.communicate())[0].decode()
+
+    assert process.returncode == 0, output
+    count = len(load_samples())
+    assert f"{count} of {count} samples ended as expected" in output
+    for sample in load_samples():
+        assert sample.name in output
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_ctrl_c_leaves_no_process_behind(number: signal.Signals) -> None:
+    """It stays until Ctrl-C (or SIGTERM), ends with 0, and so do both functions."""
+    async with command() as process:
+        assert process.stdout is not None
+        async for line in process.stdout:
+            if b"Ctrl-C ends everything" in line:
+                break
+        started = children(process.pid)
+        assert len(started) >= 4  # two functions, each a server and its worker
+
+        process.send_signal(number)
+        assert await asyncio.wait_for(process.wait(), 15) == 0
+
+    assert not started & everything()
+
+
+# Functions as processes: they start from a busy process, and one that does not says why.
+
+
+# In a process of its own, for uvloop forks otherwise than asyncio does.
+_BUSY = """
+import asyncio
+from local.pipeline import administer
+from local.pubsub import PubSubServer
+import uvloop
+
+async def publish(admin):
+    message = {"data": b"{}"}
+    topic = "projects/local/topics/pendo-events"
+    while True:
+        await admin.publisher.publish(topic=topic, messages=[message] * 50)
+
+async def main():
+    async with PubSubServer(history=0) as server, administer(server.host) as admin:
+        await admin.create_topics()
+        busy = [asyncio.create_task(publish(admin)) for _ in range(4)]
+        for _ in range(150):
+            child = await asyncio.create_subprocess_exec("true", start_new_session=True)
+            print(await child.wait())
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
+
+uvloop.run(main())
+"""
+
+
+def test_children_survive_grpc() -> None:
+    """A process whose gRPC is busy starts 150 others, and each of them gets to its program."""
+    ended = subprocess.run(
+        (sys.executable, "-c", _BUSY), cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+
+    assert ended.stdout.split() == ["0"] * 150
+
+
+async def test_one_that_does_not_start_says_why() -> None:
+    """The error has the exit code and what it printed, also when somebody has emptied `output`."""
+    function: Function
+    function = Function("receive", {}, on_line=lambda *_: function.output.clear())
+
+    with pytest.raises(FunctionFailed, match=r"(?s)receive ended at start, with \d.*PENDO_WEBHOOK"):
+        async with function:
+            pass
+
+
+# Webhooks of a given size, made of a sample.
+
+
+@pytest.mark.parametrize("size", LARGE_BYTES)
+def test_a_grown_webhook_has_its_size(size: int) -> None:
+    """It has exactly so many bytes, and all that the sample has, of every kind of event."""
+    for sample in load_samples():
+        body = orjson.loads(sample.body)
+        large = grown(body, size)
+        assert len(large) == size
+        read = orjson.loads(large)
+        for key in body.get("properties", {}):
+            assert read["properties"].pop(key) == body["properties"][key]
+        assert {**read, "properties": body.get("properties")} == {"properties": None, **body}
+
+
+def test_a_webhook_does_not_shrink() -> None:
+    """A size that the sample exceeds is refused."""
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        grown({"event": "x" * 100}, 100)
+
+
+# The TCP proxy: what clients see of a restart, and of a connection that went silent.
+
+
+pytestmark = pytest.mark.anyio
+
+
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while line := await reader.readline():
+            writer.write(line)
+    writer.close()
+
+
+async def _open(host: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    address, _, port = host.rpartition(":")
+    return await asyncio.open_connection(address, int(port))
+
+
+async def _is_cut(reader: asyncio.StreamReader) -> bool:
+    try:
+        return await reader.read() == b""
+    except ConnectionError:
+        return True
+
+
+@pytest.fixture
+async def proxy() -> AsyncIterator[TcpProxy]:
+    """A proxy before a server that answers each line with the same line."""
+    echo = await asyncio.start_server(_echo, "127.0.0.1", 0)
+    port = echo.sockets[0].getsockname()[1]
+    async with echo, TcpProxy(f"127.0.0.1:{port}") as running:
+        yield running
+
+
+async def test_shut_and_open_again(proxy: TcpProxy) -> None:
+    """Shut, it cuts who is connected and lets nobody in; open again, it leads there as before."""
+    reader, writer = await _open(proxy.host)
+    writer.write(b"1\n")
+    assert await reader.readline() == b"1\n"
+
+    proxy.shut()
+    assert await _is_cut(reader)
+    writer.close()
+    with pytest.raises(ConnectionError):
+        await _open(proxy.host)
+
+    await proxy.open()
+    reader, writer = await _open(proxy.host)
+    writer.write(b"3\n")
+    assert await reader.readline() == b"3\n"
+    writer.close()
+
+
+async def test_a_silenced_connection_stays_open_and_new_ones_work(proxy: TcpProxy) -> None:
+    """Nothing comes back over a silenced connection, no end and no error; a new one is served."""
+    reader, writer = await _open(proxy.host)
+    writer.write(b"1\n")
+    assert await reader.readline() == b"1\n"
+
+    proxy.silence()
+    writer.write(b"2\n")
+    fresh_reader, fresh_writer = await _open(proxy.host)
+    fresh_writer.write(b"3\n")
+    assert await fresh_reader.readline() == b"3\n"
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.read(1), 0.2)
+    assert proxy.connections == 2
+
+    writer.close()
+    fresh_writer.close()
