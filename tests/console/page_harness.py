@@ -1,4 +1,4 @@
-"""A headless Chromium, and pages that take note of what must not happen on them."""
+"""A headless Chromium, pages that record errors, and what people do on them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from local.console.run import Running
 from local.samples import load_samples
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
-# A busy machine is no failure.
-PATIENCE_MS: Final = 30_000
+# A slow machine is not a failure.
+TIMEOUT_MS: Final = 30_000
 _ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -40,13 +40,13 @@ Scheme = Literal["light", "dark"]
 
 
 def find_chromium() -> str | None:
-    """Where it is, if it is installed."""
+    """Returns the path of Chromium, if it is installed."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 @asynccontextmanager
 async def run_browser(path: str) -> AsyncIterator[Browser]:
-    """Runs the browser at that path."""
+    """Runs the browser at this path."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=[*_ARGUMENTS])
         try:
@@ -57,17 +57,17 @@ async def run_browser(path: str) -> AsyncIterator[Browser]:
 
 @dataclass(slots=True)
 class ObservedPage:
-    """A page, and what was wrong on it.
+    """A page and what went wrong on it.
 
     Attributes:
-        errors: what it wrote to the browser's console as an error or a warning, and what it threw.
-        strangers: hosts other than the console that it asked for something.
+        errors: errors and warnings in the browser's console, and exceptions.
+        foreign_requests: requests to other hosts than the console.
     """
 
     page: Page
     url: str
     errors: list[str] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
+    foreign_requests: list[str] = field(default_factory=list)
 
     async def open(self) -> None:
         """Loads the console, and waits until it is live."""
@@ -75,14 +75,14 @@ class ObservedPage:
         await self.page.locator("#connection[data-state=live]").wait_for()
 
     def forgive(self, text: str) -> None:
-        """Forgets errors with this text in them: the test has brought them about."""
+        """Ignores errors with this text, which the test has caused."""
         assert any(text in error for error in self.errors), f"no error with {text!r}"
         self.errors = [error for error in self.errors if text not in error]
 
     def is_clean(self) -> bool:
-        """Whether nothing was wrong; fails with what was."""
+        """Checks that nothing went wrong."""
         assert self.errors == []
-        assert self.strangers == []
+        assert self.foreign_requests == []
         return True
 
 
@@ -96,9 +96,9 @@ async def observed_page(
     scheme: Scheme = "light",
     scale: float = 1,
 ) -> AsyncIterator[ObservedPage]:
-    """Opens the console in a browser context of its own, and waits until it is live.
+    """Opens the console in its own browser context, and waits until it is live.
 
-    Afterwards nothing may have been wrong on it.
+    At the end, nothing may have gone wrong on it.
     """
     context = await browser.new_context(
         viewport={"width": width, "height": height},
@@ -107,7 +107,7 @@ async def observed_page(
         reduced_motion="reduce",
         locale="en-GB",
     )
-    context.set_default_timeout(PATIENCE_MS)
+    context.set_default_timeout(TIMEOUT_MS)
     page = await context.new_page()
     found = ObservedPage(page, url)
     home = urlsplit(url).netloc
@@ -118,7 +118,7 @@ async def observed_page(
 
     def asked(request: Request) -> None:
         if urlsplit(request.url).netloc != home:
-            found.strangers.append(request.url)
+            found.foreign_requests.append(request.url)
 
     page.on("console", written)
     page.on("pageerror", lambda error: found.errors.append(str(error)))
@@ -131,27 +131,24 @@ async def observed_page(
         await context.close()
 
 
-# What the tests do at the console, as people do it: send, look for a number, open an event.
-
-
 ROWS = "#event-list .body [role=row]"
 
 
 def body_of(sample: str, **changes: Any) -> str:
-    """The webhook of a sample, changed."""
+    """Returns a sample's webhook with changes."""
     [text] = [each.body for each in load_samples() if each.name == sample]
     return json.dumps(json.loads(text) | changes)
 
 
 async def edit_body(page: Page, body: str) -> None:
-    """Puts a body of one's own into the form."""
+    """Enters a body into the form."""
     if not await page.locator("#edit").evaluate("details => details.open"):
-        await page.get_by_text("Edit it first").click()
+        await page.get_by_text("Edit before sending").click()
     await page.get_by_label("Body of the webhook").fill(body)
 
 
 async def send(page: Page, *, sample: str = "", body: str = "", signature: str = "right") -> None:
-    """Sends one, and waits for the answer."""
+    """Sends one webhook and waits for the answer."""
     if sample:
         await page.get_by_label("Sample").select_option(sample)
     if body:
@@ -162,18 +159,18 @@ async def send(page: Page, *, sample: str = "", body: str = "", signature: str =
 
 
 async def burst(page: Page, number: int) -> None:
-    """Begins to send so many."""
-    await page.get_by_label("How many").fill(str(number))
+    """Starts to send so many."""
+    await page.get_by_label("Number of events").fill(str(number))
     await page.get_by_role("button", name="Send", exact=True).click()
 
 
 def row(page: Page, text: str) -> Locator:
-    """The events in whose row there is this text."""
+    """Returns the events with this text in their row."""
     return page.locator(ROWS).filter(has_text=text)
 
 
 def count(page: Page, name: str) -> Locator:
-    """The number on a stage of the way."""
+    """Returns the number of a stage."""
     return page.locator(f"[data-count={name}]")
 
 
@@ -183,7 +180,7 @@ async def expect_count(page: Page, name: str, value: int) -> None:
 
 
 async def expect_counts_of(page: Page, running: Running) -> None:
-    """Waits until every number on the page is that of the console's state."""
+    """Waits until every number on the page equals that of the console's state."""
     counts = running.state.counts
     for name in counts.__slots__:
         if await count(page, name).count():

@@ -1,4 +1,4 @@
-"""The picture of the way: each stage with its live count, and what pressing it shows."""
+"""The overview: counts, charts, many events, and a pipeline that stops and comes back."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.console.page_harness import (
 pytestmark = pytest.mark.slow
 
 
-async def test_each_stage_counts_what_is_there(page: Page, running: Running) -> None:
-    """Received, accepted, rejected and dead are counted as it happens, without a reload."""
+async def test_the_stages_count_live(page: Page, running: Running) -> None:
+    """Received, accepted, rejected and dead are counted live."""
     counts = running.state.counts
     received, accepted, letters = counts.received, counts.accepted, counts.letters
 
@@ -42,8 +42,8 @@ async def test_each_stage_counts_what_is_there(page: Page, running: Running) -> 
     await expect_count(page, "received", received + 3)
 
 
-async def test_what_waits_is_counted_until_aep_takes_it(page: Page, running: Running) -> None:
-    """While AEP takes long, events are counted in a batch or in the topic; then they are not."""
+async def test_waiting_events_are_counted_until_accepted(page: Page, running: Running) -> None:
+    """While AEP is slow, events are counted as in a batch or waiting; then as accepted."""
     accepted = running.state.counts.accepted
     running.actions.injector.inject(Injection(FaultKind.SLOW, seconds=60))
     await burst(page, 20)
@@ -60,8 +60,8 @@ async def test_what_waits_is_counted_until_aep_takes_it(page: Page, running: Run
     await expect_count(page, "accepted", accepted + 20)
 
 
-async def test_a_stage_that_is_pressed_shows_its_events(page: Page) -> None:
-    """Pressing "rejected" lists those that were rejected; "received" lists all again."""
+async def test_a_click_on_a_stage_lists_its_events(page: Page) -> None:
+    """ "rejected" lists rejected webhooks; "received" lists all again."""
     await send(page, body=body_of("guide_displayed", visitorId="pressed"), signature="missing")
     await send(page, body=body_of("guide_displayed", visitorId="not pressed"))
     await page.get_by_role("button", name="rejected").click()
@@ -73,8 +73,8 @@ async def test_a_stage_that_is_pressed_shows_its_events(page: Page) -> None:
     await expect(row(page, "not pressed")).to_have_count(1)
 
 
-async def test_dead_letters_are_one_press_away(page: Page, running: Running) -> None:
-    """Pressing the stage of the dead letters shows their list."""
+async def test_a_click_lists_the_dead_letters(page: Page, running: Running) -> None:
+    """The stage of the dead letters shows their list."""
     await send(page, body=body_of("guide_displayed", event=""))
     await page.get_by_role("button", name="dead", exact=False).filter(has_text="dead").first.click()
     await expect(page.get_by_role("tab", name="Dead letters")).to_have_attribute(
@@ -84,15 +84,15 @@ async def test_dead_letters_are_one_press_away(page: Page, running: Running) -> 
     await expect(rows).to_have_count(running.state.counts.letters)
 
 
-async def test_the_plots_say_what_they_show(page: Page) -> None:
-    """Rate, batch size and latency are drawn, and told in words with their largest values."""
+async def test_the_charts_describe_themselves(page: Page) -> None:
+    """Rate, batch size and latency are drawn and described with their largest values."""
     await burst(page, 50)
     for name, told in (
-        ("plot-rate", r"Events a second, .*received: now .*, at most [1-9]"),
-        ("plot-batch", r"Events in a batch, .*mean: now .*, at most [1-9]"),
+        ("chart-rate", r"Events per second, .*received: now .*, at most [1-9]"),
+        ("chart-batch", r"Events per batch, .*mean: now .*, at most [1-9]"),
         (
-            "plot-latency",
-            r"Receipt to AEP, .*median: now [\d.,]+ m?s, at most [1-9].*p95: now [1-9]",
+            "chart-latency",
+            r"Latency to AEP, .*median: now [\d.,]+ m?s, at most [1-9].*p95: now [1-9]",
         ),
     ):
         plot = page.locator(f"#{name} svg")
@@ -104,14 +104,9 @@ async def test_the_plots_say_what_they_show(page: Page) -> None:
         assert await plot.locator(".line, .dot").count()
 
 
-# Many events: the page stays quick with 10,000, and a throttled burst is counted to the last.
-
-
-pytestmark = pytest.mark.slow
-
 Note = Callable[[str, object], None]
 
-# From a key or a click to the frame after the next one, in which what it did can be seen.
+# From a key or a click to the second frame after it, which shows the result.
 PAINTED = """async (act) => {
   const began = performance.now();
   const search = document.getElementById("search");
@@ -126,15 +121,15 @@ PAINTED = """async (act) => {
   await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
   return performance.now() - began;
 }"""
-# What people take for "at once" is 100 ms; a busy machine may take ten times as long.
+# People perceive 100 ms as immediate; a busy machine may take ten times as long.
 BOUND_MS = 1_000
 ROWS_AT_MOST = 60
 
 
-async def test_it_is_quick_with_ten_thousand_events(
+async def test_the_page_is_quick_with_ten_thousand_events(
     page: Page, running: Running, record_property: Note
 ) -> None:
-    """A search, a click and a scroll are answered at once while more come; few rows are drawn."""
+    """Search, click and scroll respond at once while events arrive; few rows are drawn."""
     for number in range(MAX_EVENTS):
         record = running.state.arrive(f"event-{number}", running.state.now())
         record.type, record.visitor = "guide.displayed", f"visitor-{number}"
@@ -146,8 +141,8 @@ async def test_it_is_quick_with_ten_thousand_events(
     record_property("the page with 10,000 events", {k: f"{ms:.0f} ms" for k, ms in took.items()})
     assert max(took.values()) < BOUND_MS, took
     assert await page.locator(ROWS).count() < ROWS_AT_MOST
-    await expect(page.locator("#opened h2")).to_have_text("guide.displayed")
-    await expect(page.locator("#sent")).to_have_text("The burst of 300 is over.")
+    await expect(page.locator("#detail h2")).to_have_text("guide.displayed")
+    await expect(page.locator("#sent")).to_have_text("The burst of 300 has finished.")
     await expect(page.locator("#shown")).to_have_text(f"{MAX_EVENTS:,} events")
 
 
@@ -155,11 +150,11 @@ async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Run
     """After 1,000 events with AEP throttling, the page, Pub/Sub and AEP have the same numbers."""
     before = set(running.aep.distinct_ids)
     topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
-    stored = len(running.pubsub.published(topic))  # the page may still have to hear of the last
+    stored = len(running.pubsub.published(topic))  # the page may not have all of them yet
     await page.get_by_label("AEP throttles: how much").select_option("half")
     await page.get_by_role("switch", name="AEP throttles").click()
     await burst(page, 1_000)
-    await expect(page.locator("#sent")).to_have_text("The burst of 1,000 is over.")
+    await expect(page.locator("#sent")).to_have_text("The burst of 1,000 has finished.")
     await expect_count(page, "stored", stored + 1_000)
     push = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
     await running.pubsub.idle(push, within=60)
@@ -182,19 +177,13 @@ async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Run
     await expect(page.locator("#batch-list")).to_contain_text("429")
 
 
-# The pipeline ends while the page is open, and comes back.
-
-
-pytestmark = pytest.mark.slow
-
-
-async def test_the_page_says_so_and_comes_back_by_itself(browser: Browser) -> None:
-    """Gone, it keeps what it knew and says what to do; back, it shows what is now."""
+async def test_the_page_reports_a_stopped_pipeline_and_reconnects(browser: Browser) -> None:
+    """Meanwhile it keeps its last state and says what to do; then it shows the new one."""
     ports = Ports(console=free_port())
     async with run_with_console(ports=ports) as first:
         opening = observed_page(browser, first.url)
-        seen = await opening.__aenter__()
-        page = seen.page
+        console = await opening.__aenter__()
+        page = console.page
         await send(page, sample="guide_displayed")
         await expect_count(page, "accepted", 1)
     try:
@@ -202,7 +191,7 @@ async def test_the_page_says_so_and_comes_back_by_itself(browser: Browser) -> No
         await expect(page.locator("#connection")).to_have_text("Not running")
         await expect(row(page, "guide.displayed")).to_have_count(1)
         await page.get_by_role("button", name="Send", exact=True).click()
-        await expect(page.locator("#said")).to_contain_text("The console does not answer")
+        await expect(page.locator("#message")).to_contain_text("The console does not answer")
 
         async with run_with_console(ports=ports):
             await expect(page.locator("#connection")).to_have_text("Live")
@@ -212,17 +201,17 @@ async def test_the_page_says_so_and_comes_back_by_itself(browser: Browser) -> No
             await send(page, sample="guide_displayed")
             await expect_count(page, "accepted", 1)
     finally:
-        seen.forgive("net::ERR_")
+        console.forgive("net::ERR_")
         await opening.__aexit__(None, None, None)
 
 
-async def test_an_empty_console_says_how_to_begin(browser: Browser) -> None:
-    """Where nothing has come yet, each list says what would bring something."""
-    async with run_with_console() as running, observed_page(browser, running.url) as seen:
-        page = seen.page
+async def test_an_empty_console_says_how_to_start(browser: Browser) -> None:
+    """Each empty list says how to fill it."""
+    async with run_with_console() as running, observed_page(browser, running.url) as console:
+        page = console.page
         await expect(page.get_by_text(f"point a webhook at {running.webhook_url}")).to_be_visible()
         await page.get_by_role("tab", name="Batches").click()
-        await expect(page.get_by_text("AEP has been sent nothing yet.")).to_be_visible()
+        await expect(page.get_by_text("Nothing has been sent to AEP yet.")).to_be_visible()
         await page.get_by_role("tab", name="Dead letters").click()
         await expect(page.get_by_text("No dead letters.")).to_be_visible()
         await expect(page.get_by_role("button", name="Replay all")).to_be_disabled()

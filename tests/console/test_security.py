@@ -1,4 +1,4 @@
-"""What others send and ask: HTML in a webhook is text, and other origins get nothing."""
+"""Security in the browser: HTML in a webhook is text, and other origins get nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from playwright.async_api import Browser, Page, expect
 
 from local.console.run import Running
 from local.console.security import listening
-from tests.console.page_harness import PATIENCE_MS, ObservedPage, row, send
+from tests.console.page_harness import TIMEOUT_MS, ObservedPage, row, send
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +19,7 @@ HTML = (
     "<script>document.title = 'run'</script><img src=x onerror=\"document.title = 'run'\">"
     "<svg onload=\"document.title = 'run'\"></svg>"
 )
-# As a page of another origin might try it. Each answers what came of it.
+# What a page of another origin might try; each returns the result.
 ATTEMPTS = {
     "post": """url => fetch(url + "api/send", {method: "POST", body: '{"text": "{}"}',
         headers: {"Content-Type": "application/json"}}).then(() => "answered", () => "refused")""",
@@ -42,7 +42,7 @@ ATTEMPTS = {
 
 
 async def test_html_in_a_webhook_is_shown_and_not_run(page: Page) -> None:
-    """Where it is a name, a type, a value or a key, in the list and opened, it is text."""
+    """As a name, type, value or key, in the list and in the details, it is shown as text."""
     body = json.dumps(
         {
             "event": HTML,
@@ -54,8 +54,8 @@ async def test_html_in_a_webhook_is_shown_and_not_run(page: Page) -> None:
     )
     await send(page, body=body)
     await row(page, "<script>").first.click()
-    panel = page.locator("#opened")
-    for tab in ("Pendo sent", "Normalised", "Sent to AEP", "XDM"):
+    panel = page.locator("#detail")
+    for tab in ("Webhook", "Normalised", "Sent to AEP", "XDM"):
         await panel.get_by_role("tab", name=tab).click()
         block = panel.get_by_role("tabpanel", name=tab).locator("pre").first
         await expect(block).to_contain_text("<script>document.title")
@@ -66,11 +66,13 @@ async def test_html_in_a_webhook_is_shown_and_not_run(page: Page) -> None:
 
 
 async def test_html_in_an_unreadable_body_is_shown_and_not_run(page: Page) -> None:
-    """A body that is no JSON at all is a dead letter, and shown as it came."""
-    await page.get_by_label("give it an id of its own").evaluate("box => { box.checked = false; }")
+    """A body that is not JSON is a dead letter and shown unchanged."""
+    await page.get_by_label("send as a new event, with a new ID").evaluate(
+        "box => { box.checked = false; }"
+    )
     await send(page, body=f"<html>{HTML}")
     await row(page, "dead").first.click()
-    block = page.locator("#opened").get_by_role("region", name="Body as Received from Pendo")
+    block = page.locator("#detail").get_by_role("region", name="Body as Received from Pendo")
     await expect(block).to_have_text(f"<html>{HTML}")
     await expect(page).to_have_title("pendo-to-aep, local")
 
@@ -88,7 +90,7 @@ async def elsewhere(browser: Browser) -> AsyncIterator[Page]:
     app.router.add_get("/{path:.*}", answer)
     async with listening(app, 0, or_any=False) as port:
         context = await browser.new_context()
-        context.set_default_timeout(PATIENCE_MS)
+        context.set_default_timeout(TIMEOUT_MS)
         page = await context.new_page()
         await page.goto(f"http://127.0.0.1:{port}/")
         yield page
@@ -97,15 +99,15 @@ async def elsewhere(browser: Browser) -> AsyncIterator[Page]:
 
 @pytest.mark.parametrize("name", ATTEMPTS)
 async def test_another_origin_gets_nothing(elsewhere: Page, running: Running, name: str) -> None:
-    """A page of another origin can neither ask, nor read, nor include, nor change anything."""
+    """A page of another origin can neither post, read, include nor change anything."""
     received = running.state.counts.received
     assert await elsewhere.evaluate(ATTEMPTS[name], running.url) == "refused"
     assert running.state.counts.received == received
     assert running.actions.injector.active == []
 
 
-async def test_it_cannot_be_framed(elsewhere: Page, running: Running) -> None:
-    """In a frame of another origin there is no console, so no click can be stolen."""
+async def test_the_console_cannot_be_framed(elsewhere: Page, running: Running) -> None:
+    """A frame of another origin does not show the console, so no click can be stolen."""
     await elsewhere.evaluate(
         """url => new Promise((done) => {
           const frame = document.createElement("iframe");
@@ -119,15 +121,17 @@ async def test_it_cannot_be_framed(elsewhere: Page, running: Running) -> None:
     await expect(frame.locator("#connection")).to_have_count(0)
 
 
-async def test_nothing_is_asked_of_anybody_else(seen: ObservedPage, running: Running) -> None:
-    """All that the page is made of comes from the console itself; the browser allows no other."""
-    page = seen.page
+async def test_the_page_loads_nothing_from_other_hosts(
+    console: ObservedPage, running: Running
+) -> None:
+    """Everything on the page comes from the console; the browser allows no other host."""
+    page = console.page
     said = await page.evaluate(
         "() => fetch('http://127.0.0.1:9/').then(() => 'answered', () => 'refused')"
     )
     assert said == "refused"
-    seen.forgive("Content Security Policy")
-    seen.strangers.clear()
+    console.forgive("Content Security Policy")
+    console.foreign_requests.clear()
     loaded = await page.evaluate("performance.getEntriesByType('resource').map(e => e.name)")
     assert loaded
     assert all(url.startswith(running.url) for url in loaded)

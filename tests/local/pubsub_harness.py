@@ -1,4 +1,4 @@
-"""What the Pub/Sub tests share: Google's own clients, and an endpoint that is pushed to."""
+"""Google's clients and push endpoints for the Pub/Sub tests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -22,7 +22,7 @@ DEAD_SUBSCRIPTION = "projects/p/subscriptions/events-dead-out"
 
 
 def run(test: Coroutine[Any, Any, None], within: float = 20) -> None:
-    """Run a test's coroutine to its end, or fail it after so many seconds."""
+    """Runs a test's coroutine with a timeout."""
     asyncio.run(asyncio.wait_for(test, within))
 
 
@@ -53,7 +53,7 @@ class Clients:
 
 @asynccontextmanager
 async def clients(host: str) -> AsyncIterator[Clients]:
-    """Google's asynchronous clients, connected to a server of ours."""
+    """Connects Google's asynchronous clients to a server."""
     async with grpc.aio.insecure_channel(
         host, options=[("grpc.max_receive_message_length", -1)]
     ) as channel:
@@ -66,7 +66,7 @@ async def clients(host: str) -> AsyncIterator[Clients]:
 
 @asynccontextmanager
 async def pubsub_server(**options: Any) -> AsyncIterator[tuple[PubSubServer, Clients]]:
-    """A server with two topics, and clients of it."""
+    """Runs a server with two topics, and clients."""
     async with PubSubServer(**options) as server, clients(server.host) as connected:
         server.create_topic(TOPIC)
         server.create_topic(DEAD)
@@ -78,7 +78,7 @@ Answer = Callable[[dict[str, Any]], Awaitable[int]]
 
 @dataclass(slots=True)
 class Endpoint:
-    """A push endpoint that counts."""
+    """What a push endpoint has received."""
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
@@ -94,7 +94,7 @@ class Endpoint:
 
 @asynccontextmanager
 async def endpoint(answer: Answer) -> AsyncIterator[Endpoint]:
-    """An HTTP server that answers each push with the status that `answer(body)` returns."""
+    """Runs an HTTP server that answers each push with the status `answer(body)`."""
     state = Endpoint()
 
     async def handle(request: web.Request) -> web.Response:
@@ -123,7 +123,7 @@ async def endpoint(answer: Answer) -> AsyncIterator[Endpoint]:
 
 
 def always(status: int) -> Answer:
-    """An endpoint's answer that never changes."""
+    """Returns an answer that is always the same."""
 
     async def answer(_body: dict[str, Any]) -> int:
         return status
@@ -136,7 +136,7 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @asynccontextmanager
 async def raw_endpoint(serve: Serve, port: int = 0) -> AsyncIterator[str]:
-    """The URL of an endpoint that handles each connection itself, for what no server would do."""
+    """Runs an endpoint that handles connections itself, for what no HTTP server would do."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await serve(reader, writer)

@@ -1,4 +1,4 @@
-"""`python -m local` as a user runs it."""
+"""`python -m local` as users run it, function processes, large samples, and the TCP proxy."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from local.tcp_proxy import TcpProxy
 
 @asynccontextmanager
 async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m local` with these arguments, in a process group of its own."""
+    """Runs `python -m local` with these arguments in its own process group."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local", *arguments),
         cwd=PROJECT,
@@ -38,20 +38,20 @@ async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 def children(pid: int) -> set[int]:
-    """The processes that a process has started, and those that they have."""
+    """Returns all descendants of a process."""
     tasks = Path(f"/proc/{pid}/task/{pid}/children")
     direct = {int(child) for child in tasks.read_text().split()} if tasks.exists() else set()
     return direct.union(*(children(child) for child in direct)) if direct else direct
 
 
 def everything() -> set[int]:
-    """Every process there is."""
+    """Returns every process of the machine."""
     return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
 
 
 @pytest.mark.parametrize("form", ["raw", "xdm"])
 async def test_once_sends_every_sample_and_ends(form: str) -> None:
-    """--once prints a row for each sample, all as expected, and exits 0."""
+    """--once prints a row for each sample and exits 0."""
     async with command("--once", "--format", form) as process:
         output = (await process.communicate())[0].decode()
 
@@ -65,7 +65,7 @@ async def test_once_sends_every_sample_and_ends(form: str) -> None:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_ctrl_c_leaves_no_process_behind(number: signal.Signals) -> None:
-    """It stays until Ctrl-C (or SIGTERM), ends with 0, and so do both functions."""
+    """It runs until Ctrl-C (or SIGTERM), exits 0, and both functions end."""
     async with command() as process:
         assert process.stdout is not None
         async for line in process.stdout:
@@ -80,10 +80,7 @@ async def test_ctrl_c_leaves_no_process_behind(number: signal.Signals) -> None:
     assert not started & everything()
 
 
-# Functions as processes: they start from a busy process, and one that does not says why.
-
-
-# In a process of its own, for uvloop forks otherwise than asyncio does.
+# In its own process, because uvloop forks differently from asyncio.
 _BUSY = """
 import asyncio
 from local.pipeline import administer
@@ -112,7 +109,7 @@ uvloop.run(main())
 
 
 def test_children_survive_grpc() -> None:
-    """A process whose gRPC is busy starts 150 others, and each of them gets to its program."""
+    """A process with busy gRPC starts 150 children, and each reaches its program."""
     ended = subprocess.run(
         (sys.executable, "-c", _BUSY), cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -120,8 +117,8 @@ def test_children_survive_grpc() -> None:
     assert ended.stdout.split() == ["0"] * 150
 
 
-async def test_one_that_does_not_start_says_why() -> None:
-    """The error has the exit code and what it printed, also when somebody has emptied `output`."""
+async def test_a_failed_start_shows_the_output() -> None:
+    """The error has the exit code and the output, even if `output` has been cleared."""
     function: Function
     function = Function("receive", {}, on_line=lambda *_: function.output.clear())
 
@@ -130,12 +127,9 @@ async def test_one_that_does_not_start_says_why() -> None:
             pass
 
 
-# Webhooks of a given size, made of a sample.
-
-
 @pytest.mark.parametrize("size", LARGE_BYTES)
 def test_a_grown_webhook_has_its_size(size: int) -> None:
-    """It has exactly so many bytes, and all that the sample has, of every kind of event."""
+    """It has exactly so many bytes and everything that the sample has."""
     for sample in load_samples():
         body = orjson.loads(sample.body)
         large = grown(body, size)
@@ -147,12 +141,9 @@ def test_a_grown_webhook_has_its_size(size: int) -> None:
 
 
 def test_a_webhook_does_not_shrink() -> None:
-    """A size that the sample exceeds is refused."""
+    """A size smaller than the sample is refused."""
     with pytest.raises(ValueError, match="more than 100 bytes"):
         grown({"event": "x" * 100}, 100)
-
-
-# The TCP proxy: what clients see of a restart, and of a connection that went silent.
 
 
 pytestmark = pytest.mark.anyio
@@ -179,7 +170,7 @@ async def _is_cut(reader: asyncio.StreamReader) -> bool:
 
 @pytest.fixture
 async def proxy() -> AsyncIterator[TcpProxy]:
-    """A proxy before a server that answers each line with the same line."""
+    """A proxy in front of an echo server."""
     echo = await asyncio.start_server(_echo, "127.0.0.1", 0)
     port = echo.sockets[0].getsockname()[1]
     async with echo, TcpProxy(f"127.0.0.1:{port}") as running:
@@ -187,7 +178,7 @@ async def proxy() -> AsyncIterator[TcpProxy]:
 
 
 async def test_shut_and_open_again(proxy: TcpProxy) -> None:
-    """Shut, it cuts who is connected and lets nobody in; open again, it leads there as before."""
+    """Shut, it cuts connections and refuses new ones; open again, it works as before."""
     reader, writer = await _open(proxy.host)
     writer.write(b"1\n")
     assert await reader.readline() == b"1\n"
@@ -206,7 +197,7 @@ async def test_shut_and_open_again(proxy: TcpProxy) -> None:
 
 
 async def test_a_silenced_connection_stays_open_and_new_ones_work(proxy: TcpProxy) -> None:
-    """Nothing comes back over a silenced connection, no end and no error; a new one is served."""
+    """A silenced connection returns nothing, neither end nor error; a new one works."""
     reader, writer = await _open(proxy.host)
     writer.write(b"1\n")
     assert await reader.readline() == b"1\n"

@@ -1,4 +1,4 @@
-"""Pull subscriptions, leases and dead letters, through Google's clients."""
+"""Pull and StreamingPull, leases and dead letters, through Google's clients."""
 
 import asyncio
 import itertools
@@ -31,7 +31,7 @@ async def _modify(google: Clients, ack_id: str, seconds: int) -> None:
 
 
 def test_an_acknowledged_message_is_gone() -> None:
-    """What is pulled and acknowledged leaves the subscription, and only that."""
+    """Only acknowledged messages leave the subscription."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=0.05) as (server, google):
@@ -54,7 +54,7 @@ def test_an_acknowledged_message_is_gone() -> None:
 
 
 def test_each_subscription_gets_every_message() -> None:
-    """Two subscriptions of a topic each get what is published after they were made."""
+    """Two subscriptions of a topic each get what is published after they were created."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -71,7 +71,7 @@ def test_each_subscription_gets_every_message() -> None:
 
 
 def test_pull_waits_for_a_first_message() -> None:
-    """A pull that finds nothing is answered by the next publish, long before its time is up."""
+    """A waiting pull returns with the next publish."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=10) as (server, google):
@@ -86,7 +86,7 @@ def test_pull_waits_for_a_first_message() -> None:
 
 
 def test_pull_can_return_immediately() -> None:
-    """With return_immediately an empty subscription is answered at once."""
+    """With return_immediately an empty subscription answers at once."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=60) as (server, google):
@@ -101,7 +101,7 @@ def test_pull_can_return_immediately() -> None:
 
 
 def test_a_lease_that_expires_brings_the_message_back() -> None:
-    """Past its ack deadline a message is delivered again, and the late acknowledgement is void."""
+    """After its ack deadline a message is delivered again; a late acknowledgement is ignored."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=5) as (server, google):
@@ -120,7 +120,7 @@ def test_a_lease_that_expires_brings_the_message_back() -> None:
 
 
 def test_a_lease_can_be_extended() -> None:
-    """A message whose deadline was moved does not come back at the old one."""
+    """A message with an extended deadline does not return at the old one."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=0.4, ack_deadline=0.2) as (server, google):
@@ -134,7 +134,7 @@ def test_a_lease_can_be_extended() -> None:
 
 
 def test_a_nack_brings_the_message_back_at_once() -> None:
-    """A deadline of zero hands the message back; without a policy no attempt is shown."""
+    """A deadline of zero returns the message; without a policy no attempt is shown."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -150,7 +150,7 @@ def test_a_nack_brings_the_message_back_at_once() -> None:
 
 
 def test_backoff_doubles_between_its_bounds() -> None:
-    """A message that is refused again and again rests for longer each time, up to the maximum."""
+    """A message nacked repeatedly waits longer each time, up to the maximum."""
 
     async def test() -> None:
         times: list[float] = []
@@ -173,8 +173,8 @@ def test_backoff_doubles_between_its_bounds() -> None:
     run(test())
 
 
-def test_a_resting_message_lets_others_pass() -> None:
-    """While a refused message rests, one published later is delivered before it."""
+def test_backoff_does_not_block_other_messages() -> None:
+    """During the backoff of a message, a later one is delivered before it."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=5) as (server, google):
@@ -226,7 +226,7 @@ def test_too_many_attempts_make_a_dead_letter() -> None:
 
 
 def test_a_dead_letter_that_nobody_subscribes_to_can_still_be_inspected() -> None:
-    """A dead-letter topic without a subscription keeps its messages for inspection only."""
+    """Without a subscription, dead letters can only be inspected."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=0.05) as (server, google):
@@ -245,7 +245,7 @@ def test_a_dead_letter_that_nobody_subscribes_to_can_still_be_inspected() -> Non
 
 
 def test_a_message_outlives_its_dead_letter_topic() -> None:
-    """When the dead-letter topic is deleted, a message that should go there is kept."""
+    """A message stays in the subscription when its dead-letter topic is deleted."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -260,9 +260,6 @@ def test_a_message_outlives_its_dead_letter_topic() -> None:
             assert received.delivery_attempt == 6
 
     run(test())
-
-
-# StreamingPull, through Google's clients.
 
 
 class _Stream:
@@ -313,7 +310,7 @@ def test_a_stream_holds_no_more_than_its_client_asked_for() -> None:
 
 
 def test_a_stream_can_hand_messages_back() -> None:
-    """A deadline of zero on the stream hands a message back, and the stream gets it again."""
+    """A deadline of zero on the stream returns a message, and the stream gets it again."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -334,7 +331,7 @@ def test_a_stream_can_hand_messages_back() -> None:
 
 @pytest.mark.parametrize("limit", [0, 1], ids=["waits for messages", "is full"])
 def test_a_stream_ends_with_its_subscription(limit: int) -> None:
-    """Deleting the subscription ends its streams with NOT_FOUND, whatever they wait for."""
+    """Deleting the subscription ends its streams with NOT_FOUND."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -356,7 +353,7 @@ def test_a_stream_ends_with_its_subscription(limit: int) -> None:
 
 
 def test_the_high_level_client_streams() -> None:
-    """Google's high-level clients, led by PUBSUB_EMULATOR_HOST, publish and stream."""
+    """Google's high-level clients, configured with PUBSUB_EMULATOR_HOST, publish and stream."""
 
     def stream(host: str) -> list[bytes]:
         received: list[bytes] = []

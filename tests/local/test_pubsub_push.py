@@ -1,4 +1,4 @@
-"""Push delivery to an HTTP endpoint."""
+"""Push delivery to an HTTP endpoint, and how many pushes are open at once."""
 
 import asyncio
 import base64
@@ -30,13 +30,12 @@ from tests.local.pubsub_harness import (
     run,
 )
 
-STATUSES = json.loads(Path(__file__).with_name("test_pubsub_statuses.json").read_text("utf-8"))
-ANSWERS = json.loads(Path(__file__).with_name("test_pubsub_answers.json").read_text("utf-8"))
+CASES = json.loads(Path(__file__).with_name("pubsub_cases.json").read_text("utf-8"))
 RESTING = RetryPolicy(600, 600)
-"""So long that a refused message does not come back within a test."""
+"""So long that a nacked message does not return within a test."""
 
 
-def test_the_body_is_googles() -> None:
+def test_the_body_is_like_googles() -> None:
     """A push is a POST of the wrapped message, field for field as Google sends it."""
 
     async def test() -> None:
@@ -69,7 +68,7 @@ def test_the_body_is_googles() -> None:
 
 
 def test_the_body_leaves_out_what_is_empty() -> None:
-    """A message has no `data`, or no `attributes`, in its push when it has none."""
+    """Empty `data` and `attributes` are omitted from a push."""
 
     async def test() -> None:
         async with pubsub_server() as (server, _), endpoint(always(200)) as pushed:
@@ -85,9 +84,9 @@ def test_the_body_leaves_out_what_is_empty() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("case", STATUSES, ids=lambda case: str(case["status"]))
+@pytest.mark.parametrize("case", CASES["statuses"], ids=lambda case: str(case["status"]))
 def test_statuses(case: dict[str, Any]) -> None:
-    """102, 200, 201, 202 and 204 acknowledge; any other status hands the message back."""
+    """102, 200, 201, 202 and 204 acknowledge; any other status returns the message."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -115,9 +114,9 @@ def test_statuses(case: dict[str, Any]) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", CASES["answers"], ids=lambda case: case["case"])
 def test_only_a_whole_answer_counts(case: dict[str, Any]) -> None:
-    """A connection that ends before a whole HTTP answer has acknowledged nothing."""
+    """A connection that ends before a complete answer acknowledges nothing."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -136,7 +135,7 @@ def test_only_a_whole_answer_counts(case: dict[str, Any]) -> None:
 
 
 def test_a_refused_message_comes_again_at_once() -> None:
-    """Without a retry policy a refused message is pushed again until it is acknowledged."""
+    """Without a retry policy a nacked message is pushed again until it is acknowledged."""
 
     async def test() -> None:
         statuses = iter([500, 503, 204])
@@ -154,8 +153,8 @@ def test_a_refused_message_comes_again_at_once() -> None:
     run(test())
 
 
-def test_silence_is_a_refusal() -> None:
-    """An endpoint that has not answered at the ack deadline gets the message again."""
+def test_no_answer_is_a_nack() -> None:
+    """Without an answer by the ack deadline, the message is pushed again."""
 
     async def test() -> None:
         silent = True
@@ -177,7 +176,7 @@ def test_silence_is_a_refusal() -> None:
 
 
 def test_an_endpoint_that_is_down_gets_the_message_once_it_is_up() -> None:
-    """While nobody listens a message is retried, and it arrives once somebody does."""
+    """A message is retried until the endpoint listens."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -202,7 +201,7 @@ def test_an_endpoint_that_is_down_gets_the_message_once_it_is_up() -> None:
 
 
 def test_a_kept_connection_that_the_endpoint_closed_is_no_failure() -> None:
-    """When a kept connection dies under a request, the request is sent again on a new one."""
+    """When a kept connection closes, its request is sent again on a new one."""
 
     async def test() -> None:
         connections = 0
@@ -228,7 +227,7 @@ def test_a_kept_connection_that_the_endpoint_closed_is_no_failure() -> None:
 
 
 def test_a_poison_message_becomes_a_dead_letter() -> None:
-    """Pushes count their attempts in the body, and after the last the message is a dead letter."""
+    """Pushes have the attempt in the body; after the last, the message is a dead letter."""
 
     async def test() -> None:
         async def answer(body: dict[str, Any]) -> int:
@@ -255,8 +254,8 @@ def test_a_poison_message_becomes_a_dead_letter() -> None:
     run(test())
 
 
-def test_a_deleted_subscription_is_pushed_no_more() -> None:
-    """Deleting a push subscription cuts its open requests and drops what it held."""
+def test_a_deleted_subscription_is_not_pushed() -> None:
+    """Deleting a push subscription cuts its open requests and drops its messages."""
 
     async def test() -> None:
         async def answer(_body: dict[str, Any]) -> int:
@@ -276,7 +275,7 @@ def test_a_deleted_subscription_is_pushed_no_more() -> None:
 
 
 def test_shutdown_leaves_nothing_behind() -> None:
-    """A server that stops with pushes open and more to come leaves no task and no request."""
+    """A server that stops with open pushes leaves no task and no request."""
 
     async def test() -> None:
         before = asyncio.all_tasks()
@@ -296,11 +295,8 @@ def test_shutdown_leaves_nothing_behind() -> None:
     run(test())
 
 
-# How many pushes are open at once.
-
-
 def test_a_first_burst_goes_out_at_once() -> None:
-    """64 messages that are published at once are all at the endpoint before it answers any."""
+    """64 of the messages published at once are pushed before any answer."""
 
     async def test() -> None:
         release = asyncio.Event()
@@ -322,7 +318,7 @@ def test_a_first_burst_goes_out_at_once() -> None:
 
 
 def test_the_window_grows_to_its_maximum_and_no_further() -> None:
-    """After enough acknowledged pushes as many requests are open at once, and never more."""
+    """After enough acknowledged pushes the maximum is open at once, and never more."""
 
     async def test() -> None:
         holding = False
@@ -351,7 +347,7 @@ def test_the_window_grows_to_its_maximum_and_no_further() -> None:
 
 
 def test_the_window_shrinks_under_failure_and_delivery_pauses() -> None:
-    """An endpoint that only refuses gets one request at a time, then with pauses between."""
+    """An endpoint that always fails gets one request at a time, then with pauses."""
 
     async def test() -> None:
         starts: list[float] = []

@@ -1,4 +1,4 @@
-"""Topics and Publish, through Google's client."""
+"""Topics, Publish and subscriptions, through Google's clients."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.local.pubsub_harness import (
     run,
 )
 
-LIMITS = json.loads(Path(__file__).with_name("test_pubsub_limits.json").read_text("utf-8"))
+CASES = json.loads(Path(__file__).with_name("pubsub_cases.json").read_text("utf-8"))
 
 
 def _message(spec: dict[str, Any]) -> dict[str, Any]:
@@ -33,9 +33,9 @@ def _message(spec: dict[str, Any]) -> dict[str, Any]:
     return {"data": b"x" * spec["data"], "attributes": attributes}
 
 
-@pytest.mark.parametrize("case", LIMITS, ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", CASES["limits"], ids=lambda case: case["case"])
 def test_limits(case: dict[str, Any]) -> None:
-    """What Google refuses to publish is refused as a whole, and what is just within is stored."""
+    """A request above a limit is refused as a whole; one at the limit is stored."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -55,7 +55,7 @@ def test_limits(case: dict[str, Any]) -> None:
 
 
 def test_published_messages_are_kept_as_they_were() -> None:
-    """Every message is stored with its data, attributes, time and the id that its publisher got."""
+    """A message is stored with its data, attributes, time, and the ID returned to the publisher."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -79,7 +79,7 @@ def test_published_messages_are_kept_as_they_were() -> None:
 
 
 def test_history_bounds_what_is_kept() -> None:
-    """With a history of two, the last two published messages are kept and all are delivered."""
+    """With a history of two, the last two published messages are kept, and all are delivered."""
 
     async def test() -> None:
         async with pubsub_server(history=2) as (server, google):
@@ -99,7 +99,7 @@ def test_history_bounds_what_is_kept() -> None:
 
 
 def test_topics_can_be_managed() -> None:
-    """Topics are created once, found, listed in pages, and gone once deleted."""
+    """Topics are created, found, listed in pages and deleted."""
 
     async def test() -> None:
         async with pubsub_server() as (_, google):
@@ -125,7 +125,7 @@ def test_topics_can_be_managed() -> None:
 
 
 def test_a_topic_says_where_its_messages_may_be_stored() -> None:
-    """The policy is stored and shown; one that allows no region is refused."""
+    """The storage policy is returned; one that allows no region is refused."""
 
     async def test() -> None:
         async with pubsub_server() as (_, google):
@@ -153,7 +153,7 @@ def test_a_topic_says_where_its_messages_may_be_stored() -> None:
     ["events", "projects/p/topics/ab", "projects/p/topics/googly", "projects/p/subscriptions/abc"],
 )
 def test_names_follow_the_rules(name: str) -> None:
-    """A topic's name is a full one, and its id is one that Google allows."""
+    """A topic needs a full name with an ID that Google allows."""
 
     async def test() -> None:
         async with pubsub_server() as (_, google):
@@ -163,8 +163,8 @@ def test_names_follow_the_rules(name: str) -> None:
     run(test())
 
 
-def test_what_is_not_supported_is_refused() -> None:
-    """An ordering key, a schema and a method that is missing answer UNIMPLEMENTED."""
+def test_unsupported_features_are_refused() -> None:
+    """An ordering key, a schema and an unsupported method answer UNIMPLEMENTED."""
 
     async def test() -> None:
         async with pubsub_server() as (_, google):
@@ -184,14 +184,8 @@ def test_what_is_not_supported_is_refused() -> None:
     run(test())
 
 
-# Making, finding and deleting subscriptions, through Google's client.
-
-
-REFUSED = json.loads(Path(__file__).with_name("test_pubsub_subscriptions.json").read_text("utf-8"))
-
-
 def test_a_subscription_is_returned_as_it_was_made() -> None:
-    """Every setting of a subscription is stored; what was left open shows Google's defaults."""
+    """Every setting of a subscription is returned; unset ones have Google's defaults."""
 
     async def test() -> None:
         async with pubsub_server() as (_, google):
@@ -225,9 +219,9 @@ def test_a_subscription_is_returned_as_it_was_made() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["case"])
-def test_a_subscription_that_cannot_be_is_refused(case: dict[str, Any]) -> None:
-    """What Google refuses, or this server cannot do, is refused and not quietly ignored."""
+@pytest.mark.parametrize("case", CASES["invalid_subscriptions"], ids=lambda case: case["case"])
+def test_an_invalid_subscription_is_refused(case: dict[str, Any]) -> None:
+    """Invalid and unsupported settings are refused, not ignored."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -241,8 +235,8 @@ def test_a_subscription_that_cannot_be_is_refused(case: dict[str, Any]) -> None:
     run(test())
 
 
-def test_a_deleted_subscription_answers_who_waits_for_it() -> None:
-    """A pull that waits when its subscription is deleted fails with NOT_FOUND."""
+def test_deleting_a_subscription_ends_a_waiting_pull() -> None:
+    """A waiting pull fails with NOT_FOUND when its subscription is deleted."""
 
     async def test() -> None:
         async with pubsub_server(pull_wait=10) as (server, google):
@@ -257,7 +251,7 @@ def test_a_deleted_subscription_answers_who_waits_for_it() -> None:
 
 
 def test_a_subscription_outlives_its_topic() -> None:
-    """Deleting a topic leaves its subscription with what it holds."""
+    """A subscription keeps its messages when its topic is deleted."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -273,7 +267,7 @@ def test_a_subscription_outlives_its_topic() -> None:
 
 
 def test_a_push_subscription_cannot_be_pulled() -> None:
-    """Pull on a push subscription is refused, so that nobody waits for what is pushed elsewhere."""
+    """Pull on a push subscription is refused."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):
@@ -285,7 +279,7 @@ def test_a_push_subscription_cannot_be_pulled() -> None:
 
 
 def test_a_topic_lists_its_own_subscriptions() -> None:
-    """ListTopicSubscriptions has their names, page by page; of a topic that is none, NOT_FOUND."""
+    """ListTopicSubscriptions returns pages of names; NOT_FOUND for an unknown topic."""
 
     async def test() -> None:
         async with pubsub_server() as (server, google):

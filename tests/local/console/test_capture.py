@@ -1,4 +1,4 @@
-"""What may be shared of a real webhook: its shape, and nothing of whom it is of."""
+"""Anonymised webhooks keep their structure and nothing personal."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ any_json = st.recursive(
 
 
 def texts_in(value: Any) -> list[str]:
-    """Every text that is a value somewhere in it."""
+    """Returns every text among the values."""
     match value:
         case str():
             return [value]
@@ -83,7 +83,7 @@ def texts_in(value: Any) -> list[str]:
 
 
 def shape(value: Any) -> Any:
-    """The same with kinds in place of values, and numbers in place of keys; the order is kept."""
+    """Returns the structure with types instead of values and numbers instead of keys."""
     match value:
         case dict():
             return [[number, shape(item)] for number, item in enumerate(value.values())]
@@ -95,7 +95,7 @@ def shape(value: Any) -> Any:
 @randomly
 @given(webhooks)
 def test_nothing_personal_survives(webhook: dict[str, Any]) -> None:
-    """No id, address, name, text, host or browser of the webhook is anywhere in what is saved."""
+    """No ID, address, name, text, host or browser of the webhook is in the result."""
     saved = Anonymiser().anonymise(webhook)
 
     assert saved.pop("event") == webhook.pop("event")
@@ -107,7 +107,7 @@ def test_nothing_personal_survives(webhook: dict[str, Any]) -> None:
 @randomly
 @given(personal, st.sampled_from(["type", "platform", "language", "source", "pollType"]))
 def test_a_kind_that_is_more_than_a_word_or_two_is_replaced(text: str, key: str) -> None:
-    """What should say a kind, but holds an address, an id or a text, is not trusted."""
+    """A kind that contains an address, an ID or a text is replaced."""
     saved = Anonymiser().anonymise({key: text})
 
     if any(not (char.isascii() and char.isalpha()) for char in text.replace("-", "", 1)):
@@ -117,7 +117,7 @@ def test_a_kind_that_is_more_than_a_word_or_two_is_replaced(text: str, key: str)
 @randomly
 @given(any_json)
 def test_the_shape_stays(body: Any) -> None:
-    """Any JSON at all keeps its structure, the order of its keys and the kinds of its values."""
+    """Any JSON keeps its structure, the order of its keys and the types of its values."""
     saved = Anonymiser().anonymise(body)
 
     assert shape(saved) == shape(body)
@@ -127,7 +127,7 @@ def test_the_shape_stays(body: Any) -> None:
 @randomly
 @given(webhooks)
 def test_words_stay_as_keys(webhook: dict[str, Any]) -> None:
-    """The names that Pendo gives its fields are what a sample is for."""
+    """The names of Pendo's fields are kept."""
     saved = Anonymiser().anonymise(webhook)
 
     assert list(saved) == list(webhook)
@@ -137,7 +137,7 @@ def test_words_stay_as_keys(webhook: dict[str, Any]) -> None:
 @randomly
 @given(st.dictionaries(personal, st.lists(st.none(), max_size=10), min_size=1))
 def test_a_key_that_is_no_word_is_made_up(answers: dict[str, list[None]]) -> None:
-    """Ids and addresses that are keys go as well, each to a key of its own."""
+    """IDs and addresses used as keys are replaced, each by a different key."""
     # Lists of nothing: a number would be made up, too, under a key that ends as an id's does.
     saved = Anonymiser().anonymise({"properties": answers})["properties"]
 
@@ -147,7 +147,7 @@ def test_a_key_that_is_no_word_is_made_up(answers: dict[str, list[None]]) -> Non
 
 
 def test_numbers_as_keys_stay_apart() -> None:
-    """Ten keys of one digit are ten keys afterwards, none of them the same."""
+    """Ten one-digit keys become ten other keys."""
     answers = {str(number): number for number in range(10)}
 
     saved = Anonymiser().anonymise({"answers": answers})["answers"]
@@ -158,8 +158,8 @@ def test_numbers_as_keys_stay_apart() -> None:
 
 @randomly
 @given(webhooks, st.binary(min_size=16, max_size=16))
-def test_what_belongs_together_still_does(webhook: dict[str, Any], salt: bytes) -> None:
-    """The same value becomes the same wherever it stands, and another with another salt."""
+def test_replacements_are_consistent(webhook: dict[str, Any], salt: bytes) -> None:
+    """The same value gets the same replacement everywhere, and another with another salt."""
     webhook["properties"] = {"who": webhook["visitorId"], "also": [webhook["visitorId"]]}
 
     saved = Anonymiser(salt).anonymise(webhook)
@@ -171,8 +171,8 @@ def test_what_belongs_together_still_does(webhook: dict[str, Any], salt: bytes) 
 
 @randomly
 @given(webhooks)
-def test_receive_takes_what_is_saved(webhook: dict[str, Any]) -> None:
-    """It is an event of the same type and time, with a made-up visitor and an id of its own."""
+def test_receive_accepts_the_result(webhook: dict[str, Any]) -> None:
+    """The result is an event of the same type and time, with another visitor and ID."""
     saved = orjson.dumps(Anonymiser().anonymise(webhook))
 
     event = normalise(parse(VerifiedBody(saved), ()), VerifiedBody(saved), NOW)
@@ -185,8 +185,8 @@ def test_receive_takes_what_is_saved(webhook: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("sample", load_samples(), ids=lambda sample: sample.name)
-def test_what_makes_a_sample_of_use_stays(sample: Any) -> None:
-    """Ratings, times, kinds and languages of our own samples are as they were."""
+def test_useful_values_are_kept(sample: Any) -> None:
+    """Ratings, times, kinds and languages of the samples are kept."""
     webhook = orjson.loads(sample.body)
     saved = Anonymiser().anonymise(webhook)
 
@@ -225,7 +225,7 @@ def test_what_makes_a_sample_of_use_stays(sample: Any) -> None:
     ],
 )
 def test_numbers_and_times(key: str, value: Any, stays: bool) -> None:
-    """Small numbers stay but for ids; times stay where the key says so; the rest is made up."""
+    """Small numbers that are not IDs and times under a time key are kept; others are replaced."""
     saved = Anonymiser().anonymise({key: value})[key]
 
     assert (saved == value) is stays
@@ -233,7 +233,7 @@ def test_numbers_and_times(key: str, value: Any, stays: bool) -> None:
 
 
 def test_a_time_as_text_keeps_its_form() -> None:
-    """Whoever reads the sample sees how Pendo writes it."""
+    """A time as text keeps its format."""
     saved = Anonymiser().anonymise({"lastSeenAt": "2026-05-17T08:30:12.123Z"})["lastSeenAt"]
 
     assert datetime.fromisoformat(saved).tzinfo is UTC
@@ -241,7 +241,7 @@ def test_a_time_as_text_keeps_its_form() -> None:
 
 
 def test_a_number_under_an_ids_key_is_an_id() -> None:
-    """However small it is, and whatever stands before: it is made up, as the key is."""
+    """A number under an ID's key is replaced, however small it is."""
     saved = Anonymiser().anonymise({"properties": {"AAAA AAID": 0}})["properties"]
 
     [(key, number)] = saved.items()

@@ -1,4 +1,4 @@
-"""The recorder in front of `receive`: it changes nothing, and keeps everything."""
+"""The recording proxy in front of `receive`."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ BODY = b'{ "event" : "guideDisplayed",\n "name": "\xc3\xa9"}\n'
 
 @dataclass(slots=True)
 class Receive:
-    """Somebody who listens where `receive` would, and answers what a test wants."""
+    """A `receive` that answers what a test wants."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     got: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Takes note of a request, and answers it."""
-        """Takes what comes."""
+        """Records a request and answers it."""
         body = await request.read()
         self.got.append((request.method, request.path_qs, dict(request.headers), body))
         return web.Response(status=self.status, headers=self.headers, body=b'{"id": "e"}')
 
 
 @asynccontextmanager
-async def tapped(receive: Receive) -> AsyncIterator[tuple[str, list[Webhook]]]:
-    """The recorder's URL, and what it has recorded."""
+async def recording_proxy(receive: Receive) -> AsyncIterator[tuple[str, list[Webhook]]]:
+    """Runs the proxy; yields its URL and the recorded webhooks."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", receive.answer)
     seen: list[Webhook] = []
@@ -49,12 +48,12 @@ async def tapped(receive: Receive) -> AsyncIterator[tuple[str, list[Webhook]]]:
         yield url, seen
 
 
-async def test_a_request_passes_as_it_is(http: aiohttp.ClientSession) -> None:
-    """Method, path, signature and the very bytes come to `receive`; nothing is added to them."""
+async def test_a_request_is_forwarded_unchanged(http: aiohttp.ClientSession) -> None:
+    """Method, path, headers and the exact bytes reach `receive`; the answer is unchanged too."""
     receive = Receive(status=202, headers={"Retry-After": "5", "Content-Type": "text/x"})
     sent = {"X-Pendo-Signature": "abc", "Content-Type": "application/json", "User-Agent": "Pendo"}
     async with (
-        tapped(receive) as (url, seen),
+        recording_proxy(receive) as (url, seen),
         http.post(f"{url}/hook?a=1", data=BODY, headers=sent) as response,
     ):
         answer = await response.read()
@@ -71,17 +70,17 @@ async def test_a_request_passes_as_it_is(http: aiohttp.ClientSession) -> None:
     assert webhook.started_at <= webhook.ended_at
 
 
-async def test_any_method_passes(http: aiohttp.ClientSession) -> None:
-    """What `receive` says to a GET is `receive`'s to say."""
+async def test_any_method_is_forwarded(http: aiohttp.ClientSession) -> None:
+    """A GET is answered by `receive`."""
     receive = Receive(status=405)
-    async with tapped(receive) as (url, seen), http.get(url) as response:
+    async with recording_proxy(receive) as (url, seen), http.get(url) as response:
         assert response.status == 405
 
     assert receive.got[0][0] == seen[0].method == "GET"
 
 
-async def test_receive_out_of_reach_is_recorded_too(http: aiohttp.ClientSession) -> None:
-    """502 for whoever sent it, who may send it again; nothing is promised."""
+async def test_an_unreachable_receive_is_recorded(http: aiohttp.ClientSession) -> None:
+    """The sender gets 502 and may send it again."""
     seen: list[Webhook] = []
     nobody = f"http://127.0.0.1:{free_port()}"
     async with (
@@ -94,11 +93,11 @@ async def test_receive_out_of_reach_is_recorded_too(http: aiohttp.ClientSession)
     assert (webhook.status, webhook.body) == (0, BODY)
 
 
-async def test_a_body_without_end_is_not_kept(http: aiohttp.ClientSession) -> None:
-    """16 MiB are enough for whatever `receive` would refuse; more is refused here."""
+async def test_a_huge_body_is_refused(http: aiohttp.ClientSession) -> None:
+    """More than 16 MiB is refused by the proxy."""
     receive = Receive()
     async with (
-        tapped(receive) as (url, seen),
+        recording_proxy(receive) as (url, seen),
         http.post(url, data=BytesIO(b"x" * (16 * 2**20 + 1))) as response,
     ):
         assert response.status == 413
@@ -108,7 +107,7 @@ async def test_a_body_without_end_is_not_kept(http: aiohttp.ClientSession) -> No
 
 
 async def test_a_taken_port_is_named() -> None:
-    """Where another will not do; where it will, another is taken."""
+    """A taken port is an error, unless any port may be used."""
     async with listening(web.Application(), 0, or_any=False) as port:
         with pytest.raises(PortTaken, match=f"port {port} of 127.0.0.1 is taken"):
             async with listening(web.Application(), port, or_any=False):
@@ -117,18 +116,15 @@ async def test_a_taken_port_is_named() -> None:
             assert other != port
 
 
-# The recorder's connections to `receive`.
-
-
-async def test_a_connection_that_receive_has_closed_costs_no_webhook(
+async def test_a_closed_connection_loses_no_webhook(
     http: aiohttp.ClientSession,
 ) -> None:
-    """A webhook after a pause, in which `receive` gave its idle connections up, is answered."""
+    """A webhook is answered although `receive` has closed its idle connections."""
 
     async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        # It seems to be kept alive, and ends when it is used again.
+        # The connection seems to be kept alive, and ends when it is used again.
         await reader.read(1)
         writer.close()
         await writer.wait_closed()

@@ -1,37 +1,36 @@
-// Three plots of the last two minutes, drawn again each second.
+// Three charts of the last two minutes, redrawn each second.
 
-import { byId, draw, make, say } from "./dom.js";
+import { byId, draw, make, setText } from "./dom.js";
 import { duration, number, short } from "./format.js";
-import { soon } from "./frame.js";
-import { store, whenChanged } from "./store.js";
+import { onNextFrame, store, onChange } from "./store.js";
 
 const SECONDS = 120;
 const HEIGHT = 92;
 const PAD = { top: 8, right: 4, bottom: 16, left: 44 };
 
-// `none`: what a second counts for in which nothing happened; null leaves a gap.
-const PLOTS = [
-  { id: "plot-rate", none: 0, text: number, least: 10, lines: [
+// `none`: the value of a second in which nothing happened; null leaves a gap.
+const CHARTS = [
+  { id: "chart-rate", none: 0, text: number, least: 10, lines: [
     { name: "received", tone: "calm", isArea: true, value: (second) => second.received },
     { name: "accepted", tone: "good", value: (second) => second.accepted },
   ] },
-  { id: "plot-batch", none: null, text: short, least: 10, lines: [
+  { id: "chart-batch", none: null, text: short, least: 10, lines: [
     { name: "mean", tone: "busy", value: (second) => second.batch },
   ] },
-  { id: "plot-latency", none: null, text: duration, least: 100, lines: [
+  { id: "chart-latency", none: null, text: duration, least: 100, lines: [
     { name: "median", tone: "busy", value: (second) => second.p50 },
     { name: "p95", tone: "warn", value: (second) => second.p95 },
   ] },
 ];
 
-export function plots() {
-  const paints = PLOTS.map(plot);
+export function charts() {
+  const paints = CHARTS.map(chart);
   const paint = () => paints.forEach((each) => each());
-  whenChanged(paint);
-  setInterval(() => soon(paint), 1000); // time goes on when nothing happens
+  onChange(paint);
+  setInterval(() => onNextFrame(paint), 1000); // time passes even without changes
 }
 
-function plot({ id, lines, none, text, least }) {
+function chart({ id, lines, none, text, least }) {
   const figure = byId(id);
   const svg = draw("svg", { role: "img", height: HEIGHT });
   const legend = figure.querySelector(".legend");
@@ -43,12 +42,12 @@ function plot({ id, lines, none, text, least }) {
   let width = 0;
   new ResizeObserver(([{ contentRect }]) => {
     width = Math.floor(contentRect.width);
-    soon(paint);
+    onNextFrame(paint);
   }).observe(figure);
 
   function paint() {
     if (!width) return;
-    const end = Math.floor(store.now() / 1000) - 1; // the last one that is whole
+    const end = Math.floor(store.now() / 1000) - 1; // the last complete second
     const data = lines.map(({ value }) => points(end, value, none));
     const highest = Math.max(0, ...data.flat().map(([, value]) => value));
     const top = ceiling(Math.max(highest, least));
@@ -56,9 +55,9 @@ function plot({ id, lines, none, text, least }) {
     const y = (value) => HEIGHT - PAD.bottom - (value / top) * (HEIGHT - PAD.top - PAD.bottom);
     svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     svg.replaceChildren(...axes(x, y, end, top, width, text), ...lines.flatMap((line, at) => curve(line, data[at], x, y)));
-    lines.forEach((_, at) => say(values[at], latest(data[at], text)));
-    const told = lines.map((line, at) => `${line.name}: now ${latest(data[at], text)}, at most ${most(data[at], text)}`);
-    svg.setAttribute("aria-label", `${name}, the last two minutes. ${told.join(". ")}.`);
+    lines.forEach((_, at) => setText(values[at], latest(data[at], text)));
+    const described = lines.map((line, at) => `${line.name}: now ${latest(data[at], text)}, at most ${most(data[at], text)}`);
+    svg.setAttribute("aria-label", `${name}, the last two minutes. ${described.join(". ")}.`);
   }
 
   return paint;
@@ -77,7 +76,7 @@ function points(end, value, none) {
 const latest = (data, text) => (data.length ? text(data.at(-1)[1]) : "–");
 const most = (data, text) => (data.length ? text(Math.max(...data.map(([, value]) => value))) : "–");
 
-// 1, 2 or 5 times a power of ten.
+// Returns the next 1, 2 or 5 times a power of ten.
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 2, 5, 10].find((step) => value <= step * power) * power;
@@ -93,7 +92,7 @@ function axes(x, y, end, top, width, text) {
     draw("text", { x: x(end - ago), y: HEIGHT - 3, "text-anchor": anchor }, name))];
 }
 
-// A line, broken where nothing was for more than three seconds; what stands alone is a dot.
+// Draws a line with gaps where there was nothing for over three seconds; a single point is a dot.
 function curve({ tone, isArea = false }, data, x, y) {
   const runs = [];
   for (const point of data) {

@@ -1,8 +1,9 @@
-// The picture of the way: the count on each stage, and what it shows when it is pressed.
+// The overview: the counts of each stage, and the injected failures.
 
-import { byId, say } from "./dom.js";
+import { byId, whileBusy, make, setText, setShown } from "./dom.js";
 import { number, short } from "./format.js";
-import { store, whenChanged } from "./store.js";
+import { post } from "./server.js";
+import { store, onChange } from "./store.js";
 
 const RECENT_SECONDS = 3;
 
@@ -19,14 +20,14 @@ export function flow({ showEvents, showLetters }) {
   function paint() {
     for (const element of counts) {
       const value = store.counts[element.dataset.count] ?? 0;
-      say(element, number(value));
+      setText(element, number(value));
       const words = element.parentElement.querySelector("[data-words]");
-      if (words) say(words, words.dataset.words.split("|")[value === 1 ? 0 : 1]);
+      if (words) setText(words, words.dataset.words.split("|")[value === 1 ? 0 : 1]);
       const line = element.closest("[data-if-any], [data-or-none]");
       line?.classList.toggle("has-none", value === 0);
     }
     const rate = recently("received");
-    say(byId("rate"), short(rate));
+    setText(byId("rate"), short(rate));
     const { delivering = 0, waiting = 0, letters = 0 } = store.counts;
     const moves = {
       pendo: rate > 0,
@@ -39,14 +40,35 @@ export function flow({ showEvents, showLetters }) {
     stages.topic.classList.toggle("holds", waiting > 0);
   }
 
-  whenChanged(paint);
-  setInterval(paint, 1000); // what no longer happens is told by nobody
+  onChange(paint);
+  setInterval(paint, 1000); // the rate falls without any update
 }
 
-// How many a second, over the last few that are whole.
+// Returns the rate per second over the last complete seconds.
 function recently(what) {
   const now = Math.floor(store.now() / 1000);
   let sum = 0;
   for (let at = now - RECENT_SECONDS; at < now; at += 1) sum += store.seconds.get(at)?.[what] ?? 0;
   return sum / RECENT_SECONDS;
+}
+
+export function failureBanner() {
+  const list = byId("active-faults");
+  const all = byId("clear-all");
+  all.addEventListener("click", () => whileBusy(all, () => post("clear")));
+  let drawn = "[]";
+  onChange(() => {
+    const data = JSON.stringify(store.injections);
+    if (data === drawn) return;
+    drawn = data;
+    list.replaceChildren(...store.injections.map(failureRow));
+    setShown(byId("trouble"), store.injections.length > 0);
+    document.title = store.injections.length ? "⚠ pendo-to-aep, local" : "pendo-to-aep, local";
+  });
+}
+
+function failureRow({ kind, text }) {
+  const clear = make("button", { type: "button", "aria-label": `Clear: ${text}`, title: "Clear" }, "×");
+  clear.addEventListener("click", () => whileBusy(clear, () => post("clear", { kind })));
+  return make("li", { "data-kind": kind }, make("span", {}, text), clear);
 }
