@@ -51,7 +51,7 @@ async def _post(endpoint: str, batches: int) -> float:
     import aiohttp
 
     from pendo_aep.aep.client import StreamingClient
-    from pendo_aep.aep.http_session import http_connection
+    from pendo_aep.http import http_connection
 
     messages = [orjson.dumps(events.event()) for _ in range(_BATCH)]
     async with aiohttp.ClientSession() as session:

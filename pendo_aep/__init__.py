@@ -1,7 +1,7 @@
 """Pendo webhooks into Adobe Experience Platform (AEP), by way of Google Pub/Sub.
 
-Data goes one way: `receive` (webhook -> signature -> event -> publisher) and `deliver` (push ->
-xdm -> inlet). The modules without network or framework are the rules; the others carry them out.
+`app` builds the functions; `pipeline` is what they do; `pendo`, `pubsub` and `aep` are the source,
+the queue and the destination. See docs/architecture.md.
 """
 
 from __future__ import annotations

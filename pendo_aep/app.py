@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pendo_aep.aep.retry import BatchSender
     from pendo_aep.group_commit import Limits
     from pendo_aep.pipeline.deliver import Delivery
-    from pendo_aep.pubsub.topic import Topic
+    from pendo_aep.pubsub import Topic
 
 Handler: TypeAlias = Callable[[Request], Awaitable[Response]]
 Build: TypeAlias = Callable[[], Handler]
@@ -141,9 +141,9 @@ def _prepare_delivery(
     from pendo_aep.aep.circuit_breaker import CircuitBreaker
     from pendo_aep.aep.client import ENVELOPE_BYTES, StreamingClient
     from pendo_aep.aep.format import event_format
-    from pendo_aep.aep.http_session import http_connection, open_session
     from pendo_aep.aep.retry import BatchSender
     from pendo_aep.group_commit import Limits
+    from pendo_aep.http import http_connection, open_session
     from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
     from pendo_aep.pipeline.deliver import Delivery
 

@@ -1,4 +1,4 @@
-"""Time as it is written everywhere in this project: RFC 3339, UTC, milliseconds."""
+"""Times, written as everywhere in this project: RFC 3339, UTC, milliseconds."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from functools import lru_cache
 
 
 def now() -> datetime:
-    """The current moment, in UTC."""
+    """Returns the current time in UTC."""
     return datetime.now(UTC)
 
 
 def rfc3339(moment: datetime) -> str:
-    """`2026-01-31T09:30:00.000Z`. Of fixed width, so that text order is the order of time."""
+    """Returns `2026-01-31T09:30:00.000Z`. The width is fixed, so text order is time order."""
     return epoch_rfc3339(moment.timestamp())
 
 
 def epoch_rfc3339(seconds: float) -> str:
-    """The same, of seconds since 1970; exact to the microsecond, of which what is over is cut."""
+    """Returns the same for seconds since 1970, truncated to milliseconds."""
     whole = math.floor(seconds)
     return f"{_whole_second(whole)}.{round((seconds - whole) * 1e6) // 1000:03}Z"
 
 
 @lru_cache(maxsize=256)
 def _whole_second(epoch: int) -> str:
-    # Events come many to a second, and a date costs more to write than all else in one.
+    # Many events fall into one second, and formatting a date costs more than the rest of a time.
     return datetime.fromtimestamp(epoch, UTC).isoformat()[:19]

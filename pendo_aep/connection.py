@@ -1,18 +1,17 @@
-"""A connection that is opened anew when it goes silent. One rule for Pub/Sub, AEP and IMS.
+"""Replaces a connection that goes silent. One rule for Pub/Sub, AEP and IMS.
 
-A NAT or a load balancer may forget a connection, and a frozen CPU may outlive one. Nothing tells
-the client: what it sends is never answered, while a new connection would work at once. So:
+A NAT or a load balancer may drop a connection, and a frozen CPU may outlive one. The client is not
+told: its requests are never answered, while a new connection would work at once. So:
 
-* a connection that nobody has answered on for a minute is opened anew before it is used;
-* a call that gets no answer in a few seconds is repeated on a fresh connection, which replaces the
-  silent one for all calls to come.
+* a connection on which nothing was received for a minute is replaced before it is used;
+* a call without an answer in a few seconds is repeated on a new connection, which replaces the
+  silent one for all later calls.
 
-A peer that is merely slow looks the same at first. A connection therefore counts as silent only if
-it has answered promptly before, or is ten seconds old. A slow peer gets one repeated call and one
-new connection every ten seconds, not with every call. Repeating is harmless: an event's id is its
-own.
+A slow peer looks the same at first. So a connection counts as silent only if it has been prompt
+before, or is ten seconds old. A slow peer gets one repeated call and one new connection every ten
+seconds, not with every call. Repeating is harmless: an event has an id of its own.
 
-Why a clock: `TCP_USER_TIMEOUT` is not available on every platform and does not notice a proxy that
+Why a clock: `TCP_USER_TIMEOUT` is not available on every platform, and does not notice a proxy that
 acknowledges what it no longer forwards. HTTP/2 pings every few seconds make a gRPC server close the
 connection ("too_many_pings"; gRPC: "Keepalive User Guide").
 """
@@ -29,16 +28,16 @@ from pendo_aep.logs import log
 T = TypeVar("T")
 Result = TypeVar("Result")
 
-# Far below what is known to forget connections: Google's Cloud NAT after 20 minutes of idle time
-# by default (Google: "Cloud NAT, timeouts"). A new connection costs some milliseconds.
+# Far below the known idle timeouts: Google's Cloud NAT drops connections after 20 minutes by
+# default (Google: "Cloud NAT, timeouts"). A new connection costs some milliseconds.
 _QUIET_SECONDS: Final = 60.0
 _SLOW_PEER_SECONDS: Final = 10.0
-_SHORTEST_SECONDS: Final = 0.001  # to aiohttp, 0 is for ever
+_SHORTEST_SECONDS: Final = 0.001  # aiohttp takes 0 for no timeout
 
 
 @dataclass(slots=True, eq=False)
 class _Link(Generic[T]):
-    """One opened connection: what has been heard on it, and how many calls use it."""
+    """One open connection: when it was last answered on, and how many calls use it."""
 
     transport: T
     opened_at: float
@@ -60,16 +59,16 @@ class Connection(Generic[T]):
         silent_seconds: float,
         is_multiplexed: bool = False,
     ) -> None:
-        """Takes the transport and when it counts as silent. Nothing is opened yet.
+        """Takes how to open and close the transport. Nothing is opened yet.
 
         Args:
             to: the peer's name, for the log.
-            open_transport: opens one. If it hands out the same one again, somebody else owns it,
-                and it is not closed.
+            open_transport: opens one. If it returns the same one again, the caller owns it, and it
+                is not closed.
             close: closes one that no call uses any more.
             silent_seconds: how long an answer may take before the call is repeated.
-            is_multiplexed: all calls share one TCP connection, so that an answer to any of them
-                proves that it works. Not so for a pool of connections.
+            is_multiplexed: all calls share one TCP connection, so an answer to any of them proves
+                that it works. Not so for a pool of connections.
         """
         self._to = to
         self._open = open_transport
@@ -86,13 +85,13 @@ class Connection(Generic[T]):
         until: float,
         attempt_seconds: float,
     ) -> Result:
-        """The result of `attempt(transport, seconds)`, which is made once more if that is silent.
+        """Returns the result of `attempt(transport, seconds)`, repeated once if it is silent.
 
         Args:
             attempt: makes the call; raises TimeoutError if there is no answer within `seconds`.
             until: when to give up, in the event loop's time.
-            attempt_seconds: what one attempt may take. The first takes no more than
-                `silent_seconds`, and no more than half of the time that is left.
+            attempt_seconds: how long one attempt may take. The first takes at most
+                `silent_seconds`, and at most half of the time left.
 
         Raises:
             TimeoutError: there was no answer in time.
@@ -141,7 +140,7 @@ class Connection(Generic[T]):
             self._close_if_unused(link)
 
     def _replace(self, link: _Link[T]) -> _Link[T]:
-        """Opens another for the calls to come; those that are under way on this one go on."""
+        """Opens another for later calls; calls in flight on this one continue."""
         now = asyncio.get_running_loop().time()
         fresh = self._link = _Link(self._open(), now, now)
         if fresh.transport is not link.transport:

@@ -1,4 +1,4 @@
-"""Dead letters: the original bytes of what cannot go on, and why it could not."""
+"""Dead letters: why a message cannot be delivered, and what its dead letter carries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MAX_VALUE_BYTES = 1024
 
 
 class Reason(StrEnum):
-    """Why a message is a dead letter. The codes are stable: people filter and alert by them."""
+    """Why a message is a dead letter. The codes are stable: people filter and alert on them."""
 
     NOT_JSON = "not_json"
     """`receive`: the webhook is authentic, but its body is not JSON."""
@@ -31,39 +31,36 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     """`deliver`: AEP refuses the event by its size even when it is sent alone."""
     POISON = "poison"
-    """`deliver`: AEP fails (500) on this event alone, and takes those before and after it."""
+    """`deliver`: AEP fails (500) on this event alone, and accepts those before and after it."""
     REJECTED = "rejected"
     """`deliver`: AEP says that this very event is invalid."""
     EXHAUSTED = "exhausted"
     """Pub/Sub's own dead-letter policy gave up on it. Never written as the attribute `reason`: such
-    letters are known by the `CloudPubSubDeadLetterSource...` attributes that Pub/Sub adds."""
+    dead letters have the `CloudPubSubDeadLetterSource...` attributes that Pub/Sub adds."""
 
 
-def letter_attributes(
+def dead_letter_attributes(
     original: Mapping[str, str], *, reason: Reason, detail: str, stage: Stage, failed_at: datetime
 ) -> dict[str, str]:
-    """The attributes of a dead letter: what became of the message, beside those that it had.
+    """Returns the attributes of a dead letter: those of the message, and why it failed.
 
-    Cut to what Pub/Sub takes: `detail` to 1,024 bytes of UTF-8, and all to 100 attributes.
+    `detail` is cut to 1,024 bytes of UTF-8 and the rest to 100 attributes, Pub/Sub's limits.
     """
-    why = {
+    failure = {
         "reason": str(reason),
         "detail": detail.encode("utf-8", "replace")[:_MAX_VALUE_BYTES].decode("utf-8", "ignore"),
         "stage": stage,
         "failedAt": rfc3339(failed_at),
     }
-    kept = (item for item in original.items() if item[0] not in why)
-    return dict(islice(kept, _MAX_ATTRIBUTES - len(why))) | why
-
-
-# What is authentic and yet no event: raised where it is found, set aside where it ends.
+    kept = (item for item in original.items() if item[0] not in failure)
+    return dict(islice(kept, _MAX_ATTRIBUTES - len(failure))) | failure
 
 
 class InvalidWebhook(Exception):
-    """An authentic body that is no event; it is set aside whole, with this reason."""
+    """An authentic body that is not an event; it is quarantined as it came."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
-        """Takes the stable reason, and a detail that names places but never values."""
+        """Takes the reason, and a detail that names places in the body but no values."""
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail

@@ -1,4 +1,4 @@
-"""The normalised event: what travels on the topic, and the same for every kind of webhook."""
+"""The normalised event: the one shape in which every kind of webhook travels on the topic."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ EVENT_TYPES: Final = {
 }
 OTHER_TYPES: Final = "pendo."
 
-# Pub/Sub attributes, URLs and AEP's `_id` (a URI reference without colons) take these as they are.
+# Valid in Pub/Sub attributes, URLs and AEP's `_id` (a URI reference without colons) as they are.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class Guide(TypedDict, total=False):
-    """The guide that was shown, and the step of it."""
+    """The guide that was shown, and its step."""
 
     id: str
     name: str
@@ -37,7 +37,7 @@ class Guide(TypedDict, total=False):
 
 
 class Nps(TypedDict, total=False):
-    """An NPS answer. A rating of 0 is the worst there is, not a missing one."""
+    """An NPS answer. A rating of 0 is the worst rating, not a missing one."""
 
     rating: int | float
     reason: str
@@ -45,7 +45,7 @@ class Nps(TypedDict, total=False):
 
 
 class Track(TypedDict, total=False):
-    """A track event of the customer's own: its name, and what it was sent from."""
+    """A track event defined by the customer: its name, and what sent it."""
 
     name: str
     source: str
@@ -59,7 +59,7 @@ class Browser(TypedDict, total=False):
 
 
 class PollAnswer(TypedDict):
-    """One answer to one question of a poll; of a pick list, the id of the choice."""
+    """One answer to one question of a poll; for a pick list, the id of the choice."""
 
     pollId: NotRequired[str]
     value: str
@@ -81,7 +81,7 @@ class Subscription(TypedDict, total=False):
 
 
 class Event(TypedDict):
-    """The normalised event, in the spelling of the topic. What is empty is absent."""
+    """The normalised event, with the keys it has on the topic. Empty values are absent."""
 
     id: str
     type: str
@@ -107,15 +107,15 @@ class InvalidEvent(ValueError):
 
 
 def event_type(pendo_event: str) -> str:
-    """The normalised type of Pendo's event; of one that is not known, `pendo.` and its name."""
+    """Returns the normalised type of a Pendo event; for an unknown one, `pendo.` and its name."""
     return EVENT_TYPES.get(pendo_event) or OTHER_TYPES + pendo_event
 
 
 def encode(event: Event) -> bytes:
-    """The event as the data of a message.
+    """Returns the event as the data of a message.
 
     Raises:
-        InvalidEvent: something in it is nested too deep to be written as JSON again.
+        InvalidEvent: it is nested too deep to be written as JSON.
     """
     try:
         return orjson.dumps(event)
@@ -124,7 +124,7 @@ def encode(event: Event) -> bytes:
 
 
 def message_attributes(event: Event, traceparent: str | None = None) -> dict[str, str]:
-    """The attributes of the message that carries the event, with its trace if it has one."""
+    """Returns the attributes of the event's message, with the trace if there is one."""
     attributes = {
         "eventId": event["id"],
         "eventType": event["type"],
@@ -135,7 +135,7 @@ def message_attributes(event: Event, traceparent: str | None = None) -> dict[str
 
 
 def read_event(data: bytes) -> Event:
-    """The normalised event in the data of a message.
+    """Returns the normalised event in the data of a message.
 
     Raises:
         InvalidEvent: it is not JSON, or lacks what every normalised event has.

@@ -1,8 +1,8 @@
-"""Group commit: many callers who wait become one call that carries them all.
+"""Group commit: many waiting callers share one call.
 
-While as many calls are in flight as may be, what arrives gathers; whatever has gathered when one
-of them ends goes as the next. So batches grow with the load by themselves, and a lone caller waits
-for nobody. The same code makes Publish calls of webhooks and AEP requests of messages.
+While the allowed number of calls is in flight, new items queue; when a call ends, the next takes
+what has queued. So batches grow with the load, and a lone caller waits for nobody. The same code
+batches webhooks into Publish calls and messages into AEP requests.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Result = TypeVar("Result")
 
 
 class Overloaded(Exception):
-    """More is waiting already than this instance should hold; nothing was taken in."""
+    """More is waiting than this instance should hold; the item was not taken."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much one call may carry, and how much may be under way at once.
+    """How much one call may carry, and how many may be in flight.
 
     Attributes:
         max_items: items in one call.
-        max_bytes: bytes in one call, as `submit` was told; one larger item still goes, alone.
+        max_bytes: bytes in one call, by the sizes given to `submit`; a larger item goes alone.
         max_in_flight: calls at the same time.
-        linger_seconds: how long the first of a batch may wait for others while a call could start
-            at once. 0: not at all.
+        linger_seconds: how long the first item of a batch waits for others although a call could
+            start. 0: not at all.
     """
 
     max_items: int
@@ -41,7 +41,7 @@ class Limits:
 
     @property
     def max_waiting_items(self) -> int:
-        """Items that may wait: twice what can be in flight; more would only grow old here."""
+        """Items that may wait: twice what can be in flight."""
         return 2 * self.max_in_flight * self.max_items
 
     @property
@@ -57,13 +57,13 @@ class _Pending(Generic[Item, Result]):
     due: float
     until: float
     result: asyncio.Future[Result]
-    is_waiting: bool = True  # counted as such, until a call takes it or its caller gives up
+    is_waiting: bool = True  # until a call takes it or its caller gives up
 
 
 class GroupCommit(Generic[Item, Result]):
-    """Gathers what many tasks of one event loop submit into calls of `commit`.
+    """Batches what many tasks of one event loop submit into calls of `commit`.
 
-    `commit` gets the items of one call in the order of their arrival and answers one result for
+    `commit` gets the items of one call in the order of their arrival and returns one result for
     each, in that order. What it raises goes to every caller of that call.
     """
 
@@ -74,12 +74,12 @@ class GroupCommit(Generic[Item, Result]):
         *,
         timeout_seconds: float = math.inf,
     ) -> None:
-        """Takes what carries a batch, its limits, and how long a caller waits for its result."""
+        """Takes the function to call, its limits, and how long a caller waits for its result."""
         self._commit = commit
         self._limits = limits
         self._timeout_seconds = timeout_seconds
-        # In the order of arrival; those whose callers have given up are passed over when their
-        # turn comes, and are not counted.
+        # In the order of arrival. Items whose callers have given up are skipped when their turn
+        # comes, and are not counted.
         self._queue: deque[_Pending[Item, Result]] = deque()
         self._waiting_items = 0
         self._waiting_bytes = 0
@@ -88,18 +88,18 @@ class GroupCommit(Generic[Item, Result]):
         self._expiry: asyncio.Handle | None = None
 
     async def submit(self, item: Item, size: int) -> Result:
-        """Waits until the call that carried `item` has ended, and answers the item's own result.
+        """Waits until the call that carries `item` has ended, and returns the item's own result.
 
-        A caller that is cancelled while its item waits takes the item out again; once the call has
-        started the item is on its way, and only the result is dropped.
+        If the caller is cancelled while the item waits, the item is removed. Once the call has
+        started, the item is sent, and only its result is discarded.
 
         Args:
             item: what to send.
             size: its size in bytes as sent.
 
         Raises:
-            Overloaded: too much is waiting already.
-            TimeoutError: there was no result in time; the item is treated as a cancelled one.
+            Overloaded: too much is waiting.
+            TimeoutError: there was no result in time; the item is treated as cancelled.
             Exception: whatever `commit` raised for the call that carried the item.
         """
         limits = self._limits
@@ -118,8 +118,8 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting_bytes += size
         if len(self._calls) < limits.max_in_flight:
             if self._wake_up is None:
-                # Not now but at the end of this turn of the loop: all that arrives in the same
-                # turn goes in the same call.
+                # At the end of this turn of the event loop: what arrives in the same turn goes in
+                # the same call.
                 self._wake_up = loop.call_soon(self._start_calls)
             elif self._is_full():
                 self._start_calls()
@@ -143,14 +143,14 @@ class GroupCommit(Generic[Item, Result]):
         self._waiting_bytes -= entry.size
 
     def _first(self) -> _Pending[Item, Result] | None:
-        """The one that has waited longest and whose caller still does."""
+        """Returns the longest waiting item whose caller has not given up."""
         queue = self._queue
         while queue and queue[0].result.done():
             queue.popleft()
         return queue[0] if queue else None
 
     def _start_calls(self) -> None:
-        """Starts every call that may start now; else makes sure of being woken when one may."""
+        """Starts every call that may start now, or schedules the next check."""
         if self._wake_up is not None:
             self._wake_up.cancel()
             self._wake_up = None
@@ -192,12 +192,12 @@ class GroupCommit(Generic[Item, Result]):
         self._start_calls()
 
     def _expire(self) -> None:
-        """Lets those go who have waited too long; one timer for all, as all are equally patient."""
+        """Ends the wait of expired items; one timer for all, as all have the same timeout."""
         loop = asyncio.get_running_loop()
         self._expiry = None
         until = math.inf
         for entries in (*self._calls.values(), self._queue):
-            for entry in entries:  # the longest waiting first
+            for entry in entries:  # longest waiting first
                 if entry.until > loop.time():
                     until = min(entry.until, until)
                     break
@@ -208,7 +208,7 @@ class GroupCommit(Generic[Item, Result]):
 
 
 def _failure(call: asyncio.Task[Sequence[Result]], expected: int) -> BaseException | None:
-    """Why the call has no result for each of its items; None when it has."""
+    """Returns why the call has no result for each item; None if it has."""
     if call.cancelled():
         return RuntimeError("the call that carried this item was cancelled")
     if error := call.exception():

@@ -1,58 +1,75 @@
-"""What a function needs of its request: the headers, and the body, never more than it may have.
+"""The little HTTP that the functions share: request bodies, JSON responses, and HTTP sessions.
 
-Straight from ASGI: Starlette's own accessors decode and copy what is looked at once here.
+Headers and bodies of requests are read from ASGI directly: Starlette's accessors decode and copy
+what is needed only once here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, Self
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from pendo_aep import clock
+from pendo_aep.connection import Connection
+
+if TYPE_CHECKING:
+    import aiohttp
+
+HttpConnection: TypeAlias = "Connection[aiohttp.ClientSession]"
+
 _UNCOUNTED_BYTES: Final = 65_536
+_JSON: Final = (b"content-type", b"application/json")
+# AEP and IMS answer in well under a second. AEP may need several for a large batch, which is then
+# posted twice, with the same ids, at most once in ten seconds.
+_SILENT_SECONDS: Final = 3.0
+# A longer `Retry-After` is not honoured: a message waits ten minutes at most in Pub/Sub's backoff.
+_LONGEST_RETRY_AFTER_SECONDS: Final = 600.0
 
 
 class BodyTooLarge(Exception):
-    """The body is over the limit; what was read of it is dropped."""
+    """The body is over the limit; what was read is discarded."""
 
 
 class BodyMemoryFull(Exception):
-    """The bodies of other requests hold too much memory; what was read of this one is dropped."""
+    """Other requests' bodies hold too much memory; what was read of this one is discarded."""
 
 
 def headers_of(request: Request) -> dict[bytes, bytes]:
-    """The headers by their lower-case names; of one that came twice, the last."""
+    """Returns the headers by their lower-case names; of a repeated one, the last value."""
     return dict(request.scope["headers"])
 
 
 def header_values(request: Request, name: bytes) -> list[str]:
-    """Every value of a header, by its lower-case name, in the order of the request."""
+    """Returns every value of a header, given in lower case, in the order of the request."""
     return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
 
 
 class BodyMemory:
-    """Bounds the memory that the bodies of an instance hold together, beyond 64 KB each.
+    """Bounds the memory that the request bodies of an instance hold together.
 
-    The usual webhook has a few kilobytes: it is never counted, and strangers with large bodies
-    cannot keep it out.
+    The first 64 KB of each body are not counted. A usual webhook has a few kilobytes, so strangers
+    with large bodies cannot keep it out.
     """
 
     __slots__ = ("free_bytes",)
 
     def __init__(self, max_bytes: int) -> None:
-        """Takes the bound; it must be larger than any single body may be."""
+        """Takes the bound, which must be larger than the largest body allowed."""
         self.free_bytes = max_bytes
 
     def share(self) -> MemoryShare:
-        """The share of one body, for a `with` block that lasts as long as the body is held."""
+        """Returns the share of one body, for a `with` block that lasts while the body is held."""
         return MemoryShare(self)
 
 
 class MemoryShare:
-    """What one body holds; it gives all of it back at the end of its `with` block."""
+    """The memory counted for one body; released at the end of its `with` block."""
 
     __slots__ = ("_held", "_memory")
 
@@ -65,7 +82,7 @@ class MemoryShare:
         return self
 
     def hold(self, size: int) -> None:
-        """Makes room for a body that has grown to `size` bytes.
+        """Counts a body that has grown to `size` bytes.
 
         Raises:
             BodyMemoryFull: the other bodies hold too much.
@@ -83,22 +100,22 @@ class MemoryShare:
 
 
 async def read_body(request: Request, limit: int, share: MemoryShare | None = None) -> bytes:
-    """The raw bytes of the body.
+    """Returns the raw bytes of the body.
 
     Args:
-        request: the request, whose body nobody has read yet.
+        request: the request; nothing may have read its body before.
         limit: how many bytes the body may have.
         share: where the bytes are counted; without one, they are not.
 
     Raises:
-        BodyTooLarge: it says that it is over `limit` bytes, or turns out to be.
+        BodyTooLarge: its Content-Length or its bytes exceed `limit`.
         BodyMemoryFull: `share` has no room for it.
-        starlette.requests.ClientDisconnect: the client went away before it had sent all.
+        starlette.requests.ClientDisconnect: the client left before it had sent everything.
     """
     # The server has checked that a Content-Length is a number, and holds the client to it.
     if int(headers_of(request).get(b"content-length", 0)) > limit:
         raise BodyTooLarge
-    # Not a list of pieces: a sender of tiny ones would make each cost many times what it holds.
+    # Not a list of chunks: with tiny ones, each would cost many times the bytes it holds.
     body = bytearray()
     while True:
         message = await request.receive()
@@ -118,14 +135,8 @@ async def read_body(request: Request, limit: int, share: MemoryShare | None = No
             return bytes(body)
 
 
-# The answers of the functions: a status, a small JSON body, nothing negotiated.
-
-
-_JSON = (b"content-type", b"application/json")
-
-
 class JsonResponse(Response):
-    """A response whose headers are known beforehand; Starlette's own works them out each time."""
+    """A response with a small JSON body; Starlette's own computes its headers each time."""
 
     def __init__(
         self,
@@ -133,12 +144,61 @@ class JsonResponse(Response):
         body: Mapping[str, object] | None = None,
         *headers: tuple[bytes, bytes],
     ) -> None:
-        """Takes the status, what the body says as JSON (None: no body), and further headers."""
+        """Takes the status, the JSON body (None: no body) and further headers."""
         self.status_code = status
         self.background = None
         self.body = b"" if body is None else orjson.dumps(body)
         self.raw_headers = [*headers]
         if body is not None:
             self.raw_headers.append(_JSON)
-        if status != 204:  # which has no body, and says so by itself (RFC 9110, 8.6)
+        if status != 204:  # a 204 has no body and no Content-Length (RFC 9110, 8.6)
             self.raw_headers.append((b"content-length", b"%d" % len(self.body)))
+
+
+def open_session(limit: int) -> aiohttp.ClientSession:
+    """Returns a session for up to `limit` concurrent requests, without cookies."""
+    import aiohttp  # `receive` does not need it
+
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=limit), cookie_jar=aiohttp.DummyCookieJar()
+    )
+
+
+def http_connection(to: str, open_session: Callable[[], aiohttp.ClientSession]) -> HttpConnection:
+    """Returns the connection to the server named `to` in the log. Nothing is opened yet.
+
+    If one TCP connection goes silent, all that its session keeps alive are given up.
+    """
+    return Connection(
+        to, open_session, lambda session: session.close(), silent_seconds=_SILENT_SECONDS
+    )
+
+
+async def read_response(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """Returns the whole body, or nothing if it is over `limit` bytes."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > limit:
+            return b""
+    return bytes(body)
+
+
+def retry_after_seconds(header: str | None, now: Callable[[], datetime] = clock.now) -> float:
+    """Returns the pause in seconds that a `Retry-After` header asks for; 0 if it is unreadable.
+
+    It is a number of seconds or an HTTP date (RFC 9110, section 10.2.3).
+    """
+    if not header:
+        return 0.0
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), _LONGEST_RETRY_AFTER_SECONDS)
+    try:
+        moment = parsedate_to_datetime(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        seconds = (moment - now()).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0
+    return min(max(seconds, 0.0), _LONGEST_RETRY_AFTER_SECONDS)

@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, as Cloud Logging reads them from stdout.
+"""Structured log lines, one JSON object each, as Cloud Logging reads them from stdout.
 
 Google: "Structured logging", the special fields `severity`, `message`, `stack_trace` and
 `logging.googleapis.com/trace`. A line holds ids of events, types, sizes, counts and reasons; never
@@ -25,6 +25,10 @@ Severity: TypeAlias = Literal["INFO", "WARNING", "ERROR", "CRITICAL"]
 Field: TypeAlias = str | int | float | None
 
 _SECONDS_BETWEEN_ALARMS: Final = 60.0
+# W3C: Trace Context, "traceparent": version 00, 16 bytes of trace id, 8 of parent id, flags.
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+# Google: "X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=OPTIONS", the span as a decimal number.
+_CLOUD_TRACE: Final = re.compile(r"([0-9a-f]{32})(?:/(\d{1,20}))?(?:;o=(\d))?")
 _is_silent: Final = ContextVar("is_silent", default=False)
 
 
@@ -40,12 +44,12 @@ def log(
 
     Args:
         severity: as Cloud Logging names it.
-        message: what happened, in a few fixed words: the fields tell the rest.
-        event_id: the event that the line is about, if it is about one.
-        trace: the `traceparent` of the request, if it has one.
-        fields: more keys of the line. As above, a key without a value is left out.
+        message: what happened, in a few fixed words; the details are in the fields.
+        event_id: the event that the line is about, if any.
+        trace: the `traceparent` of the request, if any.
+        fields: more keys of the line. A key without a value is left out.
     """
-    # A key without a value would cost as much as one with it: Cloud Logging bills the whole entry.
+    # Cloud Logging bills the whole entry, so a key without a value would cost money too.
     line: dict[str, object] = {"severity": severity, "message": message}
     if event_id is not None:
         line["eventId"] = event_id
@@ -68,7 +72,7 @@ def _write(line: Mapping[str, object]) -> None:
     output = sys.__stdout__.buffer
     output.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
     try:
-        # At the end of this turn of the loop: the lines of a whole batch are one system call.
+        # At the end of this turn of the event loop: one system call for the lines of a batch.
         asyncio.get_running_loop().call_soon(output.flush)
     except RuntimeError:  # there is no loop
         output.flush()
@@ -76,7 +80,7 @@ def _write(line: Mapping[str, object]) -> None:
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Writes no lines until the end of the block, where a command tells a person the same."""
+    """Suppresses log lines in the block, for commands that tell a person the same."""
     token = _is_silent.set(True)
     try:
         yield
@@ -85,44 +89,44 @@ def silence() -> Iterator[None]:
 
 
 class Alarm:
-    """Writes a CRITICAL line, and then none for a minute: every message may come by here."""
+    """Writes a CRITICAL line at most once a minute, however many messages cause it."""
 
     def __init__(self) -> None:
-        """Is ready to write the first line."""
+        """Starts with a line due."""
         self._silent_until = -math.inf
 
     @property
     def is_due(self) -> bool:
-        """Would a line be written now?"""
+        """Whether a line would be written now."""
         return time.monotonic() >= self._silent_until
 
     def ring(
         self, message: str, *, status: int, said: str | None = None, count: int | None = None
     ) -> None:
-        """Writes the line, if it is due: AEP's status, its words, and of how many messages."""
+        """Writes the line if it is due, with AEP's status and text, and the number of messages."""
         if self.is_due:
             self._silent_until = time.monotonic() + _SECONDS_BETWEEN_ALARMS
             log("CRITICAL", message, status=status, said=said, count=count)
 
 
 class JsonHandler(logging.Handler):
-    """Writes what libraries log through the standard library as lines of the same kind."""
+    """Writes what libraries log through `logging` as lines of the same kind."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes one record; a traceback goes where Error Reporting looks for it."""
+        """Writes one record, with its traceback where Error Reporting looks for it."""
         try:
             message = record.getMessage()
-        except (TypeError, ValueError):  # its arguments do not fit its text
+        except (TypeError, ValueError):  # the arguments do not fit the format
             message = str(record.msg)
         line = {"severity": record.levelname, "message": message, "logger": record.name}
         if record.exc_info:
             line["stack_trace"] = logging.Formatter().formatException(record.exc_info)
-        # Only text that came from elsewhere can hold what UTF-8 cannot: a lone surrogate.
+        # Text from elsewhere may hold what UTF-8 cannot encode: a lone surrogate.
         _write({key: text.encode("utf-8", "replace").decode() for key, text in line.items()})
 
 
 def install() -> None:
-    """Writes warnings and worse of every library as JSON lines.
+    """Makes every library write its warnings and errors as JSON lines.
 
     Call it before gRPC loads, and again once the framework has imported the function: with
     `LOG_EXECUTION_ID=true` it then installs a root handler of its own, and disables every logger
@@ -135,19 +139,10 @@ def install() -> None:
             logger.disabled = False
 
 
-# The trace that a request belongs to, carried from Pendo's request to AEP's answer.
-
-
-# W3C: Trace Context, "traceparent": version 00, 16 bytes of trace id, 8 of parent id, flags.
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-# Google: "X-Cloud-Trace-Context: TRACE_ID/SPAN_ID;o=OPTIONS", the span as a decimal number.
-_CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/(\d{1,20}))?(?:;o=(\d))?")
-
-
 def traceparent(headers: Mapping[bytes, bytes]) -> str | None:
-    """The request's W3C `traceparent`, made from Google's older header where only that is there.
+    """Returns the request's W3C `traceparent`, built from Google's older header if need be.
 
-    What is not well formed is no trace: it came from outside, and goes into attributes and logs.
+    Returns None for a malformed one: it came from outside, and would go into attributes and logs.
     """
     given = headers.get(b"traceparent", b"").decode("latin-1")
     if given and _TRACEPARENT.fullmatch(given):
@@ -162,6 +157,6 @@ def traceparent(headers: Mapping[bytes, bytes]) -> str | None:
 
 
 def trace_id(parent: str | None) -> str | None:
-    """The 32 hex digits of the trace in a `traceparent`; None when it has none."""
+    """Returns the 32 hex digits of the trace in a `traceparent`; None if it has none."""
     match = _TRACEPARENT.fullmatch(parent) if parent else None
     return match[1] if match else None

@@ -1,4 +1,8 @@
-"""What a setting may be: the text of an environment variable, checked and taken apart."""
+"""The settings: environment variables, validated once, with an error that names every wrong one.
+
+The name of a field is that of the variable, in lower case; the text below it is what
+docs/configuration.md says about it. A secret `NAME` may also come as `NAME_FILE`: see `Secret`.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
-from pendo_aep.pendo.redaction import FieldPath, parse_path
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
-# Where readers of addresses might disagree about the host, there is none.
+# Anything that URL parsers might read as different hosts is not accepted.
 _HOST = re.compile(r"(\[::1\]|[A-Za-z0-9._-]+)(:[0-9]+)?")
 # Google: "Resource names" of Pub/Sub, on the page "Create a topic".
 _RESOURCE_ID = re.compile(r"(?!goog)[A-Za-z][A-Za-z0-9._~%+-]{2,254}")
@@ -59,7 +62,21 @@ def _event_types(text: str) -> frozenset[str]:
     return types
 
 
-def _paths(text: str) -> tuple[FieldPath, ...]:
+def parse_path(text: str) -> tuple[str, ...]:
+    """Splits a path such as `properties.guideProperties.createdByUser` into its keys.
+
+    Raises:
+        ValueError: a key is empty, or the path is `event`, which every webhook must have.
+    """
+    path = tuple(part.strip() for part in text.split("."))
+    if not all(path):
+        raise ValueError(f"{text!r} is not a path: write keys joined by dots, as properties.nps")
+    if path == ("event",):
+        raise ValueError("'event' cannot be redacted: it says what kind of event this is")
+    return path
+
+
+def _paths(text: str) -> tuple[tuple[str, ...], ...]:
     return tuple(parse_path(path) for path in _parts(text))
 
 
@@ -106,33 +123,29 @@ Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
 Tenant: TypeAlias = Annotated[str, Field(pattern=r"^_?[A-Za-z0-9][A-Za-z0-9_]*$")]
 # Adobe: Identity Service, "code: letters and digits only".
 NamespaceCode: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
-StreamingClient: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
+StreamingEndpoint: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
 Subscription: TypeAlias = Annotated[str, AfterValidator(_subscription_name)]
 EventTypes: TypeAlias = Annotated[frozenset[str], BeforeValidator(_event_types)]
-RedactedPaths: TypeAlias = Annotated[tuple[FieldPath, ...], BeforeValidator(_paths)]
-
-
-# A secret: a value, or a mounted file that may change while the function runs.
-#
-# On Cloud Run each read of a mounted secret is a lookup in Secret Manager (Google: "Configure secrets
-# for services"), and what `stat` shows of it is documented nowhere. So only the content tells whether
-# a secret has changed, and a read is treated as what it is, a network call: few of them, in a thread,
-# and nobody waits for one without a bound.
+RedactedPaths: TypeAlias = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_paths)]
 
 
 POLL_SECONDS: Final = 10.0
-"""How old the text of a file may become before the next request has it read again."""
+"""Age of the text at which the next request starts reading the file again."""
 LEAST_SECONDS: Final = 1.0
-"""How old it must be before anything has it read again."""
-# Assumed: Secret Manager answers in tens of milliseconds. Whoever waits longer gets what is known.
+"""Age below which the file is never read again."""
+# Assumed: Secret Manager answers in tens of milliseconds. After this, the known text is used.
 _READ_SECONDS: Final = 2.0
 
 
 class Secret:
-    """Holds a secret so that no `repr`, log line or traceback shows it.
+    """A secret that no `repr`, log line or traceback shows; its file may change at run time.
 
-    A file (`X_FILE`) is read again at most once a second, and never twice at the same time, no
-    matter how many requests ask. Nothing runs between requests: a request starts each read.
+    On Cloud Run each read of a mounted secret is a lookup in Secret Manager (Google: "Configure
+    secrets for services"), and what `stat` reports for it is not documented. So only the content
+    tells whether a secret has changed, and a read is treated as a network call: rare, in a thread,
+    and with a timeout. A file (`X_FILE`) is read at most once a second and never twice at the same
+    time, no matter how many requests ask. Nothing runs between requests: a request starts each
+    read.
     """
 
     __slots__ = ("_path", "_reading", "_started", "_text")
@@ -150,7 +163,7 @@ class Secret:
         self._reading: asyncio.Task[None] | None = None
 
     def read(self) -> str:
-        """The secret as it was last read, without white space around it."""
+        """Returns the secret as last read, without surrounding white space."""
         return self._text
 
     def poll(self) -> None:
@@ -158,10 +171,10 @@ class Secret:
         self._read_under_way(POLL_SECONDS)
 
     async def refreshed(self) -> str:
-        """The secret as the file has it now, or had it within the last second.
+        """Returns the secret as it is in the file now, or was within the last second.
 
-        All who ask at the same time wait for the same read, and for two seconds at most. A read
-        that takes longer delays nobody any more; its text is used once it is there.
+        Concurrent callers share one read and wait two seconds at most. A slower read goes on in the
+        background, and its text is used from then on.
         """
         if reading := self._read_under_way(LEAST_SECONDS):
             seconds = self._started + _READ_SECONDS - time.monotonic()
@@ -169,7 +182,7 @@ class Secret:
         return self._text
 
     def _read_under_way(self, age: float) -> asyncio.Task[None] | None:
-        """The read that is under way; starts one if the last began at least `age` seconds ago."""
+        """Returns the read in progress; starts one if the last began `age` seconds ago or more."""
         if self._path is None:
             return None
         if self._reading is None or self._reading.done():
@@ -177,15 +190,15 @@ class Secret:
             if now - self._started < age:
                 return None
             self._started = now
-            self._reading = asyncio.create_task(self._read_again(self._path))
+            self._reading = asyncio.create_task(self._reload(self._path))
         return self._reading
 
-    async def _read_again(self, path: Path) -> None:
+    async def _reload(self, path: Path) -> None:
         try:
             text = await asyncio.to_thread(_content, path)
         except (OSError, UnicodeDecodeError):
-            return  # gone, or half written: the last good text stays in use
-        # An empty file is about to be written: the last good text stays in use.
+            return  # missing, or half written: keep the last good text
+        # An empty file is about to be written: keep the last good text.
         self._text = text or self._text
 
     def __repr__(self) -> str:
@@ -197,13 +210,7 @@ def _content(path: Path) -> str:
 
 
 NO_SECRET = Secret()
-"""What stands where no secret is set."""
-
-
-# The settings: environment variables, validated once, with an error that names every wrong one.
-#
-# A field's name is the variable's, in lower case, and the text below it what `docs/configuration.md`
-# says of it. Secrets may also come as `NAME_FILE`, see `secret`.
+"""The value of a secret that is not set."""
 
 
 class SettingsError(Exception):
@@ -225,12 +232,12 @@ class _Settings(BaseModel):
         hide_input_in_errors=True,
     )
 
-    # Which of them are secrets, and may come as files.
+    # The secrets among them, which may come as files.
     secrets: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (subclasses')
-        """The names that what is given makes necessary, beyond those that always are."""
+        """Returns the names that become required by what is given."""
         return ()
 
 
@@ -241,7 +248,7 @@ class _GoogleSettings(_Settings):
     """Where what can never be delivered is kept. A name, or `projects/P/topics/T`."""
 
     def topic_path(self, topic: str) -> str:
-        """`projects/P/topics/T` of a topic that may be given by its name alone."""
+        """Returns `projects/P/topics/T` for a topic given by name or by path."""
         return self._path(topic, "topics")
 
     def _path(self, name: str, kind: str) -> str:
@@ -275,7 +282,7 @@ class _AdobeSettings(_Settings):
 
 
 class ReceiveSettings(_GoogleSettings):
-    """What `receive` reads."""
+    """The settings of `receive`."""
 
     secrets: ClassVar = ("PENDO_WEBHOOK_SECRETS",)
 
@@ -299,7 +306,7 @@ class ReceiveSettings(_GoogleSettings):
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
-        """A secret, unless unsigned webhooks are wanted: in Pendo it is optional too."""
+        """Returns the secrets, unless unsigned webhooks are allowed: Pendo need not sign."""
         unsigned = str(given.get("PENDO_ALLOW_UNSIGNED")).lower() in {
             "true",
             "t",
@@ -312,9 +319,9 @@ class ReceiveSettings(_GoogleSettings):
 
 
 class DeliverSettings(_GoogleSettings, _AdobeSettings):
-    """What `deliver` reads."""
+    """The settings of `deliver`."""
 
-    aep_endpoint: StreamingClient
+    aep_endpoint: StreamingEndpoint
     """The streaming endpoint as AEP shows it. `https://dcs.adobedc.net/collection/INLET`"""
     aep_flow_id: Header
     """The id of the dataflow."""
@@ -344,7 +351,7 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:
-        """What the format needs, and the other half of the credentials."""
+        """Returns what the format needs, and the other half of the credentials."""
         header = ("AEP_DATASET_ID", "AEP_IMS_ORG_ID")
         needed: tuple[str, ...] = ()
         if given.get("AEP_FORMAT") == "xdm":
@@ -358,12 +365,12 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
 
     @property
     def is_single(self) -> bool:
-        """Does each event go in a request of its own?"""
+        """Whether each event is sent in a request of its own."""
         return self.aep_format == "raw" and self.aep_raw_mode == "single"
 
 
 class DrainSettings(DeliverSettings):
-    """What `drain` reads: all that `deliver` does, and what it empties."""
+    """The settings of `drain`: those of `deliver`, and what to drain."""
 
     drain_subscription: Subscription
     """The pull subscription. A name, or `projects/P/subscriptions/S`."""
@@ -372,12 +379,12 @@ class DrainSettings(DeliverSettings):
 
     @property
     def subscription_path(self) -> str:
-        """`projects/P/subscriptions/S` of a subscription that may be given by its name alone."""
+        """Returns `projects/P/subscriptions/S`, also if only the name is given."""
         return self._path(self.drain_subscription, "subscriptions")
 
 
 class PlatformSettings(_AdobeSettings):
-    """What `aep` reads: as `deliver`, so that both speak of the same AEP."""
+    """The settings of `aep`, named as those of `deliver`: both mean the same AEP."""
 
     aep_platform_url: Url = "https://platform.adobe.io"
     """Where AEP's APIs are."""
@@ -386,7 +393,7 @@ class PlatformSettings(_AdobeSettings):
 
     @classmethod
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)
-        """Who is asking, and for which organisation."""
+        """Returns the credentials and the organisation."""
         return ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET", "AEP_IMS_ORG_ID")
 
 
@@ -394,13 +401,13 @@ S = TypeVar("S", bound=_Settings)
 
 
 def load(model: type[S], environ: Mapping[str, str]) -> S:
-    """The settings of one function; a variable that is set to nothing counts as not set.
+    """Reads the settings of one function; a variable that is empty counts as not set.
 
     Raises:
-        SettingsError: some are missing or wrong. Its lines name them all, and show no secret.
+        SettingsError: settings are missing or wrong. It names every one, and shows no secret.
     """
-    odd = [name for name in _names(model) if not _is_utf8(environ.get(name, ""))]
-    environ = {**environ, **dict.fromkeys(odd, "")}
+    undecodable = [name for name in _names(model) if not _is_utf8(environ.get(name, ""))]
+    environ = {**environ, **dict.fromkeys(undecodable, "")}
     given: dict[str, object] = {name: text for name, text in environ.items() if text.strip()}
     problems: list[str] = []
     for name in model.secrets:
@@ -408,7 +415,7 @@ def load(model: type[S], environ: Mapping[str, str]) -> S:
             if secret := _secret(name, environ):
                 given[name] = secret
         except ValueError as error:
-            given[name] = NO_SECRET  # what is wrong is not missing as well
+            given[name] = NO_SECRET  # wrong, so do not report it as missing too
             problems.append(f"{name}: {error}")
     problems += [f"{name}: is missing" for name in model.needed(given) if name not in given]
     try:
@@ -423,9 +430,9 @@ def load(model: type[S], environ: Mapping[str, str]) -> S:
             )
             for error in invalid.errors(include_url=False, include_input=False)
         ]
-    # What cannot be read is not missing as well.
-    problems = [problem for problem in problems if problem.partition(":")[0] not in odd]
-    problems += [f"{name}: is not text in UTF-8" for name in odd]
+    # Do not report what cannot be read as missing too.
+    problems = [problem for problem in problems if problem.partition(":")[0] not in undecodable]
+    problems += [f"{name}: is not text in UTF-8" for name in undecodable]
     if problems:
         raise SettingsError(sorted(problems))
     return settings
@@ -436,7 +443,7 @@ def _names(model: type[_Settings]) -> list[str]:
 
 
 def _is_utf8(text: str) -> bool:
-    """False: it holds bytes that no request, header or log line could carry."""
+    """Returns False for text with bytes that no request, header or log line could carry."""
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What cases are made of: tables in `tests/data`, and values at random.
+"""Test cases: tables in JSON files, and random values for Hypothesis.
 
 A table is a JSON list; each row is an object, with its name under `case`.
 """
@@ -18,24 +18,36 @@ if TYPE_CHECKING:
 
 Case: TypeAlias = dict[str, Any]
 
-_DATA = Path(__file__).with_name("data")
+_TESTS = Path(__file__).parent
 
 
 def table(name: str) -> list[Case]:
-    """The rows of `tests/data/NAME.json`."""
-    rows: list[Case] = json.loads((_DATA / f"{name}.json").read_text("utf-8"))
+    """Returns the rows of `tests/data/NAME.json`; of `FOLDER/NAME`, of `tests/FOLDER/data`."""
+    folder, _, name = name.rpartition("/")
+    path = _TESTS / folder / "data" / f"{name}.json"
+    rows: list[Case] = json.loads(path.read_text("utf-8"))
     return rows
 
 
 def cases(name: str) -> list[ParameterSet]:
-    """The rows of a table as parameters, each called by its `case`."""
+    """Returns the rows of a table as parameters, each with its `case` as its ID."""
     return [pytest.param(row, id=row["case"]) for row in table(name)]
 
 
-# No deadline: a busy machine is not a wrong result.
+def expand(parts: list[Any], *, latin1: bool = False) -> bytes:
+    """Returns the bytes of `[[text, times], ...]`, which a table has for what is very long.
+
+    In Latin-1, each character is the byte of its number.
+    """
+    encoding = "latin-1" if latin1 else "utf-8"
+    return b"".join(text.encode(encoding) * times for text, times in parts)
+
+
+# No deadline: a busy machine is no failure.
 randomly = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=80)
 
-# Few letters, so that odd ones come often: a digit, a separator, NUL, two and four bytes of UTF-8.
+# Few characters, so that unusual ones are frequent: a digit, a separator, NUL, and characters of
+# two and four bytes in UTF-8.
 TEXTS = st.text("a0-:. \x00é\U0001f600", max_size=8)
 _INTEGERS = st.integers(-(2**63), 2**64 - 1)
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)

@@ -1,4 +1,4 @@
-"""What the tests share: the Pub/Sub servers, the AEP stand-in, and clients of the functions."""
+"""Fixtures and options that the tests share: Pub/Sub, the AEP stand-in, functions and a client."""
 
 from __future__ import annotations
 
@@ -14,16 +14,21 @@ from rich.table import Table
 
 from local.aep import AepServer
 from local.emulator import Emulator
+from local.functions import Function
+from local.pipeline import SECRET, receive_env
 from local.pubsub import PubSubServer
+from tests.delivery_harness import create_topics
+
+RETIRED_SECRET = "retired-secret"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Whether Google's emulator is used."""
+    """Adds the options of the slow tests."""
     parser.addoption(
         "--emulator",
         choices=["required", "off"],
         default="off",
-        help="Google's Pub/Sub emulator: it must be there, or its tests are skipped",
+        help="Google's Pub/Sub emulator: required, or its tests are skipped",
     )
     parser.addoption(
         "--outage-seconds",
@@ -34,12 +39,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The slow ones begin first, for the others to be done meanwhile."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Runs the fast tests first."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests have recorded of themselves as rows, a table for each name."""
+    """Prints the rows that tests recorded as properties, in one table for each name."""
     tables: dict[str, list[dict[str, object]]] = {}
     for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
         server = "Google's emulator" if "[emulator" in report.nodeid else "in-process"
@@ -60,13 +65,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """Async tests and fixtures run on asyncio, as the functions do."""
+    """Runs async tests and fixtures on asyncio, as the functions do."""
     return "asyncio"
 
 
 @dataclass(frozen=True, slots=True)
 class PubSub:
-    """A Pub/Sub server for tests; `server` is the in-process one, where it is that."""
+    """A running Pub/Sub server; `server` is the in-process one, or None for Google's emulator."""
 
     host: str
     server: PubSubServer | None
@@ -77,7 +82,7 @@ class PubSub:
     params=["in-process", pytest.param("emulator", marks=pytest.mark.emulator)],
 )
 async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
-    """Each test that asks for it runs twice: on our server, and on Google's."""
+    """A Pub/Sub server: each test that uses it runs on ours and on Google's emulator."""
     if request.param == "in-process":
         async with PubSubServer() as server:
             yield PubSub(server.host, server)
@@ -89,7 +94,7 @@ async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
 
 @pytest.fixture(scope="module")
 async def emulator(request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    """Where an emulator of Google's listens that is the module's own."""
+    """The address of a Google emulator that only this module uses."""
     _skip_without_google(request)
     async with Emulator() as running:
         yield running.host
@@ -97,7 +102,7 @@ async def emulator(request: pytest.FixtureRequest) -> AsyncIterator[str]:
 
 @pytest.fixture(scope="session")
 def gcloud(request: pytest.FixtureRequest) -> str:
-    """The real gcloud, which comes with the emulator, and is skipped with it."""
+    """The path of the real gcloud; skipped when the emulator is."""
     _skip_without_google(request)
     program = shutil.which("gcloud")
     assert program is not None, "gcloud is not on the PATH; see https://cloud.google.com/sdk"
@@ -111,33 +116,47 @@ def _skip_without_google(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(scope="session")
 def project_ids() -> Iterator[str]:
-    """Names of projects that nothing else on the servers uses."""
+    """Project IDs that nothing else on the servers uses."""
     return (f"test-{number}" for number in count())
 
 
 @pytest.fixture
 def project(project_ids: Iterator[str]) -> str:
-    """A project of this test's own."""
+    """The ID of a project that only this test uses."""
     return next(project_ids)
 
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[PubSubServer]:
-    """The in-process Pub/Sub server, for tests that look into it or break it."""
+    """The in-process Pub/Sub server, for tests that inspect it or inject faults."""
     async with PubSubServer() as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def topics(server: PubSubServer) -> None:
+    """The two topics of a deployment, events and dead letters."""
+    create_topics(server)
+
+
+@pytest.fixture(scope="module")
+async def receive(server: PubSubServer, topics: None) -> AsyncIterator[Function]:  # noqa: ARG001
+    """The function `receive` with two active secrets."""
+    secrets = {"PENDO_WEBHOOK_SECRETS": f"{RETIRED_SECRET} {SECRET}"}
+    async with Function("receive", receive_env(server.host, settings=secrets)) as function:
+        yield function
+
+
 @pytest.fixture
 async def aep() -> AsyncIterator[AepServer]:
-    """An AEP stand-in of this test's own."""
+    """An AEP stand-in that only this test uses."""
     async with AepServer() as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client, with as many connections as a test wants."""
+    """An HTTP client without a limit on connections."""
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session

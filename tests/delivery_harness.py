@@ -1,47 +1,138 @@
-"""Both ways from Pub/Sub to AEP: pushed to `deliver`, and pulled by `drain`; on any server."""
+"""Starts what a test of delivery needs: Pub/Sub, an AEP stand-in, and the functions between them.
+
+`deliver` gets its messages by push, `drain` pulls them: a `DeliveryHarness` runs either on any
+Pub/Sub server.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import aiohttp
-import orjson
+from aiohttp import web
 from google.pubsub_v1.types import PubsubMessage
 
-from local.aep import AepEvent, AepServer
-from local.functions import Function
-from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer
-from tests.webhooks import COMMENT, VISITOR, send
+from local import aep
+from local.aep import AepEvent, AepServer, Fault
+from local.functions import Function, Line
+from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer, deliver_env
+from local.pubsub import PubSubServer
+from tests.webhooks import event, send
 
-Way = Literal["push", "drain"]
-SECRET: Final = "local-secret"
-# Seen with 0.8.20: it opens no connection any more, whatever the retry policy says.
-EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes to what failed for a while"
-# What Pub/Sub hands to a pull that has just been given up comes again after this.
+TOPIC: Final = f"projects/local/topics/{EVENTS}"
+DEAD_TOPIC: Final = f"projects/local/topics/{DEAD}"
+BACKLOG: Final = "projects/local/subscriptions/backlog"
+Consumer = Literal["push", "drain"]
+CLIENT_SECRET: Final = "local-secret"
+# Seen with 0.8.20: it opens no more connections, whatever the retry policy says.
+EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes after repeated failures"
+# A message that Pub/Sub hands to a pull that was just cancelled comes again after this.
 _ACK_SECONDS: Final = 10
-# Between two runs of `drain`: one that is held back answers at once.
+# Between two runs of `drain`: a run that the circuit breaker rejects answers at once.
 _PAUSE_SECONDS: Final = 0.1
-_TOPICS: Final[dict[Way, str]] = {"push": EVENTS, "drain": "events-to-drain"}
-_FUNCTIONS: Final[dict[Way, str]] = {"push": "deliver", "drain": "drain"}
+_TOPICS: Final[dict[Consumer, str]] = {"push": EVENTS, "drain": "events-to-drain"}
+_FUNCTIONS: Final[dict[Consumer, str]] = {"push": "deliver", "drain": "drain"}
 
 
-class Carriage:
-    """A Pub/Sub project with one topic for each way, the functions, an AEP and its dead letters.
+def create_topics(server: PubSubServer) -> None:
+    """Creates the topics of events and of dead letters."""
+    server.create_topic(TOPIC)
+    server.create_topic(DEAD_TOPIC)
+
+
+@asynccontextmanager
+async def pubsub_with_backlog() -> AsyncIterator[PubSubServer]:
+    """Runs a Pub/Sub server with both topics, and a subscription to events that can be drained."""
+    async with PubSubServer(pull_wait=0.2) as server:
+        create_topics(server)
+        server.create_subscription(BACKLOG, TOPIC)
+        yield server
+
+
+def consumer_env(server: PubSubServer, aep_server: AepServer, **settings: str) -> dict[str, str]:
+    """Returns the settings of `deliver` or `drain`: the backlog, and four seconds for a run."""
+    drain = {"DRAIN_SUBSCRIPTION": "backlog", "DRAIN_SECONDS": "4"}
+    return deliver_env(server.host, aep_server, settings={**drain, **settings})
+
+
+def publish_events(server: PubSubServer, ids: Sequence[str]) -> None:
+    """Publishes normalised events to the topic that is drained."""
+    for event_id in ids:
+        server.publish(TOPIC, event(event_id), eventId=event_id)
+
+
+def make_fault(kind: str, arguments: dict[str, Any], times: int | None = None) -> Fault:
+    """Returns a fault of AEP by its name in `local.aep`, as the tables of cases name it."""
+    fault: Fault = getattr(aep, kind)(**arguments)
+    return fault if times is None else fault.times(times)
+
+
+def source_with(folder: Path, constants: Mapping[str, float]) -> dict[str, str]:
+    """Returns the setting that runs the functions with other constants, such as shorter timeouts.
+
+    Args:
+        folder: Where main.py is wrapped.
+        constants: The values, by dotted name.
+    """
+    lines = []
+    for name, value in constants.items():
+        module, _, constant = name.rpartition(".")
+        lines += [f"import {module}", f"assert {name}", f"{module}.{constant} = {value}"]
+    source = folder / "source.py"
+    source.write_text("\n".join([*lines, "from main import *", ""]), "utf-8")
+    return {"FUNCTION_SOURCE": str(source)}
+
+
+async def wait_for_line(
+    function: Function, matches: Callable[[Line], bool], seconds: float = 10
+) -> Line:
+    """Returns the first log line that matches, once it has been written."""
+    async with asyncio.timeout(seconds):
+        while True:
+            for line in function.lines:
+                if matches(line):
+                    return line
+            await function.next_line()
+
+
+@asynccontextmanager
+async def http_server(
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    *,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
+    """Runs an HTTP server that answers every request with `answer`, and yields its address."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, host, 0, ssl_context=tls).start()
+    try:
+        yield f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+class DeliveryHarness:
+    """A Pub/Sub project with one topic for each consumer, the functions, an AEP, the dead letters.
 
     Attributes:
-        aep: the stand-in; it wants a token.
-        dead: the attributes of each dead letter, by event id.
-        output: all that the functions printed.
+        aep: The stand-in; it requires a token.
+        dead: The attributes of each dead letter, by event ID.
+        output: All lines that the functions printed.
     """
 
     def __init__(
         self, host: str, project: str, admin: PubSubAdmin, http: aiohttp.ClientSession
     ) -> None:
-        self.aep = AepServer(observer=self._notice)
+        self.aep = AepServer(observer=self._on_event)
         self.dead: dict[str, dict[str, str]] = {}
         self.output: list[str] = []
         self._host = host
@@ -49,89 +140,93 @@ class Carriage:
         self._admin = admin
         self._http = http
         self._changed = asyncio.Event()
-        self._functions: dict[Way, Function] = {}
+        self._functions: dict[Consumer, Function] = {}
 
-    def _notice(self, event: AepEvent) -> None:  # noqa: ARG002 (what it was can be looked up)
+    def _on_event(self, event: AepEvent) -> None:  # noqa: ARG002 (the stand-in keeps it)
         self._changed.set()
 
     @asynccontextmanager
-    async def running(self, *ways: Way, **settings: str) -> AsyncIterator[None]:
-        """Everything set up and started, until the end of the block."""
+    async def running(self, *consumers: Consumer, **settings: str) -> AsyncIterator[None]:
+        """Sets up topics, subscriptions and functions for the duration of the block."""
         await self._admin.create_topics(self._project)
         letters = await self._admin.create_pull_subscription("letters", DEAD, self._project)
-        for way in ways:
-            if way == "drain":
-                topic = f"projects/{self._project}/topics/{_TOPICS[way]}"
+        for consumer in consumers:
+            if consumer == "drain":
+                topic = f"projects/{self._project}/topics/{_TOPICS[consumer]}"
                 await self._admin.publisher.create_topic(name=topic)
                 await self._admin.create_pull_subscription(
-                    "drained", _TOPICS[way], self._project, ack_deadline_seconds=_ACK_SECONDS
+                    "drained", _TOPICS[consumer], self._project, ack_deadline_seconds=_ACK_SECONDS
                 )
         self._settings = settings
         async with self.aep:
             background = [asyncio.create_task(self._collect(letters))]
             try:
-                for way in ways:
-                    await self.start(way)
-                    if way == "drain":
-                        drain = self._functions[way].url
+                for consumer in consumers:
+                    await self.start(consumer)
+                    if consumer == "drain":
+                        drain = self._functions[consumer].url
                         background.append(asyncio.create_task(self._schedule(drain)))
                 yield
             finally:
                 for task in background:
                     task.cancel()
                 ended = await asyncio.gather(*background, return_exceptions=True)
-                for way in list(self._functions):
-                    await self._stop(way)
+                for consumer in list(self._functions):
+                    await self._stop(consumer)
         for error in ended:
             if isinstance(error, Exception):
-                raise error  # a background task that broke off explains what did not come
+                raise error  # a background task that failed explains what did not arrive
 
-    async def start(self, way: Way, port: int = 0) -> None:
-        """Starts the function of one way, on the port of its predecessor if it has one."""
+    async def start(self, consumer: Consumer, port: int = 0) -> None:
+        """Starts a function, on the port of its predecessor if there was one."""
         settings = {
             "GOOGLE_CLOUD_PROJECT": self._project,
             "PUBSUB_EMULATOR_HOST": self._host,
             "AEP_ENDPOINT": self.aep.endpoint,
             "AEP_FLOW_ID": "flow-1",
             "AEP_CLIENT_ID": self.aep.client_id,
-            "AEP_CLIENT_SECRET": SECRET,
+            "AEP_CLIENT_SECRET": CLIENT_SECRET,
             "AEP_IMS_URL": self.aep.url,
             "BATCH_LINGER_MS": "5",
             "DELIVER_DEADLINE_SECONDS": "3",
             "DRAIN_SUBSCRIPTION": "drained",
             "DRAIN_SECONDS": "10",
         }
-        function = Function(_FUNCTIONS[way], {**settings, **self._settings}, port=port)
+        function = Function(_FUNCTIONS[consumer], {**settings, **self._settings}, port=port)
         await function.__aenter__()
-        self._functions[way] = function
-        if way == "push" and not port:
+        self._functions[consumer] = function
+        if consumer == "push" and not port:
             await self._admin.create_push_subscription(function.url, self._project)
 
-    async def _stop(self, way: Way) -> None:
-        function = self._functions.pop(way)
+    async def _stop(self, consumer: Consumer) -> None:
+        function = self._functions.pop(consumer)
         await function.__aexit__()
         self.output += function.output
 
-    async def kill(self, way: Way) -> None:
-        """Kills the function of one way (SIGKILL), and starts another in its place."""
-        function = self._functions[way]
+    async def kill(self, consumer: Consumer) -> None:
+        """Kills a function (SIGKILL), and starts another in its place."""
+        function = self._functions[consumer]
         function.kill()
-        await self._stop(way)
-        await self.start(way, function.port)
+        await self._stop(consumer)
+        await self.start(consumer, function.port)
 
-    async def publish(self, way: Way, ids: Sequence[str], over_seconds: float = 0) -> None:
-        """Puts normalised events on the topic of one way, as `receive` does, evenly over time."""
-        topic = f"projects/{self._project}/topics/{_TOPICS[way]}"
+    async def publish(
+        self, consumer: Consumer, ids: Sequence[str], over_seconds: float = 0
+    ) -> None:
+        """Publishes normalised events for a consumer, as `receive` does, evenly over time."""
+        topic = f"projects/{self._project}/topics/{_TOPICS[consumer]}"
         for some in _chunks(ids, 100):
             messages = [PubsubMessage(data=event(i), attributes={"eventId": i}) for i in some]
             await self._admin.publisher.publish(topic=topic, messages=messages)
             await asyncio.sleep(over_seconds * len(some) / len(ids))
 
-    async def until(self, way: Way, condition: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(
+        self, consumer: Consumer, condition: Callable[[], bool], seconds: float = 60
+    ) -> None:
         """Waits for a condition on AEP or the dead letters.
 
         Raises:
-            TimeoutError: it is not met in time; the text is what the function of this way said.
+            TimeoutError: It was not met in time; the text is the function's last output.
         """
         try:
             async with asyncio.timeout(seconds):
@@ -139,18 +234,19 @@ class Carriage:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            said = "\n".join(self._functions[way].output[-100:])
-            raise TimeoutError(f"not within {seconds} s; {way} said last:\n{said}") from None
+            last = "\n".join(self._functions[consumer].output[-100:])
+            told = f"not within {seconds} s; last lines of {consumer}:\n{last}"
+            raise TimeoutError(told) from None
 
-    def ended(self, ids: Sequence[str]) -> bool:
-        """Has each of these come to its end: accepted by AEP, or a dead letter?"""
+    def settled(self, ids: Sequence[str]) -> bool:
+        """Returns whether each of these was accepted by AEP or is a dead letter."""
         return all(i in self.aep.distinct_ids or i in self.dead for i in ids)
 
     async def _schedule(self, drain: str) -> None:
-        """Calls `drain` as a scheduler does, only sooner: one run after the other, never two.
+        """Calls `drain` as a scheduler does, but more often: one run after another, never two.
 
-        Of two runs, one may pull what the other gives back in the moment in which it gives up
-        waiting. Pub/Sub then keeps those messages until their ack deadline.
+        Of two runs, one could pull what the other returns at the moment when it stops waiting.
+        Pub/Sub would then keep those messages until their ack deadline.
         """
         while True:
             with contextlib.suppress(aiohttp.ClientConnectionError):  # it has been killed
@@ -158,7 +254,7 @@ class Carriage:
             await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _collect(self, letters: str) -> None:
-        """Takes dead letters as they come."""
+        """Pulls dead letters as they arrive."""
         while True:
             answer = await self._admin.subscriber.pull(
                 subscription=letters, max_messages=1000, timeout=60
@@ -173,26 +269,10 @@ class Carriage:
 
 
 @asynccontextmanager
-async def carriage(host: str, project: str) -> AsyncIterator[Carriage]:
-    """A carriage on the Pub/Sub server at `host`, not yet running."""
+async def delivery_harness(host: str, project: str) -> AsyncIterator[DeliveryHarness]:
+    """Yields a harness on the Pub/Sub server at `host`, with nothing running yet."""
     async with administer(host) as admin, aiohttp.ClientSession() as http:
-        yield Carriage(host, project, admin, http)
-
-
-def event(event_id: str) -> bytes:
-    """A normalised event."""
-    return orjson.dumps(
-        {
-            "id": event_id,
-            "type": "nps.submitted",
-            "pendoEvent": "npsSubmitted",
-            "occurredAt": "2026-01-31T09:30:00.000Z",
-            "receivedAt": "2026-01-31T09:30:01.000Z",
-            "visitorId": VISITOR,
-            "nps": {"rating": 9, "reason": COMMENT},
-            "schemaVersion": 1,
-        }
-    )
+        yield DeliveryHarness(host, project, admin, http)
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

@@ -1,7 +1,8 @@
-"""Webhooks for tests: bodies of Pendo's shape, and a client that sends them as Pendo does."""
+"""Webhooks, normalised events and push requests for tests, and an HTTP client that sends them."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -13,7 +14,7 @@ import orjson
 from local.pipeline import SECRET
 from local.samples import sign
 
-# Never to be seen in a log line or an error body.
+# Must never appear in a log line or an error body.
 VISITOR = "canary-visitor@example.com"
 COMMENT = "canary comment of a visitor"
 # Cloud Logging moves these out of a line's `jsonPayload` (Google: "Structured logging").
@@ -21,7 +22,7 @@ MOVED_KEYS = frozenset({"severity", "logging.googleapis.com/trace"})
 
 
 def webhook(number: int = 0, **changes: object) -> bytes:
-    """An NPS answer; `number` makes it an event of its own, `changes` replace fields."""
+    """Returns an NPS webhook; `number` makes it an event of its own, `changes` replace fields."""
     body = {
         "app": {"id": -323232, "name": "Acme Web", "platform": "web"},
         "accountId": "acme::42",
@@ -46,8 +47,30 @@ def webhook(number: int = 0, **changes: object) -> bytes:
 
 
 def unique_id(number: int) -> str:
-    """Pendo's `uniqueId` of webhook `number`: 40 hex digits, as in all real bodies."""
+    """Returns Pendo's `uniqueId` of webhook `number`: 40 hex digits, as in all real bodies."""
     return hashlib.sha1(b"webhook %d" % number, usedforsecurity=False).hexdigest()
+
+
+def event(event_id: str, **changes: object) -> bytes:
+    """Returns a normalised event as `receive` publishes it."""
+    fields = {
+        "id": event_id,
+        "type": "nps.submitted",
+        "pendoEvent": "npsSubmitted",
+        "occurredAt": "2026-01-31T09:30:00.000Z",
+        "receivedAt": "2026-01-31T09:30:01.000Z",
+        "visitorId": VISITOR,
+        "nps": {"rating": 0, "reason": COMMENT},
+        "schemaVersion": 1,
+    }
+    return orjson.dumps(fields | changes)
+
+
+def push_body(data: bytes, **attributes: str) -> bytes:
+    """Returns the body of a push request that carries a message, as Google sends it."""
+    message = {"data": base64.b64encode(data).decode(), "attributes": attributes}
+    message |= {"messageId": "1", "publishTime": "2026-01-31T09:30:01Z"}
+    return orjson.dumps({"message": message, "subscription": "projects/local/subscriptions/s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +82,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The body, read."""
+        """Returns the body, parsed."""
         return orjson.loads(self.body)
 
 
@@ -72,13 +95,15 @@ async def send(
     method: str = "POST",
     **headers: str,
 ) -> Answer:
-    """Sends a request as it is, with these headers."""
+    """Sends a request with these headers and no signature."""
     if isinstance(body, bytes):
-        body = BytesIO(body)  # aiohttp warns of large bytes as they are
+        body = BytesIO(body)  # aiohttp warns about large bytes objects
     async with http.request(method, url, data=body, headers=headers) as response:
         return Answer(response.status, dict(response.headers), await response.read())
 
 
-async def send_signed(http: aiohttp.ClientSession, url: str, body: bytes, **headers: str) -> Answer:
+async def send_signed(
+    http: aiohttp.ClientSession, url: str, body: bytes, *, secret: str = SECRET, **headers: str
+) -> Answer:
     """Sends a webhook with Pendo's signature."""
-    return await send(http, url, body, **sign(body, SECRET), **headers)
+    return await send(http, url, body, **sign(body, secret), **headers)

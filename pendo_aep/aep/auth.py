@@ -1,4 +1,4 @@
-"""Adobe's access token: fetched when first needed, shared by all, renewed before it ends.
+"""Adobe's access token: fetched when first needed, shared, and renewed before it expires.
 
 Adobe: "OAuth Server-to-Server credentials", POST /ims/token/v3; `expires_in` is in seconds.
 """
@@ -15,24 +15,24 @@ from functools import partial
 import aiohttp
 import orjson
 
-from pendo_aep.aep.http_session import HttpConnection, http_connection, open_session, read_response
+from pendo_aep.http import HttpConnection, http_connection, open_session, read_response
 from pendo_aep.logs import log
 from pendo_aep.outcome import RetryReason
 from pendo_aep.settings import DeliverSettings, Secret
 
 _FETCH_SECONDS = 10.0
-# Renewed this long before it ends, so that no request starts with a token that ends on its way.
+# Renewed this long before it expires, so that none expires during a request.
 _MARGIN_SECONDS = 60.0
 _MAX_ANSWER_BYTES = 65_536
-# RFC 6750, section 2.1, more or less: a line break in it would be one in our request.
+# Close to RFC 6750, section 2.1. A line break in it would be a line break in our request.
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class TokenUnavailable(Exception):
-    """There is no token now; `reason` says which side failed."""
+    """There is no token now: IMS is out of reach, or refuses the credentials."""
 
     def __init__(self, reason: RetryReason) -> None:
-        """Takes what the messages of the request are returned for."""
+        """Takes the retry reason of the messages that needed it."""
         super().__init__(reason)
         self.reason = reason
 
@@ -48,10 +48,10 @@ class Credentials:
 
 
 def read_token(body: bytes) -> tuple[str, float]:
-    """The token in an answer of IMS, and the seconds that it lives.
+    """Returns the token in a response of IMS, and its lifetime in seconds.
 
     Raises:
-        ValueError: there is none that a header could carry, or its time is no number of seconds.
+        ValueError: there is no token that a header could carry, or no lifetime.
     """
     try:
         answer = orjson.loads(body)
@@ -64,7 +64,7 @@ def read_token(body: bytes) -> tuple[str, float]:
 
 
 class TokenSource:
-    """Hands out one valid token. Whoever comes first fetches it; the others wait for the same."""
+    """Provides one valid token. The first caller fetches it; the others wait for the same."""
 
     def __init__(self, connection: HttpConnection, credentials: Credentials) -> None:
         """Takes the connection to IMS, and the credentials."""
@@ -75,7 +75,7 @@ class TokenSource:
         self._until = 0.0
 
     async def token(self) -> str:
-        """A token that AEP has not rejected, and that has a while to live.
+        """Returns a token that AEP has not rejected and that does not expire soon.
 
         Raises:
             TokenUnavailable: IMS is out of reach, or refuses the credentials.
@@ -88,8 +88,8 @@ class TokenSource:
             return self._token
 
     def reject(self, token: str) -> None:
-        """AEP would not take this token: the next caller fetches another."""
-        if token == self._token:  # not one that somebody has renewed meanwhile
+        """Discards a token that AEP did not accept: the next caller fetches another."""
+        if token == self._token:  # it may have been renewed meanwhile
             self._until = 0.0
 
     async def _fetch(self) -> None:
@@ -136,7 +136,7 @@ class TokenSource:
 
 
 def token_source(settings: DeliverSettings) -> TokenSource | None:
-    """Returns where the tokens of an authenticated inlet come from; None for an open inlet."""
+    """Returns the source of tokens for an authenticated inlet; None for an open one."""
     if not settings.aep_client_id:
         return None
     credentials = Credentials(

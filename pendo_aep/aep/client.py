@@ -1,4 +1,4 @@
-"""AEP's streaming endpoint: posts batches or single messages, and returns what AEP answers."""
+"""Client of AEP's streaming endpoint: posts batches or single messages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final, Self
 
 import aiohttp
 
-from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource
-from pendo_aep.aep.http_session import HttpConnection, read_response, retry_after_seconds
 from pendo_aep.aep.response import is_unauthorised
+from pendo_aep.http import HttpConnection, read_response, retry_after_seconds
 from pendo_aep.logs import Severity, log
 from pendo_aep.outcome import RetryReason
 from pendo_aep.settings import DeliverSettings
@@ -22,20 +21,18 @@ _AFTER: Final = b"]}"
 ENVELOPE_BYTES: Final = len(_BEFORE) + len(_AFTER)
 SEPARATOR_BYTES: Final = 1
 
-# A thousand entries with a long message each; what is longer is no answer of AEP's, and read as
-# one without a body: an unknown outcome.
-_MAX_ANSWER_BYTES: Final = 4_000_000
-
-
-# An answer comes in well under a second; what takes this long will not come any more.
+# A thousand entries with a long message each. A longer response is read as one without a body,
+# an unknown outcome.
+_MAX_RESPONSE_BYTES: Final = 4_000_000
+# AEP answers in well under a second; after this time no response is to be expected.
 _ATTEMPT_SECONDS: Final = 10.0
-# Cut off sooner, by the deadline of its messages, a request says nothing of AEP.
+# A request that its messages' deadline cuts off sooner than this says nothing about AEP.
 _FAIR_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What AEP answered to one request; `retry_after` is in seconds."""
+    """AEP's response to one request; `retry_after` is in seconds."""
 
     status: int
     body: bytes
@@ -43,31 +40,31 @@ class Response:
 
 
 class NoResponse(Exception):
-    """The request got no answer that could be read; AEP may have taken the batch all the same."""
+    """The request got no readable response; AEP may have accepted the batch all the same."""
 
     def __init__(self, reason: RetryReason) -> None:
-        """Takes what the messages of the request are returned for."""
+        """Takes the retry reason of the request's messages."""
         super().__init__(reason)
         self.reason = reason
 
 
 def batch_url(endpoint: str) -> str:
-    """The address for batches of a streaming endpoint as AEP shows it.
+    """Returns the batch URL of a streaming endpoint as AEP shows it.
 
-    `https://HOST/collection/INLET` becomes `https://HOST/collection/batch/INLET`; what is one
-    already stays. A query (AEP shows `?x-adobe-flow-id=` for the Pendo source) is kept.
+    `https://HOST/collection/INLET` becomes `https://HOST/collection/batch/INLET`; a batch URL stays
+    as it is. A query (AEP shows `?x-adobe-flow-id=` for the Pendo source) is kept.
     """
     return single_url(endpoint).replace("/collection/", "/collection/batch/", 1)
 
 
 def single_url(endpoint: str) -> str:
-    """The address for single messages of the same endpoint."""
+    """Returns the URL for single messages of the same endpoint."""
     before, _, inlet = endpoint.partition("/collection/")
     return f"{before}/collection/{inlet.removeprefix('batch/')}"
 
 
 class StreamingClient:
-    """One inlet, with its dataflow, its sandbox and, when it is authenticated, its token."""
+    """Client of one inlet (a streaming connection), with its dataflow, sandbox and token."""
 
     def __init__(
         self,
@@ -80,7 +77,7 @@ class StreamingClient:
         tokens: TokenSource | None = None,
         is_single: bool = False,
     ) -> None:
-        """Takes the endpoint as AEP shows it; without `tokens` the inlet is an open one.
+        """Takes the endpoint as AEP shows it; without `tokens`, requests are not authenticated.
 
         `is_single` posts to the endpoint for single messages: one message in each request.
         """
@@ -101,7 +98,7 @@ class StreamingClient:
     def of(
         cls, settings: DeliverSettings, connection: HttpConnection, tokens: TokenSource | None
     ) -> Self:
-        """The client as the settings want it; without `tokens` the inlet is an open one."""
+        """Returns the client for these settings; without `tokens`, requests have no credentials."""
         return cls(
             connection,
             endpoint=settings.aep_endpoint,
@@ -113,9 +110,9 @@ class StreamingClient:
         )
 
     async def post(self, messages: Sequence[bytes], until: float) -> Response:
-        """Posts one batch, once; with another token and once more if AEP will not take the first.
+        """Posts one batch; once more with a new token if AEP does not accept the first token.
 
-        A batch that got no answer over a kept connection is posted once more over a new one.
+        A batch without a response over a kept-alive connection is posted again over a new one.
 
         Args:
             messages: JSON objects, one or more; with commas and `ENVELOPE_BYTES` at most 1 MB.
@@ -123,33 +120,33 @@ class StreamingClient:
             until: when to give up, in the event loop's time; ten seconds from now at the latest.
 
         Raises:
-            NoResponse: the connection broke or was silent; AEP may have taken the batch.
-            TokenUnavailable: there is no token to send it with; AEP has not seen the batch.
+            NoResponse: the connection broke or was silent; AEP may have accepted the batch.
+            TokenUnavailable: there is no token; AEP has not seen the batch.
         """
         if self._is_single:
             [body] = messages
         else:
             body = _BEFORE + b",".join(messages) + _AFTER
         if self._tokens is None:
-            answer = await self._request(body, len(messages), self._headers, until)
+            response = await self._request(body, len(messages), self._headers, until)
         else:
             token = await self._tokens.token()
-            answer = await self._request(body, len(messages), self._with(token), until)
-            if is_unauthorised(answer.status):
-                # It may have been revoked before its time.
+            response = await self._request(body, len(messages), self._with_token(token), until)
+            if is_unauthorised(response.status):
+                # It may have been revoked before it expired.
                 self._tokens.reject(token)
                 token = await self._tokens.token()
-                answer = await self._request(body, len(messages), self._with(token), until)
-        return answer
+                response = await self._request(body, len(messages), self._with_token(token), until)
+        return response
 
-    def _with(self, token: str) -> dict[str, str]:
+    def _with_token(self, token: str) -> dict[str, str]:
         return {**self._headers, "Authorization": f"Bearer {token}"}
 
     async def _request(
         self, body: bytes, count: int, headers: dict[str, str], until: float
     ) -> Response:
         started = asyncio.get_running_loop().time()
-        patience = until - started
+        seconds_left = until - started
 
         async def attempt(session: aiohttp.ClientSession, seconds: float) -> Response:
             async with session.post(
@@ -157,11 +154,11 @@ class StreamingClient:
                 data=body,
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=seconds),
-                allow_redirects=False,  # a token goes nowhere but where the settings say
+                allow_redirects=False,  # the token goes only where the settings say
             ) as response:
-                pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
+                pause = retry_after_seconds(response.headers.get("Retry-After"))
                 return Response(
-                    response.status, await read_response(response, _MAX_ANSWER_BYTES), pause
+                    response.status, await read_response(response, _MAX_RESPONSE_BYTES), pause
                 )
 
         try:
@@ -172,7 +169,7 @@ class StreamingClient:
             _log_request("ERROR", "no answer from AEP", type(error).__name__, count, body, started)
             if not isinstance(error, TimeoutError):
                 raise NoResponse(RetryReason.OUT_OF_REACH) from None
-            is_fair = patience >= _FAIR_SECONDS
+            is_fair = seconds_left >= _FAIR_SECONDS
             reason = RetryReason.TIMEOUT if is_fair else RetryReason.DEADLINE
             raise NoResponse(reason) from None
         severity: Severity = "INFO" if answer.status < 300 else "ERROR"

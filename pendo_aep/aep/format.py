@@ -1,4 +1,4 @@
-"""The normalised event as AEP takes it: as it is (`raw`), or as an XDM ExperienceEvent (`xdm`)."""
+"""Formats events for AEP: as they are (`raw`), or as XDM ExperienceEvents (`xdm`)."""
 
 from __future__ import annotations
 
@@ -9,19 +9,25 @@ import orjson
 
 from pendo_aep.aep.mapping import FIELDS, Row, has_empty, own_object, without_empty
 from pendo_aep.event import TOO_DEEP, Event, InvalidEvent
+from pendo_aep.event import encode as encode_event
 from pendo_aep.settings import DeliverSettings
 
 Json: TypeAlias = dict[str, Any]
 
 # Adobe: "Streaming ingestion", the content type of a schema reference in a message.
 SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full+json;version=1"
+# Adobe: Profile guardrails, "maximum ExperienceEvent size: 10 KB". A larger event reaches the data
+# lake, and Profile drops it silently.
+PROFILE_LIMIT_BYTES: Final = 10_240
+# The property that names those that were left out.
+TRIMMED: Final = "_trimmed"
 
 
 class Format(Protocol):
     """How one event is written into a batch."""
 
     def encode(self, data: bytes, event: Event) -> bytes:
-        """One JSON object, made from the data of a message and the event that was read from it.
+        """Returns one JSON object, from the data of a message and the event parsed from it.
 
         Raises:
             InvalidEvent: the event cannot be written.
@@ -29,19 +35,19 @@ class Format(Protocol):
         ...
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
-        """How much of an encoded event AEP stores, about: what its limits are of."""
+        """Returns about how many bytes of an encoded event AEP stores and counts for its limits."""
         ...
 
 
 class Raw:
-    """The normalised event as it lies on the topic, without empty values; the dataflow maps it."""
+    """The normalised event as on the topic, without empty values; the dataflow maps it."""
 
     _added = tuple(Row.of(field) for field in FIELDS if field.added)
 
     def encode(self, data: bytes, event: Event) -> bytes:
-        """The bytes of the message, and behind them what a mapping set could not make of them.
+        """Returns the bytes of the message, with the keys added that a mapping set cannot compute.
 
-        The rest is serialised again only where it holds an empty value.
+        The message is serialised again only if it holds an empty value.
         """
         try:
             added = {
@@ -56,15 +62,15 @@ class Raw:
             raise InvalidEvent(TOO_DEEP) from None
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
-        """All but `properties`, which are stored as the text that was added."""
+        """Counts all but `properties`, which AEP stores as the added text."""
         return len(message) - len(orjson.dumps(without_empty(event.get("properties")) or {}))
 
 
 class EnvelopedRaw(Raw):
-    """The same in the envelope that Adobe shows for raw data ("Send partial row updates").
+    """`Raw` in the envelope that Adobe shows for raw data ("Send partial row updates").
 
-    Adobe's OpenAPI of the batch endpoint wants a header in each message. It is the same for every
-    event: written once.
+    Adobe's OpenAPI of the batch endpoint requires a header in each message. It is the same for
+    every event, and written once.
     """
 
     def __init__(self, *, flow_id: str, ims_org_id: str, dataset_id: str) -> None:
@@ -78,11 +84,11 @@ class EnvelopedRaw(Raw):
         self._before = orjson.dumps({"header": header})[:-1] + b',"body":'
 
     def encode(self, data: bytes, event: Event) -> bytes:
-        """The header, and the raw event as the body."""
+        """Returns the header, with the raw event as the body."""
         return self._before + super().encode(data, event) + b"}"
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
-        """What is stored of the body."""
+        """Counts what is stored of the body."""
         return super().stored_bytes(message, event) - len(self._before) - 1
 
 
@@ -110,15 +116,15 @@ class Xdm:
             "flowId": flow_id,
             "source": {"name": "pendo-to-aep"},
         }
-        # The envelope is the same for every event: written once, around each entity.
+        # The envelope is the same for every event, and written once.
         empty = orjson.dumps({"header": header, "body": {"xdmMeta": {"schemaRef": schema}}})
         self._before = empty.removesuffix(b"}}") + b',"xdmEntity":'
 
     def entity(self, event: Event) -> Json:
-        """The XDM entity of an event, by the mapping table.
+        """Returns the XDM entity of an event, by the mapping table.
 
-        `_id` is the id of the event alone, so that sending it twice does no harm (Adobe: Profile
-        drops an event whose `_id` it has).
+        `_id` is the event's id alone, so that sending it twice does no harm (Adobe: Profile drops
+        an event whose `_id` it has).
         """
         entity: Json = {}
         for row in self._rows:
@@ -128,40 +134,29 @@ class Xdm:
         return entity
 
     def encode(self, data: bytes, event: Event) -> bytes:  # noqa: ARG002 (the Protocol's)
-        """One message: header, schema reference and entity."""
+        """Returns one message: header, schema reference and entity."""
         try:
             return self._before + orjson.dumps(self.entity(event)) + b"}}"
         except (orjson.JSONEncodeError, RecursionError):
             raise InvalidEvent(TOO_DEEP) from None
 
     def stored_bytes(self, message: bytes, event: Event) -> int:  # noqa: ARG002 (the Protocol's)
-        """All of it; the envelope is small."""
+        """Counts all of it; the envelope is small."""
         return len(message)
 
 
-# Making an event fit Profile: its largest properties are left out, and named.
-#
-# Adobe: Profile guardrails, "maximum ExperienceEvent size: 10 KB"; what is larger reaches the data
-# lake, and is dropped by Profile without a word.
+def trim(event: Event, into: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
+    """Returns the event for AEP, without as many of its largest properties as make it fit.
 
-
-PROFILE_LIMIT_BYTES: Final = 10_240
-# A property of this name says which are missing.
-TRIMMED: Final = "_trimmed"
-
-
-def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
-    """The event as AEP takes it, without as many of its largest properties as make it fit.
-
-    What stands elsewhere is never touched: an event that is too large without any property stays
-    too large, and is sent all the same.
+    Nothing else is left out: an event that is too large without any property stays too large, and
+    is sent all the same.
 
     Raises:
-        InvalidEvent: the event is nested too deep to be written again.
+        InvalidEvent: the event is nested too deep to be written as JSON.
     """
     properties = event.get("properties")
-    if not isinstance(properties, dict):  # something else wrote it: AEP judges
-        return _encode(event, encode)
+    if not isinstance(properties, dict):  # not written by `receive`: leave it to AEP
+        return _encode(event, into)
     largest_first = sorted(properties, key=lambda name: len(orjson.dumps(properties[name])))[::-1]
 
     def without(count: int) -> tuple[bytes, Event]:
@@ -170,25 +165,21 @@ def trim(event: Event, encode: Format, limit: int = PROFILE_LIMIT_BYTES) -> byte
         for name in trimmed:
             del kept[name]
         smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
-        return _encode(smaller, encode), smaller
+        return _encode(smaller, into), smaller
 
-    # Each try writes the whole event: of hundreds of properties, not one try each.
+    # Each attempt writes the whole event, so search: there may be hundreds of properties.
     count = bisect_left(
-        range(len(largest_first)), True, key=lambda c: encode.stored_bytes(*without(c)) <= limit
+        range(len(largest_first)), True, key=lambda c: into.stored_bytes(*without(c)) <= limit
     )
     return without(count)[0]
 
 
-def _encode(event: Event, encode: Format) -> bytes:
-    try:
-        data = orjson.dumps(event)
-    except orjson.JSONEncodeError:
-        raise InvalidEvent(TOO_DEEP) from None
-    return encode.encode(data, event)
+def _encode(event: Event, into: Format) -> bytes:
+    return into.encode(encode_event(event), event)
 
 
 def event_format(settings: DeliverSettings) -> Format:
-    """Returns how the settings want an event to be written."""
+    """Returns the format that the settings choose."""
     if settings.aep_format == "raw":
         if settings.aep_raw_mode == "enveloped":
             return EnvelopedRaw(

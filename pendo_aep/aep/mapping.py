@@ -1,7 +1,7 @@
-"""The one table that says where each field of the normalised event stands in XDM.
+"""The one table that maps the fields of the normalised event to XDM, and its rows at work.
 
-Everything that knows XDM comes from it: what `deliver` sends (`xdm.py`); and in `platform/`, the
-tenant's field group, the mapping set of a dataflow and the documentation.
+Everything that knows XDM is derived from it: what `deliver` sends (`format.py`), the tenant's field
+group, the mapping set of the dataflow and the documentation (`provisioning/`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Field:
         type: the XDM type. `json` is text that holds JSON, as XDM has no type for what is open;
             `identity` is an entry of `identityMap`.
         title: what people see in AEP.
-        only: types of events it holds for, by their beginning; empty for all.
-        added: the key that `raw` adds with the very value for XDM, where a mapping set could not
-            make it of the source; empty where it can.
+        only: prefixes of the event types that it is for; empty for all.
+        added: the key that `raw` adds with the value for XDM, where a mapping set cannot compute it
+            from the source; otherwise empty.
     """
 
     source: str
@@ -47,7 +47,7 @@ class Field:
 
 
 def own_object(tenant_id: str) -> str:
-    """The key of the tenant's own object in XDM: its id after one underscore, however given."""
+    """Returns the key of the tenant's object in XDM: the id, with one underscore before it."""
     return "_" + tenant_id.removeprefix("_")
 
 
@@ -114,9 +114,6 @@ FIELDS: tuple[Field, ...] = (
 )
 
 
-# One row of the mapping table at work: from a normalised event to its place in XDM.
-
-
 Json: TypeAlias = dict[str, Any]
 
 # Adobe: "IdentityMap"; Pendo does not say whether a visitor was logged in.
@@ -127,12 +124,12 @@ _LEAVES: Final = frozenset({str, int, float, bool})
 
 
 def is_too_long(identity: object) -> bool:
-    """Would AEP skip a record with this identity? It is sent as a field only."""
+    """Returns whether AEP would skip a record with this identity; it is sent as a field only."""
     return isinstance(identity, str) and len(identity) > MAX_IDENTITY_CHARACTERS
 
 
 def has_empty(value: Mapping[str, Any] | list[Any]) -> bool:
-    """Is there an empty value in it, at any depth? Costs half as much as `without_empty`."""
+    """Returns whether it holds an empty value at any depth; half the cost of `without_empty`."""
     for inner in value if isinstance(value, list) else value.values():
         if not inner:
             if inner != 0:  # 0 and false are values
@@ -143,7 +140,7 @@ def has_empty(value: Mapping[str, Any] | list[Any]) -> bool:
 
 
 def without_empty(value: Any) -> Any:
-    """A JSON value without the empty values in it, at any depth; None if it is empty itself.
+    """Returns a JSON value without empty values at any depth; None if nothing is left.
 
     Adobe: "Schema composition", null and empty values are not accepted for any ingested field.
     """
@@ -162,7 +159,7 @@ def without_empty(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row of the mapping table, its paths taken apart once."""
+    """A row of the mapping table, with its paths split once."""
 
     source: tuple[str, ...]
     source_leaf: str | None  # of each element, where the source is an array
@@ -174,7 +171,7 @@ class Row:
 
     @classmethod
     def of(cls, field: Field, tenant: str = "", namespace: str = "") -> Row:
-        """The row of a field; who only reads values needs neither tenant nor namespace."""
+        """Returns the row of a field; reading values needs neither tenant nor namespace."""
         source, _, source_leaf = field.source.partition("[].")
         place = field.xdm.format(tenant=tenant, namespace=namespace)
         xdm, _, xdm_leaf = place.partition("[]")
@@ -190,7 +187,7 @@ class Row:
         )
 
     def value(self, event: Event) -> Any:
-        """What the row says of an event, as XDM has it; None when that is nothing or empty."""
+        """Returns the value of an event for XDM; None if it is absent or empty."""
         if self.field.only and not event["type"].startswith(self.field.only):
             return None
         value: Any = event
@@ -205,15 +202,15 @@ class Row:
         if self.field.type == "identity":
             if is_too_long(value):
                 return None
-            # The visitor id is the only identity there is.
+            # The visitor id is the only identity.
             return [{"id": value, "primary": True, "authenticatedState": AUTHENTICATED_STATE}]
         return without_empty(value) if isinstance(value, dict | list) else value
 
     def _elements(self, value: object) -> list[Any] | None:
-        """One leaf for each element, None where it is empty.
+        """Returns one leaf of each element, None where it is empty.
 
-        Arrays side by side (questions and answers) have an element only where each of them has one,
-        so that they stay aligned. Objects need one leaf that is not empty.
+        Parallel arrays (questions and answers) get an element only if each of them has one, so
+        that they stay aligned. Objects need one leaf that is not empty.
         """
         fewest = len(self.siblings) if self.xdm_leaf is None else 1
         leaves: list[Any] = []
@@ -225,7 +222,7 @@ class Row:
         return leaves or None
 
     def write(self, entity: Json, value: Any) -> None:
-        """Puts it where the row says; elements of one array meet in the same objects."""
+        """Writes the value to the row's path; the leaves of one array share its objects."""
         *way, last = self.xdm
         for key in way:
             entity = entity.setdefault(key, {})
@@ -238,7 +235,7 @@ class Row:
 
 
 def _siblings(field: Field) -> tuple[str, ...]:
-    """The leaves of the same array that stand with this one: in one object, or side by side."""
+    """Returns the leaves of the same array: in one object, or in parallel arrays."""
     array, _, leaf = field.source.partition("[].")
     if not leaf:
         return ()

@@ -1,6 +1,8 @@
-"""What AEP says when a setting is wrong, and which settings to check.
+"""Recognises that AEP refuses events because a setting is wrong, not because of the events.
 
-Adobe publishes no list of the streaming endpoint's messages, so each text names its source.
+Two signs tell: a text of AEP's about a setting, and a run of refusals with nothing accepted in
+between. Without this, one wrong setting would turn every event into a dead letter. Adobe publishes
+no list of the streaming endpoint's messages, so each text below names its source.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from pendo_aep.logs import log
 from pendo_aep.outcome import CONFIGURATION, DELIVERED, Outcome, Rejected, Retry, RetryReason
 
 ALARM: Final = "AEP configuration error: {advice}"
-"""What the functions log of a wrong setting."""
+"""What the functions log about a wrong setting; an alert policy relies on it."""
 _EVERYTHING: Final = (
     "AEP refuses every event; check AEP_FORMAT, AEP_RAW_MODE, AEP_FLOW_ID, and that the schema "
     "requires no field that events do not have"
@@ -26,6 +28,12 @@ _EVERYTHING: Final = (
 _ADDRESS: Final = "check AEP_ENDPOINT, AEP_FLOW_ID and AEP_SANDBOX"
 _WORD: Final = re.compile(r"\w[\w@.+%/-]+\w")
 _MAX_CHARACTERS: Final = 300
+# More refusals in a row than bad events explain.
+_REFUSALS_IN_A_ROW: Final = 20
+# A burst of bad events ends sooner; with nothing accepted for so long, a setting is wrong.
+_SECONDS_WITHOUT_ACCEPTANCE: Final = 60.0
+# As long as one request may take, so that two probes never overlap.
+_SECONDS_BETWEEN_PROBES: Final = 10.0
 _BY_STATUS: Final = {
     401: "check AEP_CLIENT_ID, AEP_CLIENT_SECRET and AEP_SCOPES; is the inlet authenticated?",
     403: "check the credential's rights in AEP, and its list of allowed addresses",
@@ -34,10 +42,10 @@ _BY_STATUS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationError:
-    """A text of AEP's that speaks of a setting, whichever message it is about.
+    """A text of AEP's that is about a setting, whichever message it comes with.
 
     Attributes:
-        text: matches it, in any case.
+        text: matches it, ignoring case.
         advice: the settings to check.
         source: where the text was seen, or "assumed".
     """
@@ -48,10 +56,10 @@ class ConfigurationError:
 
 
 def _unknown(thing: str) -> re.Pattern[str]:
-    """`Schema https://... not found`, `the flow is disabled`, `unknown inlet`, and the like.
+    """Matches `Schema https://... not found`, `the flow is disabled`, `unknown inlet` and so on.
 
-    Nothing but a name or an ID may stand between the two words: "not valid against schema X:
-    required key [Y] not found" is about an event.
+    Only a name or an ID may stand between the two words: "not valid against schema X: required key
+    [Y] not found" is about an event.
     """
     state = r"not found|could not be found|does ?n[o']t exist|unknown|disabled|inactive|deleted"
     name = r"(?: id| ref| with id)?(?: \S*[^\s:])?"
@@ -87,17 +95,17 @@ CONFIGURATION_ERRORS: Final = (
 
 
 def is_configuration_error(said: str) -> bool:
-    """Does AEP speak of a setting, so that the event itself may be in order?"""
+    """Returns whether AEP's text is about a setting, so that the event may be valid."""
     return any(error.text.search(said) for error in CONFIGURATION_ERRORS)
 
 
 def wants_header(said: str) -> bool:
-    """Does AEP refuse a message for want of a header, or of a part of it?"""
+    """Returns whether AEP refuses a message because its header, or part of it, is missing."""
     return bool(_NO_HEADER.search(said) or _HEADER_LACKS.search(said))
 
 
 def advice(status: int, said: str) -> str:
-    """What to check, by the status of a request and what AEP said of it or of a message in it."""
+    """Returns what to check, by the status of a request and AEP's text."""
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     for error in CONFIGURATION_ERRORS:
@@ -107,9 +115,9 @@ def advice(status: int, said: str) -> str:
 
 
 def without_values(said: str, message: bytes) -> str:
-    """What AEP said of a message, without the words that stand in a value of the message.
+    """Masks the words of AEP's text that occur in a value of the message; 300 characters at most.
 
-    AEP may quote the event, and a log line holds no personal data. At most 300 characters.
+    AEP may quote the event, and a log line must not hold personal data.
     """
     values = "\n".join(_values(orjson.loads(message))).casefold()
     masked = _WORD.sub(lambda word: "..." if word[0].casefold() in values else word[0], said)
@@ -117,7 +125,7 @@ def without_values(said: str, message: bytes) -> str:
 
 
 def _values(value: Any) -> Iterator[str]:
-    """Every text and number in the event; an XDM message's header holds only our settings."""
+    """Yields every text and number in the event; an XDM header holds only our settings."""
     waiting = [value]
     while waiting:
         value = waiting.pop()
@@ -129,47 +137,34 @@ def _values(value: Any) -> Iterator[str]:
             yield str(value)
 
 
-# Notices that AEP refuses everything, which is a wrong setting and no fault of the events.
-#
-# Without it, one wrong setting turns every event into a dead letter.
-
-
-# Refusals in a row that no bad event explains any more.
-_REFUSALS_IN_A_ROW: Final = 20
-# A burst of bad events ends sooner than this: with nothing accepted for so long it is a setting.
-_SECONDS_WITHOUT_ACCEPTANCE: Final = 60.0
-# As long as one request may take, so that two probes never overlap.
-_SECONDS_BETWEEN_PROBES: Final = 10.0
-
-
 class ConfigurationGuard:
     """Closes after 20 refusals in a row with nothing accepted for a minute.
 
-    While it is closed, one request with one message asks every ten seconds; all other messages go
-    back to Pub/Sub. The first message that AEP accepts opens it.
+    While it is closed, one message is sent as a probe every ten seconds, and all others go back to
+    Pub/Sub. The first message that AEP accepts opens it.
     """
 
     def __init__(self) -> None:
-        """Starts open, as if nothing had ever been accepted."""
+        """Starts open, with nothing accepted yet."""
         self._refusals = 0
-        self._speaks_of_a_setting = False
+        self._names_a_setting = False
         self._accepted_at = -math.inf
         self._next_probe_at = 0.0
 
     @property
     def is_closed(self) -> bool:
-        """Does AEP refuse everything, as far as is known?"""
+        """Whether AEP is known to refuse everything."""
         return self._refusals >= _REFUSALS_IN_A_ROW and (
-            self._speaks_of_a_setting or _now() - self._accepted_at >= _SECONDS_WITHOUT_ACCEPTANCE
+            self._names_a_setting or _now() - self._accepted_at >= _SECONDS_WITHOUT_ACCEPTANCE
         )
 
     @property
     def rejects_now(self) -> bool:
-        """Would every request be turned back now? Not when a probe is due."""
+        """Whether no request would be admitted now; False when a probe is due."""
         return self.is_closed and _now() < self._next_probe_at
 
     def admits(self, count: int) -> bool:
-        """May a request with so many messages be sent? A probe that may is taken as sent."""
+        """Returns whether a request with so many messages may be sent; counts an admitted probe."""
         if not self.is_closed:
             return True
         if count > 1 or self.rejects_now:
@@ -178,11 +173,11 @@ class ConfigurationGuard:
         return True
 
     def judge(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
-        """The outcomes of one request: a refusal becomes a retry where AEP refuses everything."""
+        """Returns the outcomes of one request; while AEP refuses everything, rejected is retry."""
         if DELIVERED in outcomes:
             if self.is_closed:
                 log("WARNING", "AEP accepts events again")
-            self._refusals, self._speaks_of_a_setting = 0, False
+            self._refusals, self._names_a_setting = 0, False
             self._accepted_at = _now()
             return list(outcomes)
         return [self._judge_refusal(outcome) for outcome in outcomes]
@@ -194,7 +189,7 @@ class ConfigurationGuard:
             return judged
         if outcome == CONFIGURATION:
             self._refusals += 1
-            self._speaks_of_a_setting = True
+            self._names_a_setting = True
         return outcome
 
 

@@ -15,32 +15,38 @@ from typing import TextIO, TypeAlias
 from pendo_aep import logs
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.cli import aep_advice, aep_output, output
-from pendo_aep.provisioning.apply import carry_out
-from pendo_aep.provisioning.choices import Choices, read_choices
-from pendo_aep.provisioning.connection import Platform, connect
-from pendo_aep.provisioning.destroy import carry_out_destruction, plan_destruction
-from pendo_aep.provisioning.environment import (
-    as_text,
-    envelope_settings,
-    environment_of,
-    find_environment,
-    needs_token,
-)
-from pendo_aep.provisioning.errors import PlatformError
-from pendo_aep.provisioning.mapping_check import CannotTry, MappingDiffers, check_mapping
-from pendo_aep.provisioning.part import Existing, Kind, Known
-from pendo_aep.provisioning.patience import Patience
-from pendo_aep.provisioning.plan import Action, Plan, Step, make_plan
-from pendo_aep.provisioning.readiness import (
+from pendo_aep.provisioning.apply import (
     FIELDS_SECONDS,
     FLOW_SECONDS,
-    seconds_left,
-    seconds_until_known,
+    apply_plan,
+    remaining_field_wait,
+    remaining_flow_wait,
     wait_until_ready,
 )
-from pendo_aep.provisioning.standard_groups import missing_groups
-from pendo_aep.provisioning.trial import send_trial
-from pendo_aep.provisioning.wanted import Tenant, possible_parts, wanted_parts, with_groups_found
+from pendo_aep.provisioning.client import RetryPolicy
+from pendo_aep.provisioning.connection import Platform, connect
+from pendo_aep.provisioning.deliver_settings import (
+    as_env_file,
+    deliver_settings,
+    envelope_settings,
+    find_deliver_settings,
+    needs_token,
+)
+from pendo_aep.provisioning.desired import (
+    Choices,
+    Tenant,
+    desired_resources,
+    possible_resources,
+    read_choices,
+    with_available_groups,
+)
+from pendo_aep.provisioning.destroy import apply_destroy_plan, plan_destroy
+from pendo_aep.provisioning.errors import PlatformError
+from pendo_aep.provisioning.mapping_check import MappingMismatch, PreviewUnavailable, check_mapping
+from pendo_aep.provisioning.plan import Action, Plan, Step, make_plan
+from pendo_aep.provisioning.resource import Kind, Observed, Resolved
+from pendo_aep.provisioning.schema import missing_groups
+from pendo_aep.provisioning.smoke_test import run_smoke_test
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
 _CHOICES = ("source", "format", "authenticated", "profile", "name")
@@ -69,7 +75,7 @@ class _Task:
     def show(self, environment: dict[str, str]) -> None:
         """The settings of `deliver`."""
         as_json = json.dumps({"environment": environment}) + "\n"
-        self.write(as_json if self.options.json else as_text(environment))
+        self.write(as_json if self.options.json else as_env_file(environment))
 
     def note(self, text: str) -> None:
         """Something for the person, which is no part of the result."""
@@ -129,16 +135,16 @@ async def _apply(task: _Task) -> bool:
             task.note("nothing was changed: answer yes, or give --yes")
             return False
 
-    async def check(schema: Existing) -> None:
+    async def check(schema: Observed) -> None:
         try:
             await _check(task, tenant, schema)
-        except MappingDiffers as differs:
+        except MappingMismatch as differs:
             raise PlatformError(f"{differs}\n{aep_advice.GO_ON_ANYWAY}") from None
 
     is_checked = plan.changes(Kind.MAPPING_SET) and not task.options.no_check
-    known = await carry_out(plan, client.patience, task.tell, check if is_checked else None)
+    known = await apply_plan(plan, task.tell, check if is_checked else None)
     await _wait(task, plan, known)
-    environment = await environment_of(client, platform.tenant, known)
+    environment = await deliver_settings(client, platform.tenant, known)
     task.show(environment)
     is_closed = await _tell_of_token(task, environment)
     if not task.options.test_event:
@@ -149,10 +155,10 @@ async def _apply(task: _Task) -> bool:
 
 async def _look(task: _Task) -> tuple[Tenant, Plan]:
     client = task.platform.client
-    tenant = await with_groups_found(client, task.platform.tenant, task.choices)
+    tenant = await with_available_groups(client, task.platform.tenant, task.choices)
     if missing := missing_groups(tenant.groups):
         task.note(aep_advice.missing(missing))
-    return tenant, await make_plan(wanted_parts(client, tenant, task.choices))
+    return tenant, await make_plan(desired_resources(client, tenant, task.choices))
 
 
 def _changes_live_flow(plan: Plan) -> bool:
@@ -174,16 +180,16 @@ async def _check_planned(task: _Task, tenant: Tenant, plan: Plan) -> None:
         task.write(show(samples))
 
 
-async def _check(task: _Task, tenant: Tenant, schema: Existing) -> int:
+async def _check(task: _Task, tenant: Tenant, schema: Observed) -> int:
     """Returns the number of samples that AEP maps as `deliver` does; 0 where it does not try."""
     try:
         return await check_mapping(task.platform.client, tenant, schema.id)
-    except CannotTry as error:
+    except PreviewUnavailable as error:
         task.note(f"the mapping was not checked: {error}")
         return 0
 
 
-async def _wait(task: _Task, plan: Plan, known: Known) -> None:
+async def _wait(task: _Task, plan: Plan, known: Resolved) -> None:
     """Waits as long as Adobe asks for, or as `--wait` says, and tells when delivery may go on."""
     flow, fields = _seconds_left(plan, known, FLOW_SECONDS, FIELDS_SECONDS)
     given = task.options.wait
@@ -201,12 +207,12 @@ async def _wait(task: _Task, plan: Plan, known: Known) -> None:
         task.note(aep_advice.resume(task.subscription, max(flow, fields) - seconds))
 
 
-def _seconds_left(plan: Plan, known: Known, flow: float, fields: float) -> tuple[float, float]:
+def _seconds_left(plan: Plan, known: Resolved, flow: float, fields: float) -> tuple[float, float]:
     """What is left of both waits: since the flow changed, and since fields were added."""
     just_now = fields if plan.adds_fields else 0.0
     return (
-        seconds_left(known[Kind.FLOW], flow),
-        max(just_now, seconds_until_known(known[Kind.FIELD_GROUP], fields)),
+        remaining_flow_wait(known[Kind.FLOW], flow),
+        max(just_now, remaining_field_wait(known[Kind.FIELD_GROUP], fields)),
     )
 
 
@@ -216,18 +222,18 @@ async def _try_out(
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
-        trial = await send_trial(platform.session, environment, tokens, envelope)
+        trial = await run_smoke_test(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
         raise PlatformError(f"the test events were not sent: no token ({error.reason})") from None
     show = aep_output.trial_as_json if task.options.json else aep_output.trial_as_text
     task.write(show(trial))
-    return trial.is_taken
+    return trial.is_accepted
 
 
 async def _show(task: _Task) -> bool:
     platform = task.platform
-    parts = possible_parts(platform.client, platform.tenant, task.choices.name)
-    environment = await find_environment(platform.client, platform.tenant, parts)
+    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
+    environment = await find_deliver_settings(platform.client, platform.tenant, parts)
     task.show(environment)
     await _tell_of_token(task, environment)
     return True
@@ -242,9 +248,9 @@ async def _tell_of_token(task: _Task, environment: dict[str, str]) -> bool:
 
 async def _destroy(task: _Task) -> bool:
     platform, options = task.platform, task.options
-    parts = possible_parts(platform.client, platform.tenant, task.choices.name)
-    plan = await plan_destruction(platform.client, parts, options.delete_data)
-    if not plan.parts:
+    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
+    plan = await plan_destroy(parts, options.delete_data)
+    if not plan.resources:
         for step in plan.steps:
             task.tell(step)
         return all(step.kind is Kind.NAMESPACE for step in plan.steps)
@@ -254,7 +260,7 @@ async def _destroy(task: _Task) -> bool:
         if not await _says_yes(f"in the sandbox {platform.client.sandbox}; type yes to go on: "):
             task.note("nothing was deleted: answer yes, or give --yes")
             return False
-    return await carry_out_destruction(plan, platform.client, options.delete_data, task.tell)
+    return await apply_destroy_plan(plan, options.delete_data, task.tell)
 
 
 async def _says_yes(question: str) -> bool:
@@ -273,7 +279,7 @@ def _with_platform(
         task = asyncio.current_task()
         if task is not None:  # as Ctrl-C: what was done is told
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connect(settings, Patience()) as platform:
+        async with connect(settings, RetryPolicy()) as platform:
             return await work(_Task(options, choices, platform, settings.push_subscription, out))
 
     with logs.silence():

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from pendo_aep.provisioning.standard_groups import StandardGroup, titles
+from pendo_aep.provisioning.schema import StandardGroup, titles
 
 # Adobe: "Create an HTTP API streaming connection", on personal data.
 OPEN_INLET: Final = (

@@ -6,9 +6,9 @@ import json
 from typing import Final
 
 from pendo_aep.cli.output import printable
-from pendo_aep.provisioning.environment import as_text
+from pendo_aep.provisioning.deliver_settings import as_env_file
 from pendo_aep.provisioning.plan import Action, Step
-from pendo_aep.provisioning.trial import Trial
+from pendo_aep.provisioning.smoke_test import SmokeTest
 
 _SIGNS: Final = {
     Action.CREATE: "+",
@@ -60,9 +60,9 @@ def check_as_json(samples: int) -> str:
     return json.dumps({"mappingCheck": "same", "samples": samples}) + "\n"
 
 
-def trial_as_text(trial: Trial) -> str:
+def trial_as_text(trial: SmokeTest) -> str:
     """What AEP said of the test events, what that means, and what `deliver` must be told then."""
-    if trial.is_taken:
+    if trial.is_accepted:
         verdict = (
             "taken; AEP does not tell whether they are stored: look for each _id in the dataset, "
             "which can take an hour"
@@ -79,16 +79,16 @@ def trial_as_text(trial: Trial) -> str:
         lines.append(
             "this inlet does not take raw events in batches as they are: tell deliver, too"
         )
-        lines += as_text(trial.settings).splitlines()
+        lines += as_env_file(trial.settings).splitlines()
     return "\n".join(lines) + "\n"
 
 
-def trial_as_json(trial: Trial) -> str:
+def trial_as_json(trial: SmokeTest) -> str:
     """The same as one line of JSON; `environment` is what `deliver` must be told besides."""
     told = {
         "testEvent": trial.event_ids[0],
         "testEvents": trial.event_ids,
-        "taken": trial.is_taken,
+        "taken": trial.is_accepted,
         "status": trial.status,
         "body": trial.body,
         "environment": trial.settings,

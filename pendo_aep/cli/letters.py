@@ -11,7 +11,7 @@ from typing import Final
 
 from pendo_aep.dead_letters import Reason
 
-# What `letter_attributes` adds to those of the message.
+# What `dead_letter_attributes` adds to those of the message.
 _WHY: Final = frozenset({"reason", "detail", "stage", "failedAt"})
 # Google: Pub/Sub "dead-letter topics", the attributes that a forwarded message gets.
 _BY_PUBSUB: Final = "CloudPubSubDeadLetterSource"

@@ -13,10 +13,9 @@ from pendo_aep.cli.letters import Filter, Letter
 from pendo_aep.dead_letters import InvalidWebhook
 from pendo_aep.event import InvalidEvent, encode, message_attributes, read_event
 from pendo_aep.pendo.normalise import normalise
-from pendo_aep.pendo.redaction import FieldPath
 from pendo_aep.pendo.signature import VerifiedBody
-from pendo_aep.pendo.webhook import is_ping, parse
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected, Topic
+from pendo_aep.pendo.webhook import FieldPath, is_ping, parse
+from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 
 # Under way at once for each pull: enough for large calls, little enough for a slow line.
 _PART_BYTES: Final = 1_000_000

@@ -34,7 +34,7 @@ _NUMBERS: Final[Mapping[Any, str]] = {int: "whole number", float: "number"}
 _KINDS: Final[Mapping[str, str]] = {
     "EventTypes": "list",
     "Header": "text",
-    "Inlet": "URL",
+    "StreamingEndpoint": "URL",
     "NamespaceCode": "letters, digits",
     "Project": "project id",
     "RedactedPaths": "list",

@@ -1,4 +1,4 @@
-"""Normalising: the webhook of any kind of event becomes the one shape that travels on the topic."""
+"""Normalises webhooks: every kind of Pendo event becomes the one shape of `event.Event`."""
 
 from __future__ import annotations
 
@@ -24,10 +24,14 @@ from pendo_aep.event import (
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import Webhook, coerce_number, coerce_text, dumps_or_invalid
 
-# Pendo writes seconds; as seconds, this would be the year 5138.
+# Pendo writes seconds. Larger numbers are milliseconds: as seconds, this is the year 5138.
 _MILLISECONDS_FROM: Final = 1e11
-
-
+# Objects in which Pendo's API and Web SDK write a poll answer have it under one of these keys.
+_ANSWER_KEYS: Final = ("value", "response", "answer")
+# Keys of `properties` that hold one answer directly; the id of the poll is then in `pollId`.
+_PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
+# No known form nests deeper than an array of polls with an array of answers each.
+_MAX_ANSWER_DEPTH: Final = 4
 # RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
 # one, or a number with a fraction or an exponent, may be the rounded form of several.
 _MAX_EXACT_INTEGER: Final = 2**53 - 1
@@ -36,10 +40,10 @@ _MAX_EXACT_INTEGER: Final = 2**53 - 1
 def event_id(unique_id: str | float | None, raw: bytes) -> str:
     """Returns the id of an event, which is the same whenever the same webhook comes again.
 
-    It is Pendo's `uniqueId` where that is plain: up to 64 letters, digits, `-` and `_`, or an
-    integer that JSON carries exactly. Any other text is replaced by its SHA-256. Without a
-    `uniqueId`, or with one that other events may share (blank, or a number that may be rounded),
-    the id is the SHA-256 of the raw body.
+    It is Pendo's `uniqueId` if that has up to 64 letters, digits, `-` and `_`, or is an integer
+    that JSON carries exactly. Any other text is replaced by its SHA-256. Without a `uniqueId`, or
+    with one that other events may share (blank, or a number that may be rounded), the id is the
+    SHA-256 of the raw body.
 
     Args:
         unique_id: as Pendo sent it, with its JSON type.
@@ -56,11 +60,11 @@ def event_id(unique_id: str | float | None, raw: bytes) -> str:
 
 
 def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
-    """The normalised event of a webhook.
+    """Returns the normalised event of a webhook.
 
     Args:
-        webhook: the body as read, redacted.
-        raw: the raw bytes of the body, for the identity of an event that brings none.
+        webhook: the parsed and redacted body.
+        raw: the raw bytes of the body, for the id of an event without one.
         received_at: when the request came, in UTC.
     """
     properties = webhook.get("properties") or {}
@@ -91,7 +95,7 @@ def normalise(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Eve
 
 
 def _add_details(event: Event, properties: dict[str, Any]) -> None:
-    """Adds what can be read from the properties; which there are depends on the kind of event."""
+    """Adds what the properties hold, which depends on the kind of event."""
     if guide := _guide(properties):
         event["guide"] = guide
     if nps := _nps(properties.get("nps")):
@@ -100,12 +104,12 @@ def _add_details(event: Event, properties: dict[str, Any]) -> None:
         event["track"] = track
     if event["pendoEvent"] == "visitorCreated" and (browser := _browser(properties)):
         event["browser"] = browser
-    if answers := list(answers_in(properties)):
+    if answers := list(poll_answers(properties)):
         event["answers"] = answers
 
 
 def _occurred_at(timestamp: object, received_at: float) -> str:
-    """When it happened; when that cannot be read, or would be to come, when it was received."""
+    """Returns when it happened; if that is unreadable or in the future, when it was received."""
     moment = coerce_number(timestamp)
     if moment is not None and moment > _MILLISECONDS_FROM:
         moment /= 1000
@@ -138,7 +142,7 @@ def _nps(answer: object) -> Nps:
     if isinstance(answer, dict):
         rating = coerce_number(answer.get("rating"))
         if rating is not None:
-            # Beyond 2**53 a whole number is no more exact than a float, and too long for JSON here.
+            # Beyond 2**53 an integer is no more exact than a float, and may be too long for JSON.
             is_whole = rating.is_integer() and abs(rating) <= 2**53
             nps["rating"] = int(rating) if is_whole else rating
         if reason := coerce_text(answer.get("reason")):
@@ -171,22 +175,11 @@ def _browser(properties: dict[str, Any]) -> Browser:
     return browser
 
 
-# Finds the answers of a poll, in whatever way Pendo spells them.
-#
-# Pendo publishes a body of `pollSubmitted` (help article "Webhooks", 360032285012, section "Example
-# Webhook Responses"), but no copy of it could be read here. So every plausible spelling is read.
+def poll_answers(properties: dict[str, Any]) -> Iterator[PollAnswer]:
+    """Yields the answers under every `poll*` key of a webhook's `properties`.
 
-
-# Under these keys of an object Pendo's API and Web SDK spell an answer.
-_ANSWER_KEYS: Final = ("value", "response", "answer")
-# Keys of `properties` that hold one answer as it is; the poll then stands beside it, in `pollId`.
-_PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
-# No spelling nests deeper than an array of polls with an array of answers each.
-_MAX_ANSWER_DEPTH: Final = 4
-
-
-def answers_in(properties: dict[str, Any]) -> Iterator[PollAnswer]:
-    """The answers under every `poll*` key of a webhook's `properties`.
+    Pendo publishes a body of `pollSubmitted` (help article "Webhooks", 360032285012, section
+    "Example Webhook Responses"), but no copy of it could be read. So every plausible form is.
 
     Raises:
         InvalidWebhook: an answer is nested too deep to be written as text.
@@ -201,7 +194,7 @@ def answers_in(properties: dict[str, Any]) -> Iterator[PollAnswer]:
 
 
 def _nested(value: object, depth: int = 0) -> Iterator[PollAnswer]:
-    """Answers in an object `{pollId, value}`, in an array of them, or in an object of those."""
+    """Yields the answers in an object `{pollId, value}`, or in an array or object of these."""
     if depth > _MAX_ANSWER_DEPTH:
         return
     if isinstance(value, list):

@@ -1,13 +1,13 @@
-"""Pendo's webhook body: read once, strict where it must be and tolerant where Pendo is silent.
+"""Parses the body of a Pendo webhook: strict where it must be, tolerant where Pendo is silent.
 
-Pendo publishes neither a schema nor a closed list of events. So only `event` is required; what may
-come as a number becomes text, what is not known is kept in `properties` as it came.
+Pendo publishes neither a schema nor a closed list of events. So only `event` is required; ids may
+be numbers and become text, and unknown properties are kept in `properties` as they came.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Final, Required
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, Final, Required, TypeAlias
 
 import orjson
 from pydantic import (
@@ -23,21 +23,23 @@ from typing_extensions import TypedDict
 
 from pendo_aep.dead_letters import InvalidWebhook, Reason
 from pendo_aep.event import TOO_DEEP
-from pendo_aep.pendo.redaction import FieldPath, redact
 from pendo_aep.pendo.signature import VerifiedBody
 
 # A name travels in message attributes (1,024 bytes, Google: Pub/Sub quotas); four bytes a letter.
 MAX_EVENT_NAME = 200
-# A ping is tiny; nothing larger is parsed without a signature.
+# A ping is tiny. Nothing larger is parsed without a signature.
 MAX_UNSIGNED_PING_BYTES = 4096
 
+
+FieldPath: TypeAlias = tuple[str, ...]
+"""Keys from the outside in, such as `("properties", "nps")`."""
 
 _as_text = with_config(ConfigDict(coerce_numbers_to_str=True, extra="ignore"))
 
 
 @_as_text
 class App(TypedDict, total=False):
-    """The application the event comes from; `id` may be a negative number."""
+    """The application that the event comes from; `id` may be a negative number."""
 
     id: str | None
     name: str | None
@@ -46,7 +48,7 @@ class App(TypedDict, total=False):
 
 @_as_text
 class Subscription(TypedDict, total=False):
-    """The Pendo subscription the event comes from; `id` has up to 16 digits."""
+    """The Pendo subscription that the event comes from; `id` has up to 16 digits."""
 
     id: str | None
     name: str | None
@@ -54,11 +56,10 @@ class Subscription(TypedDict, total=False):
 
 @_as_text
 class Webhook(TypedDict, total=False):
-    """One webhook of Pendo's, as a dictionary with Pendo's own keys.
+    """One webhook, as a dictionary with Pendo's own keys; it is read once, so not a model.
 
-    Not a model: it is read once and lives for one request. `timestamp` keeps any value, and
-    `uniqueId` stays a number where it is one: as text, a number would hide that it was rounded.
-    `normalise.py` decides what both mean.
+    `timestamp` keeps any value, and `uniqueId` keeps its type: as text, a number would not show
+    that it was rounded. `normalise.py` interprets both.
     """
 
     event: Required[Annotated[str, Field(strict=True, min_length=1, max_length=MAX_EVENT_NAME)]]
@@ -76,7 +77,7 @@ _WEBHOOK: Final = TypeAdapter(Webhook).validator
 
 
 def parse(body: VerifiedBody, redactions: Sequence[FieldPath] = ()) -> Webhook:
-    """Reads a webhook whose signature was right, without what is to be redacted.
+    """Parses a webhook with a valid signature, and removes what is to be redacted.
 
     Raises:
         InvalidWebhook: the body is not JSON, or not an event.
@@ -96,14 +97,14 @@ def parse(body: VerifiedBody, redactions: Sequence[FieldPath] = ()) -> Webhook:
 
 
 def is_ping(webhook: Webhook) -> bool:
-    """Is it the "test" button of Pendo's settings page?"""
+    """Returns whether it comes from the "test" button of Pendo's settings page."""
     return webhook["event"] == "ping"
 
 
 def is_unsigned_ping(body: bytes) -> bool:
-    """Is this the body of Pendo's "test" button, which may come unsigned?
+    """Returns whether an unsigned body comes from Pendo's "test" button.
 
-    The one thing parsed without a signature: small, and nothing of it goes anywhere.
+    This is the only parsing without a signature. The body is small, and nothing of it is kept.
     """
     if len(body) > MAX_UNSIGNED_PING_BYTES or b"ping" not in body:
         return False
@@ -115,16 +116,13 @@ def is_unsigned_ping(body: bytes) -> bool:
 
 
 def _places(error: ValidationError) -> str:
-    """What is wrong and where; the values themselves stay out of it."""
+    """Returns what is wrong and where, without the values themselves."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(f"{'.'.join(map(str, p['loc']))}: {p['msg']}" for p in problems)
 
 
-# Values in whatever JSON type Pendo spells them: what can be read is, anything else is nothing.
-
-
 def coerce_text(value: object) -> str:
-    """Text, or a number as text; anything else is nothing."""
+    """Returns text as it is and a number as text; anything else becomes empty."""
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -133,7 +131,7 @@ def coerce_text(value: object) -> str:
 
 
 def coerce_number(value: object) -> float | None:
-    """A finite number, also one written as text; anything else is nothing."""
+    """Returns a finite number, also one written as text; anything else becomes None."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -144,12 +142,49 @@ def coerce_number(value: object) -> float | None:
 
 
 def dumps_or_invalid(value: object) -> bytes:
-    """The value as JSON.
+    """Returns the value as JSON.
 
     Raises:
-        InvalidWebhook: it is nested too deep to be written again.
+        InvalidWebhook: it is nested too deep to be written as JSON.
     """
     try:
         return orjson.dumps(value)
     except orjson.JSONEncodeError:
         raise InvalidWebhook(Reason.NOT_AN_EVENT, TOO_DEEP) from None
+
+
+def redact(body: dict[str, Any], paths: Sequence[FieldPath]) -> None:
+    """Removes the value at each path of `REDACT`, in place; in a list, from each element.
+
+    A path that does not exist is ignored: bodies differ from event to event.
+    """
+    for path in paths:
+        found: object = body
+        for depth, key in enumerate(path):
+            if not isinstance(found, dict):
+                if isinstance(found, list):
+                    _redact_elements(found, path[depth:])
+                break
+            if depth == len(path) - 1:
+                found.pop(key, None)
+            else:
+                found = found.get(key)
+
+
+def _redact_elements(values: list[object], path: FieldPath) -> None:
+    *way, last = path
+    for key in way:
+        values = [found[key] for found in _objects(values) if key in found]
+    for found in _objects(values):
+        found.pop(last, None)
+
+
+def _objects(values: list[object]) -> Iterator[dict[str, Any]]:
+    """Yields the objects in the values and in nested lists; without recursion, at any depth."""
+    values = values.copy()
+    while values:
+        value = values.pop()
+        if isinstance(value, list):
+            values.extend(value)
+        elif isinstance(value, dict):
+            yield value

@@ -1,20 +1,20 @@
-"""Putting dead letters down: on a topic of their own, where they are kept, listed and replayed."""
+"""Publishes dead letters to their own topic, where they are kept, listed and replayed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from pendo_aep import clock
-from pendo_aep.dead_letters import Reason, Stage, letter_attributes
+from pendo_aep.dead_letters import Reason, Stage, dead_letter_attributes
 from pendo_aep.logs import log
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected, Topic
+from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 
 
 class DeadLetterPublisher:
-    """The dead letters of one function."""
+    """Publishes the dead letters of one function."""
 
     def __init__(self, open_topic: Callable[[], Topic], stage: Stage) -> None:
-        """Takes what opens the topic, which happens with the first letter: most have none."""
+        """Takes what opens the topic, on the first dead letter: most instances never see one."""
         self._open_topic = open_topic
         self._topic: Topic | None = None
         self._stage = stage
@@ -28,16 +28,16 @@ class DeadLetterPublisher:
         detail: str,
         said: str | None = None,
     ) -> bool:
-        """Whether the letter lies there now; if not, its message must not be acknowledged.
+        """Returns whether the dead letter is stored; if not, do not acknowledge its message.
 
         Args:
             data: the original bytes, unchanged.
-            attributes: those that the message had.
+            attributes: those of the message.
             reason: the stable code.
-            detail: what was said of it. It goes into the letter, and never into a log.
-            said: the same for the log line, without any value of the event.
+            detail: the error text. It goes into the dead letter, and never into a log.
+            said: the error text for the log line, without any value of the event.
         """
-        letter = letter_attributes(
+        letter = dead_letter_attributes(
             attributes, reason=reason, detail=detail, stage=self._stage, failed_at=clock.now()
         )
         event_id, trace = letter.get("eventId"), letter.get("traceparent")

@@ -1,7 +1,8 @@
-"""The `drain` function: pulls what waits, in full batches, until there is no more or time is up.
+"""The `drain` function: pulls waiting messages and sends them in full batches to AEP.
 
-For large volumes (a scheduler calls it), backfills and the replay of dead letters. It pulls while
-it posts; what it holds is bounded by what may be in flight.
+It runs until the subscription is empty or its time is up: for large volumes (a scheduler calls it),
+backfills and the replay of dead letters. It pulls while it sends; what it holds is bounded by what
+may be in flight.
 """
 
 from __future__ import annotations
@@ -24,48 +25,48 @@ from pendo_aep.outcome import Outcome, Rejected
 from pendo_aep.pipeline.deliver import Delivery, Disposition
 from pendo_aep.pubsub.subscriber import MAX_PULL, PullFailed, ReceivedMessage, Subscriber
 
-# How long a pull may wait for a first message: after that, the subscription is empty.
+# How long a pull waits for a first message; after that, the subscription counts as empty.
 _PULL_SECONDS = 2.0
-# With less time than this no pull begins. What Pub/Sub hands out in the moment in which the client
-# gives up is lost to it until the ack deadline, so a pull is only given up where nothing waits.
+# With less time than this no pull starts. What Pub/Sub hands out at the moment the client gives up
+# does not come again until the ack deadline, so a pull may only time out if nothing is waiting.
 _SHORTEST_PULL_SECONDS = 0.5
-# How long a batch that is not full waits for a pull that is under way; then it goes as it is.
+# How long a batch that is not full waits for the current pull; then it is sent as it is.
 _GATHER_SECONDS = 0.5
-# The share of a run's time in which it pulls; the rest is for the last answers of AEP.
+# The share of a run's time in which it pulls; the rest is for AEP's last responses.
 _PULLING = 0.8
-# Held this much longer than the run takes, so that no message comes again while it is under way.
-_LEASE_MARGIN_SECONDS = 5
+# Messages are kept this much longer than the run lasts, so that none comes again during it.
+_ACK_DEADLINE_MARGIN_SECONDS = 5
 
 
 class Drain:
-    """Answers requests by emptying one subscription, for as long as one request may take."""
+    """Answers requests by draining one subscription, for as long as one request may take."""
 
     def __init__(
         self,
-        puller: Subscriber,
+        subscriber: Subscriber,
         delivery: Delivery,
         sender: BatchSender,
         limits: Limits,
         *,
         seconds: float,
     ) -> None:
-        """Takes where messages come from, what carries them on, and how long one run may take."""
-        self._puller = puller
+        """Takes the subscriber, what sends its messages to AEP, and how long one run may take."""
+        self._subscriber = subscriber
         self._delivery = delivery
         self._sender = sender
         self._limits = limits
         self._seconds = seconds
 
     async def __call__(self, request: Request) -> Response:  # noqa: ARG002 (whoever calls, it drains)
-        """Answers `{"pulled", "delivered", "refused", "returned"}`, or 503 if it cannot pull."""
+        """Returns `{"pulled", "delivered", "refused", "returned"}`, or 503 if it cannot pull."""
         until = asyncio.get_running_loop().time() + self._seconds
-        run = _Run(self._puller, self._delivery, self._sender, self._limits, until)
+        run = _Run(self._subscriber, self._delivery, self._sender, self._limits, until)
         await run.drain()
         if run.failure is not None:
             log("ERROR", "cannot drain", error=str(run.failure))
             if not run.counts.pulled:
-                told = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {run.failure}"}
-                return JsonResponse(503, told)
+                problem = {"error": f"cannot pull from DRAIN_SUBSCRIPTION: {run.failure}"}
+                return JsonResponse(503, problem)
         counts = asdict(run.counts)
         log("INFO", "drained", **counts)
         return JsonResponse(200, counts)
@@ -73,7 +74,7 @@ class Drain:
 
 @dataclass(slots=True)
 class Counts:
-    """What one run has done; `returned` went back to Pub/Sub, to come again."""
+    """The counts of one run; `returned` went back to Pub/Sub and come again."""
 
     pulled: int = 0
     delivered: int = 0
@@ -83,19 +84,19 @@ class Counts:
 
 @dataclass(slots=True)
 class _Batch:
-    """Messages on their way into one AEP request."""
+    """Messages for one AEP request."""
 
     pulled: list[ReceivedMessage] = field(default_factory=list)
-    outgoing: list[PendingMessage] = field(default_factory=list)
+    pending: list[PendingMessage] = field(default_factory=list)
     size: int = 0
 
 
 class _Run:
-    """One run: what it has not acknowledged goes back at its end, whatever happens."""
+    """One run. At its end, what it has not acknowledged goes back to Pub/Sub in any case."""
 
     def __init__(
         self,
-        puller: Subscriber,
+        subscriber: Subscriber,
         delivery: Delivery,
         sender: BatchSender,
         limits: Limits,
@@ -103,7 +104,7 @@ class _Run:
     ) -> None:
         self.counts = Counts()
         self.failure: PullFailed | None = None  # why it stopped pulling, if a pull failed
-        self._puller = puller
+        self._subscriber = subscriber
         self._delivery = delivery
         self._sender = sender
         self._limits = limits
@@ -124,93 +125,91 @@ class _Run:
                         break
                     if not (pulled := await self._pull(seconds, tasks)):
                         break
-                    await self._take_in(pulled, tasks)
+                    await self._add(pulled, tasks)
                     if self._sender.only_probes:
-                        await self._send_batch(tasks)  # one message asks; more would only wait
+                        # One message is the probe; more would only wait.
+                        await self._send_batch(tasks)
                 await self._send_batch(tasks)
         finally:
             self.counts.returned = len(self._held)
-            await self._puller.modify_ack_deadline(list(self._held), 0)
+            await self._subscriber.modify_ack_deadline(list(self._held), 0)
 
     async def _pull(self, seconds: float, tasks: asyncio.TaskGroup) -> list[ReceivedMessage]:
-        """The next messages; what has gathered does not wait long for them."""
+        """Pulls the next messages; the batch that is not full does not wait long for them."""
         pull = tasks.create_task(self._try_to_pull(seconds))
-        if self._batch.outgoing:
+        if self._batch.pending:
             await asyncio.wait({pull}, timeout=min(_GATHER_SECONDS, seconds / 4))
             if not pull.done():
                 await self._send_batch(tasks)
         return await pull
 
     async def _try_to_pull(self, seconds: float) -> list[ReceivedMessage]:
-        """Pulls; a failure ends the pulling, and nothing else that is under way."""
+        """Pulls; a failure ends the pulling, but nothing else in progress."""
         try:
-            return await self._puller.pull(1 if self._sender.only_probes else MAX_PULL, seconds)
+            return await self._subscriber.pull(1 if self._sender.only_probes else MAX_PULL, seconds)
         except PullFailed as error:
             self.failure = error
             return []
 
-    async def _take_in(self, pulled: Sequence[ReceivedMessage], tasks: asyncio.TaskGroup) -> None:
+    async def _add(self, pulled: Sequence[ReceivedMessage], tasks: asyncio.TaskGroup) -> None:
         self.counts.pulled += len(pulled)
         ack_ids = [one.ack_id for one in pulled]
         self._held.update(ack_ids)
-        lease = int(self._until - self._loop.time()) + _LEASE_MARGIN_SECONDS
-        tasks.create_task(self._puller.modify_ack_deadline(ack_ids, lease))
+        deadline = int(self._until - self._loop.time()) + _ACK_DEADLINE_MARGIN_SECONDS
+        tasks.create_task(self._subscriber.modify_ack_deadline(ack_ids, deadline))
         for one in pulled:
             try:
                 message = self._delivery.encode(one.data, one.attributes)
             except InvalidEvent as error:
-                refused = Rejected(Reason.FOREIGN, str(error))
-                tasks.create_task(self._end([one], [refused]))
+                foreign = Rejected(Reason.FOREIGN, str(error))
+                tasks.create_task(self._settle([one], [foreign]))
                 continue
             size = len(message) + SEPARATOR_BYTES
             batch = self._batch
-            if batch.outgoing and (
+            if batch.pending and (
                 batch.size + size > self._limits.max_bytes
-                or len(batch.outgoing) >= self._limits.max_items
+                or len(batch.pending) >= self._limits.max_items
             ):
                 await self._send_batch(tasks)
                 batch = self._batch
             batch.pulled.append(one)
-            batch.outgoing.append(PendingMessage(message, self._until))
+            batch.pending.append(PendingMessage(message, self._until))
             batch.size += size
 
     async def _send_batch(self, tasks: asyncio.TaskGroup) -> None:
-        """Sends what has gathered, as soon as one more request may be in flight."""
+        """Sends the batch, as soon as one more request may be in flight."""
         batch, self._batch = self._batch, _Batch()
-        if batch.outgoing:
+        if batch.pending:
             await self._slots.acquire()
             tasks.create_task(self._send(batch))
 
     async def _send(self, batch: _Batch) -> None:
         try:
-            outcomes = await self._sender.send(batch.outgoing)
+            outcomes = await self._sender.send(batch.pending)
         finally:
             self._slots.release()
-        await self._end(batch.pulled, outcomes)
+        await self._settle(batch.pulled, outcomes)
 
-    async def _end(self, pulled: Sequence[ReceivedMessage], outcomes: Sequence[Outcome]) -> None:
-        """Brings messages to their ends, and acknowledges those that must not come again."""
+    async def _settle(self, pulled: Sequence[ReceivedMessage], outcomes: Sequence[Outcome]) -> None:
+        """Settles messages, and acknowledges those that must not come again."""
         delivered: list[str] = []
-        to_bury: list[tuple[ReceivedMessage, Rejected]] = []
+        rejections: list[tuple[ReceivedMessage, Rejected]] = []
         for one, outcome in zip(pulled, outcomes, strict=True):
             if isinstance(outcome, Rejected):
-                to_bury.append((one, outcome))
+                rejections.append((one, outcome))
             elif self._delivery.settle(one.data, one.attributes, outcome) is Disposition.ACK:
                 delivered.append(one.ack_id)
-        # Each waits for Pub/Sub: all at once.
-        ends = await asyncio.gather(
-            *(
-                self._delivery.dead_letter(one.data, one.attributes, refused)
-                for one, refused in to_bury
-            )
+        # Each waits for Pub/Sub, so all at once.
+        dispositions = await asyncio.gather(
+            *(self._delivery.dead_letter(one.data, one.attributes, why) for one, why in rejections)
         )
-        buried = [
+        dead_lettered = [
             one.ack_id
-            for (one, _), end in zip(to_bury, ends, strict=True)
-            if end is Disposition.ACK
+            for (one, _), disposition in zip(rejections, dispositions, strict=True)
+            if disposition is Disposition.ACK
         ]
-        # What Pub/Sub does not know to be done comes again: it is not counted as done either.
-        acknowledged = set(await self._puller.acknowledge(delivered + buried))
+        # What Pub/Sub has not confirmed comes again, so it is not counted.
+        acknowledged = set(await self._subscriber.acknowledge(delivered + dead_lettered))
         self.counts.delivered += len(acknowledged.intersection(delivered))
-        self.counts.refused += len(acknowledged.intersection(buried))
+        self.counts.refused += len(acknowledged.intersection(dead_lettered))
         self._held -= acknowledged

@@ -1,4 +1,4 @@
-"""The `receive` function: a webhook comes in, and is answered 2xx once Pub/Sub has stored it."""
+"""The `receive` function: answers a webhook with 2xx once Pub/Sub has stored it."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import SignatureMissing, SignatureWrong, VerifiedBody, verify
 from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse
 from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected, Topic
+from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 from pendo_aep.settings import ReceiveSettings
 
 _RETRY_AFTER = (b"retry-after", b"5")  # in seconds
 
-# What bodies may hold before their signature has been checked: a quarter of RECEIVE_MEMORY, 512 MiB
+# Memory for bodies whose signature has not been checked: a quarter of RECEIVE_MEMORY, 512 MiB
 # (deploy/config.env). The process itself takes 70 MB, and 250 requests (RECEIVE_CONCURRENCY) 16 MB
-# for the first 64 KB of each body, which are not counted. The rest is for what is verified.
+# for the first 64 KB of each body, which are not counted. The rest is for verified bodies.
 _UNVERIFIED_BYTES: Final = 128_000_000
 
 
 class Receiver:
-    """Answers Pendo's requests, by the table of `receive` in the specification."""
+    """Answers webhooks, by the table of `receive` in docs/specification.md."""
 
     def __init__(
         self, settings: ReceiveSettings, events: Topic, dead_letters: DeadLetterPublisher
     ) -> None:
-        """Takes the settings, and the topics of events and of dead letters."""
+        """Takes the settings, the topic of events and the publisher of dead letters."""
         self._settings = settings
         self._events = events
         self._dead_letters = dead_letters
         self._memory = BodyMemory(_UNVERIFIED_BYTES)
 
     async def __call__(self, request: Request) -> Response:
-        """The answer to one request."""
+        """Answers one request."""
         if request.method != "POST":
             return JsonResponse(
                 405, {"error": "Pendo sends POST; so must you"}, (b"allow", b"POST")
@@ -65,8 +65,8 @@ class Receiver:
                 return JsonResponse(413, {"error": f"over {limit} bytes (MAX_BODY_BYTES)"})
             except BodyMemoryFull:
                 log("WARNING", "webhook rejected", trace=trace, reason="overloaded")
-                told = {"error": "too many large bodies at once, please send it again"}
-                return JsonResponse(503, told, _RETRY_AFTER)
+                problem = {"error": "too many large bodies at once, please send it again"}
+                return JsonResponse(503, problem, _RETRY_AFTER)
             except ClientDisconnect:
                 return JsonResponse(400)  # nobody is there to read it
             try:

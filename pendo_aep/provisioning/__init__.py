@@ -1,1 +1,1 @@
-"""What Adobe Experience Platform must have to take our events, made from the mapping table."""
+"""Creates, updates and deletes what AEP needs to store Pendo's events."""

@@ -1,8 +1,8 @@
-"""Calls of AEP's APIs: headers, the token, patience, and refusals as exceptions.
+"""Calls AEP's APIs: headers, token, retries, and rejections as exceptions.
 
-Adobe: "Getting started with Experience Platform APIs". A call that only reads is repeated until it
-succeeds or patience ends. A call that changes something is repeated only when AEP has said that it
-did nothing; when nobody knows, the caller must look first.
+Adobe: "Getting started with Experience Platform APIs". A read is repeated until it succeeds or the
+retry policy gives up. A write is repeated only if AEP has said that it did nothing; if the outcome
+is uncertain, the caller must look first.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from pendo_aep import clock
 from pendo_aep.aep.auth import TokenSource, TokenUnavailable
-from pendo_aep.aep.http_session import retry_after_seconds
-from pendo_aep.provisioning.errors import OutcomeUnknown, OutOfReach, PlatformError, Refused
-from pendo_aep.provisioning.patience import Patience
-from pendo_aep.provisioning.permission import Permission
-from pendo_aep.provisioning.refusal import explain, read_problem
+from pendo_aep.http import retry_after_seconds
+from pendo_aep.provisioning.errors import (
+    Permission,
+    PlatformError,
+    RequestRejected,
+    UncertainOutcome,
+    Unreachable,
+    explain,
+    read_problem,
+)
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
@@ -38,13 +42,35 @@ _TOKEN_ADVICE: Final = {
 
 
 @dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How long to retry while somebody waits at a terminal.
+
+    Attributes:
+        attempts: of one call, the first included.
+        initial_seconds: the first pause; each pause is twice the one before.
+        max_seconds: no pause is longer, not even one that AEP asks for.
+        timeout_seconds: for one answer.
+    """
+
+    attempts: int = 5
+    initial_seconds: float = 0.5
+    max_seconds: float = 60.0
+    timeout_seconds: float = 30.0
+
+    def pause(self, failures: int, retry_after: float = 0.0) -> float:
+        """Returns the seconds to wait after so many failures, at least what AEP asked for."""
+        backoff = min(self.initial_seconds * 2.0 ** (failures - 1), self.max_seconds)
+        return max(backoff, retry_after)
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """One operation of an API.
 
     Attributes:
         action: what it does, for a person, such as `create schema`.
-        method: of HTTP.
-        path: below the address of the platform, percent-encoded.
+        method: the HTTP method.
+        path: below the platform's URL, percent-encoded.
         needs: the permission that it takes.
         accept: the media type of the answer. Adobe's APIs answer JSON; the Schema Registry has
             media types of its own.
@@ -61,11 +87,11 @@ class Operation:
 class _Response:
     status: int
     body: bytes
-    pause: float
+    retry_after: float
 
 
 class Client:
-    """AEP's APIs, for one organisation and one sandbox."""
+    """Calls AEP's APIs for one organisation and one sandbox."""
 
     def __init__(
         self,
@@ -76,12 +102,12 @@ class Client:
         api_key: str,
         ims_org_id: str,
         sandbox: str,
-        patience: Patience,
+        retry_policy: RetryPolicy,
     ) -> None:
-        """Takes a session, where its tokens come from, and what every call says of itself."""
+        """Takes a session, a source of tokens, and what every call sends in its headers."""
         self.sandbox = sandbox
         self.ims_org_id = ims_org_id
-        self.patience = patience
+        self.retry_policy = retry_policy
         self._session = session
         self._tokens = tokens
         self._url = url
@@ -92,7 +118,7 @@ class Client:
         }
 
     async def read(self, operation: Operation, query: Query = (), body: object = None) -> Any:
-        """Returns the JSON that a call answers which changes nothing.
+        """Makes a call that changes nothing, and returns the JSON of its answer.
 
         Args:
             operation: a GET, or a POST that only asks.
@@ -100,73 +126,95 @@ class Client:
             body: of a POST, sent as JSON.
 
         Raises:
-            Refused: AEP says no.
-            OutOfReach: there was no answer within the patience.
+            RequestRejected: AEP rejects the call.
+            Unreachable: there was no answer within the retry policy.
         """
-        data = None if body is None else orjson.dumps(body)
-        headers = {"Content-Type": "application/json"} if data else {}
-        failures = 0
-        while True:
-            try:
-                response = await self._send(operation, query, headers, data)
-            except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                why, asked = type(error).__name__, 0.0
-            else:
-                if not _may_pass(response.status):
-                    return self._answer(operation, response)
-                why, asked = f"AEP: {response.status}", response.pause
-            failures += 1
-            await self._pause(operation, failures, asked, why)
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        return await self._call(operation, query, headers, body, is_read=True)
 
-    async def change(
+    async def write(
         self,
         operation: Operation,
         body: object = None,
         headers: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Any:
-        """What a call that changes something answers, as JSON; None where it has no body.
+        """Makes a call that changes something; returns its JSON, None if the answer has no body.
 
         Raises:
-            Refused: AEP says no; nothing has changed.
-            OutOfReach: AEP throttles for too long, or there is no token; nothing has changed.
-            OutcomeUnknown: there was no answer, or that of a server in trouble.
+            RequestRejected: AEP rejects the call; nothing has changed.
+            Unreachable: AEP throttles for too long, or there is no token; nothing has changed.
+            UncertainOutcome: there was no answer, or a server error.
         """
+        sent = dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = content_type
+        return await self._call(operation, (), sent, body, is_read=False)
+
+    async def _call(
+        self,
+        operation: Operation,
+        query: Query,
+        headers: Mapping[str, str],
+        body: object,
+        *,
+        is_read: bool,
+    ) -> Any:
         data = None if body is None else orjson.dumps(body)
-        sent = {**(headers or {}), **({"Content-Type": content_type} if data else {})}
         failures = 0
         while True:
+            status, retry_after = 0, 0.0
             try:
-                response = await self._send(operation, (), sent, data)
+                response = await self._send(operation, query, headers, data)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                raise OutcomeUnknown(_unknown(operation, type(error).__name__)) from None
-            if response.status != _THROTTLED:
-                break
+                cause = type(error).__name__
+            else:
+                status, retry_after = response.status, response.retry_after
+                cause = f"AEP: {status}"
+                if not _is_transient(status):
+                    return self._parse(operation, response)
+            if not is_read and status != _THROTTLED:
+                raise UncertainOutcome(
+                    f"{operation.action}: no answer from AEP ({cause}), so it may or may not have "
+                    "been done: run the command again, it looks first",
+                    retry_after,
+                )
             failures += 1
-            await self._pause(operation, failures, response.pause, f"AEP: {response.status}")
-        if _may_pass(response.status):
-            why = f"AEP: {response.status}"
-            raise OutcomeUnknown(_unknown(operation, why), response.pause)
-        return self._answer(operation, response)
+            await self._back_off(operation, failures, retry_after, cause)
+
+    async def _back_off(
+        self, operation: Operation, failures: int, retry_after: float, cause: str
+    ) -> None:
+        if failures >= self.retry_policy.attempts:
+            raise Unreachable(
+                f"{operation.action}: no answer from AEP in {failures} tries ({cause}): "
+                "try again later, or check AEP_PLATFORM_URL"
+            )
+        if retry_after > self.retry_policy.max_seconds:
+            raise Unreachable(
+                f"{operation.action}: AEP asks to wait {retry_after:.0f} s ({cause}): "
+                "run the command again then"
+            )
+        await asyncio.sleep(self.retry_policy.pause(failures, retry_after))
 
     async def _send(
         self, operation: Operation, query: Query, headers: Mapping[str, str], data: bytes | None
     ) -> _Response:
         token = await self._token()
-        response = await self._once(operation, query, headers, data, token)
+        response = await self._send_once(operation, query, headers, data, token)
         if response.status == 401 and read_problem(response.body).code == _NOT_VALID:
             self._tokens.reject(token)
             token = await self._token()
-            response = await self._once(operation, query, headers, data, token)
+            response = await self._send_once(operation, query, headers, data, token)
         return response
 
     async def _token(self) -> str:
         try:
             return await self._tokens.token()
         except TokenUnavailable as error:
-            raise OutOfReach(_TOKEN_ADVICE[error.reason]) from None
+            raise Unreachable(_TOKEN_ADVICE[error.reason]) from None
 
-    async def _once(
+    async def _send_once(
         self,
         operation: Operation,
         query: Query,
@@ -189,54 +237,34 @@ class Client:
             },
             # Adobe's OpenAPI has no Content-Type for a call without a body; aiohttp would add one.
             skip_auto_headers=["Content-Type"],
-            timeout=aiohttp.ClientTimeout(total=self.patience.call_seconds),
-            allow_redirects=False,  # a token goes nowhere but where the settings say
+            timeout=aiohttp.ClientTimeout(total=self.retry_policy.timeout_seconds),
+            allow_redirects=False,  # the token is sent only where the settings say
         ) as response:
-            pause = retry_after_seconds(response.headers.get("Retry-After"), clock.now())
-            return _Response(response.status, await response.read(), pause)
+            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+            return _Response(response.status, await response.read(), retry_after)
 
-    async def _pause(self, operation: Operation, failures: int, asked: float, why: str) -> None:
-        if failures >= self.patience.attempts:
-            raise OutOfReach(
-                f"{operation.action}: no answer from AEP in {failures} tries ({why}): "
-                "try again later, or check AEP_PLATFORM_URL"
-            )
-        if asked > self.patience.longest_seconds:
-            raise OutOfReach(
-                f"{operation.action}: AEP wants to be left alone for {asked:.0f} s ({why}): "
-                "run the command again then"
-            )
-        await asyncio.sleep(self.patience.pause(failures, asked))
-
-    def _answer(self, operation: Operation, response: _Response) -> Any:
-        """The JSON of a success, whichever 2xx it is: Adobe's APIs differ in that."""
+    def _parse(self, operation: Operation, response: _Response) -> Any:
+        """Returns the JSON of a success, whichever 2xx it is: Adobe's APIs differ in that."""
         if not 200 <= response.status < 300:
             problem = read_problem(response.body)
             text = explain(
                 response.status, problem, operation.action, operation.needs, self.sandbox
             )
-            raise Refused(response.status, problem.code, text)
+            raise RequestRejected(response.status, problem.code, text)
         if not response.body:
             return None
         try:
             return orjson.loads(response.body)
         except orjson.JSONDecodeError:
-            raise unexpected(operation.action, "the answer is not JSON") from None
+            raise unexpected_answer(operation.action, "the answer is not JSON") from None
 
 
-def unexpected(action: str, what: str) -> PlatformError:
-    """AEP answered in a way that this code does not know."""
+def unexpected_answer(action: str, what: str) -> PlatformError:
+    """Returns the error for an answer that this code does not know."""
     return PlatformError(
         f"{action}: {what}: is AEP_PLATFORM_URL the address of Adobe's platform APIs?"
     )
 
 
-def _may_pass(status: int) -> bool:
+def _is_transient(status: int) -> bool:
     return status in {408, _THROTTLED} or status >= 500
-
-
-def _unknown(operation: Operation, why: str) -> str:
-    return (
-        f"{operation.action}: no answer from AEP ({why}), so it may or may not have been done: "
-        "run the command again, it looks first"
-    )

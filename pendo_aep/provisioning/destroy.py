@@ -1,4 +1,4 @@
-"""Taking down what `apply` has made, as far as AEP lets it go and no data is lost unasked."""
+"""Deletes what `apply` has created, unless AEP refuses or data would be lost without consent."""
 
 from __future__ import annotations
 
@@ -6,145 +6,147 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from pendo_aep.provisioning import catalog
-from pendo_aep.provisioning.apply import Tell
-from pendo_aep.provisioning.client import Client
-from pendo_aep.provisioning.dataset_part import is_ours
-from pendo_aep.provisioning.errors import Conflict, OutcomeUnknown, PlatformError, Refused
-from pendo_aep.provisioning.part import Existing, Kind, Known, Part
-from pendo_aep.provisioning.patience import Patience
-from pendo_aep.provisioning.plan import Action, Plan, Step, find_made
-from pendo_aep.provisioning.schema_parts import in_profile, references
+from pendo_aep.provisioning.apply import Report
+from pendo_aep.provisioning.dataset import Dataset
+from pendo_aep.provisioning.errors import (
+    Conflict,
+    PlatformError,
+    RequestRejected,
+    UncertainOutcome,
+)
+from pendo_aep.provisioning.plan import Action, Plan, Step, find_existing
+from pendo_aep.provisioning.resource import Kind, Observed, Resolved, Resource
+from pendo_aep.provisioning.schema_registry import in_profile, references
 
-_GONE: Final = 404
-_FOREIGN: Final = "it has the name, but is not what this command makes"
+_FOREIGN: Final = "it has the name, but this command has not created it"
 
 
-async def plan_destruction(client: Client, parts: Sequence[Part], delete_data: str) -> Plan:
-    """What would go and what stays, the last made first.
+async def plan_destroy(resources: Sequence[Resource], delete_data: str) -> Plan:
+    """Plans what to delete and what stays, the last created first.
 
     Args:
-        client: to look for data.
-        parts: in the order of their making.
-        delete_data: the name of a dataset that may go with all that it holds.
+        resources: in the order of creation.
+        delete_data: the name of a dataset that may be deleted with all its data.
 
     Raises:
-        Conflict: there are several of a name.
+        Conflict: there are several resources of a name.
         PlatformError: `delete_data` names another dataset.
     """
-    own = next(part.name for part in parts if part.kind is Kind.DATASET)
+    own = next(one.name for one in resources if one.kind is Kind.DATASET)
     if delete_data not in ("", own):
         raise PlatformError(
             f"--delete-data {delete_data!r}: the dataset of this set-up is {own!r}; for another "
             "one give its --name"
         )
-    found = [(part, await find_made(part)) for part in parts]
-    known = {part.kind: existing for part, existing in found if existing is not None}
+    found = [(one, observed) for one in resources if (observed := await find_existing(one))]
+    resolved = {resource.kind: observed for resource, observed in found}
     steps: list[Step] = []
-    going: list[tuple[Part, Existing | None]] = []
-    stays: dict[Kind, str] = {}  # and why
-    for part, existing in reversed(found):
-        if existing is None:
-            continue
-        why = await _why_it_stays(client, part, known, delete_data, stays)
-        action = Action.LEAVE if why else Action.DELETE
-        steps.append(Step(action, part.kind, part.name, existing.id, (why,) if why else ()))
-        if why:
-            stays[part.kind] = why
+    to_delete: list[tuple[Resource, Observed | None]] = []
+    kept: dict[Kind, str] = {}  # with the reason
+    for resource, observed in reversed(found):
+        reason = await _reason_to_keep(resource, resolved, delete_data, kept)
+        steps.append(_step(resource, observed, reason))
+        if reason:
+            kept[resource.kind] = reason
         else:
-            going.append((part, existing))
-    return Plan(tuple(steps), tuple(going))
+            to_delete.append((resource, observed))
+    return Plan(tuple(steps), tuple(to_delete))
 
 
-async def _why_it_stays(
-    client: Client, part: Part, known: Known, delete_data: str, stays: Mapping[Kind, str]
+def _step(resource: Resource, observed: Observed, reason: str) -> Step:
+    action = Action.LEAVE if reason else Action.DELETE
+    return Step(action, resource.kind, resource.name, observed.id, (reason,) if reason else ())
+
+
+async def _reason_to_keep(
+    resource: Resource, resolved: Resolved, delete_data: str, kept: Mapping[Kind, str]
 ) -> str:
-    existing = known[part.kind]
-    if part.kind is Kind.NAMESPACE:
+    observed = resolved[resource.kind]
+    if resource.kind is Kind.NAMESPACE:
         return "AEP cannot delete identity namespaces"
-    if part.kind is Kind.DATASET:
-        return await _why_data_stays(client, part, existing, delete_data)
-    if part.kind is Kind.SCHEMA:
-        return _why_schema_stays(existing, known, stays)
-    if part.kind is Kind.FIELD_GROUP and Kind.SCHEMA in stays:
-        return "its schema stays"
-    try:
-        if part.kind is Kind.FIELD_GROUP:
-            part.compare(existing, known)
-    except Conflict:
-        return _FOREIGN
+    if isinstance(resource, Dataset):
+        return await _reason_to_keep_data(resource, observed, delete_data)
+    if resource.kind is Kind.SCHEMA:
+        return _reason_to_keep_schema(observed, resolved, kept)
+    if resource.kind is Kind.FIELD_GROUP:
+        if Kind.SCHEMA in kept:
+            return "its schema stays"
+        try:
+            resource.compare(observed, resolved)
+        except Conflict:
+            return _FOREIGN
     return ""
 
 
-def _why_schema_stays(existing: Existing, known: Known, stays: Mapping[Kind, str]) -> str:
-    group = known.get(Kind.FIELD_GROUP)
-    if group is None or group.id not in references(existing.body):
+def _reason_to_keep_schema(schema: Observed, resolved: Resolved, kept: Mapping[Kind, str]) -> str:
+    group = resolved.get(Kind.FIELD_GROUP)
+    if group is None or group.id not in references(schema):
         return _FOREIGN
-    if Kind.DATASET in stays:
+    if Kind.DATASET in kept:
         return "its dataset stays"
-    if in_profile(existing.body):
+    if in_profile(schema):
         return "AEP does not delete a schema that is enabled for Profile"
     return ""
 
 
-async def _why_data_stays(client: Client, part: Part, existing: Existing, delete_data: str) -> str:
-    if not is_ours(existing.body):
-        return "it was not made by this command (no tag managedBy: pendo-to-aep)"
-    if delete_data != part.name and await catalog.has_data(client, existing.id):
-        return f'it holds data; to delete that too: --delete-data "{part.name}"'
+async def _reason_to_keep_data(dataset: Dataset, observed: Observed, delete_data: str) -> str:
+    if not dataset.is_ours(observed):
+        return "this command has not created it (it has no tag managedBy: pendo-to-aep)"
+    if delete_data != dataset.name and await dataset.has_data(observed):
+        return f'it holds data; to delete that too: --delete-data "{dataset.name}"'
     return ""
 
 
-async def carry_out_destruction(plan: Plan, client: Client, delete_data: str, tell: Tell) -> bool:
-    """Deletes what goes; whatever AEP refuses is told, with what stands on it.
+async def apply_destroy_plan(plan: Plan, delete_data: str, report: Report) -> bool:
+    """Deletes what the plan says, and reports what AEP refuses to delete.
 
     Returns:
-        Whether all that AEP can delete is gone: nobody can delete a namespace, and Adobe
-        documents no way to delete a mapping set.
+        Whether all is deleted that can be: nobody can delete a namespace, and Adobe documents no
+        way to delete a mapping set.
 
     Raises:
-        PlatformError: it cannot go on; what has gone until then was told.
+        PlatformError: it cannot continue; what was deleted until then has been reported.
     """
     kept = [step for step in plan.steps if step.action is Action.LEAVE]
     for step in kept:
-        tell(step)
+        report(step)
     is_complete = all(step.kind is Kind.NAMESPACE for step in kept)
-    for part, existing in plan.parts:
-        if existing is None:
+    for resource, observed in plan.resources:
+        if observed is None:
             continue
-        why = ""
-        if part.kind is Kind.DATASET:  # now that its flow is gone, nothing comes in any more
-            why = await _why_data_stays(client, part, existing, delete_data)
+        reason = ""
+        if isinstance(resource, Dataset):  # its dataflow is deleted, so no more data comes in
+            reason = await _reason_to_keep_data(resource, observed, delete_data)
         try:
-            if not why:
-                await _delete(part, existing, client.patience, tell)
-        except Refused as refused:
-            why = str(refused)
-        action = Action.LEAVE if why else Action.DELETE
-        tell(Step(action, part.kind, part.name, existing.id, (why,) if why else ()))
-        is_complete = is_complete and (not why or part.kind is Kind.MAPPING_SET)
+            if not reason:
+                await _delete(resource, observed, report)
+        except RequestRejected as rejected:
+            reason = str(rejected)
+        report(_step(resource, observed, reason))
+        is_complete = is_complete and (not reason or resource.kind is Kind.MAPPING_SET)
     return is_complete
 
 
-async def _delete(part: Part, existing: Existing, patience: Patience, tell: Tell) -> None:
-    """Deletes a part; looks whether it is gone where nobody knows."""
+async def _delete(resource: Resource, observed: Observed, report: Report) -> None:
+    """Deletes a resource; after an uncertain outcome, looks whether it still exists."""
+    policy = resource.client.retry_policy
     failures = 0
-    is_there = True
-    while is_there:
+    exists = True
+    while exists:
         try:
-            await part.delete(existing)
-            is_there = False
-        except Refused as refused:
-            if refused.status != _GONE:
+            await resource.delete(observed)
+            exists = False
+        except RequestRejected as rejected:
+            if rejected.status != 404:
                 raise
-            is_there = False
-        except OutcomeUnknown as unknown:
+            exists = False
+        except UncertainOutcome as uncertain:
             failures += 1
             try:
-                if failures >= patience.attempts:
+                if failures >= policy.attempts:
                     raise
-                await asyncio.sleep(patience.pause(failures, unknown.pause))
-                is_there = existing.id in await part.find()
+                await asyncio.sleep(policy.pause(failures, uncertain.retry_after))
+                exists = observed.id in await resource.find()
             except (PlatformError, asyncio.CancelledError):
-                tell(Step(Action.UNKNOWN, part.kind, part.name, existing.id))
+                report(Step(Action.UNKNOWN, resource.kind, resource.name, observed.id))
                 raise

@@ -1,4 +1,4 @@
-"""Tries the mapping set on our sample events, before anything is made that uses it.
+"""Previews the mapping set on our sample events, before anything is created that uses it.
 
 Adobe: "Mapping sets endpoint", `POST /mappingSets/preview` maps a record and stores nothing. What
 it makes of a sample must be the XDM that `deliver` makes of the same event.
@@ -16,39 +16,37 @@ import orjson
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.event import Event, read_event
-from pendo_aep.provisioning import data_prep
 from pendo_aep.provisioning.client import Client
-from pendo_aep.provisioning.errors import OutOfReach, PlatformError, Refused
-from pendo_aep.provisioning.mapping_set import mapping_set
-from pendo_aep.provisioning.part import Json
-from pendo_aep.provisioning.standard_groups import missing_groups
-from pendo_aep.provisioning.wanted import Tenant
+from pendo_aep.provisioning.desired import Tenant
+from pendo_aep.provisioning.errors import PlatformError, RequestRejected, Unreachable
+from pendo_aep.provisioning.mapping_set import mapping_set_body, preview
+from pendo_aep.provisioning.resource import Json
+from pendo_aep.provisioning.schema import missing_groups
 
 _SAMPLES: Final = Path(__file__).parents[2] / "sample_events"
 _SUFFIX: Final = ".event.json"
-# What says that the credential or the API cannot try a mapping set; anything else is about the set.
+# The credential or the API cannot preview a mapping set; any other status is about the set.
 _NO_PREVIEW: Final = frozenset({401, 403, 404, 405, 501})
-_DIFFERS: Final = "AEP's mapping makes other XDM of our sample events than pendo-to-aep does:"
-_MOST_DIFFERENCES: Final = 20
-_LONGEST_VALUE: Final = 120
+_MAX_DIFFERENCES: Final = 20
+_MAX_VALUE_CHARACTERS: Final = 120
 _DATE_FIELDS: Final = frozenset(
     field.xdm.rpartition(".")[2] for field in FIELDS if field.type == "date-time"
 )
 
 
-class CannotTry(PlatformError):
-    """The mapping cannot be tried here, which says nothing of the mapping."""
+class PreviewUnavailable(PlatformError):
+    """The mapping cannot be previewed here, which says nothing about the mapping."""
 
 
-class MappingDiffers(PlatformError):
-    """AEP maps a sample to something else than `deliver` does, or does not take the mapping set."""
+class MappingMismatch(PlatformError):
+    """AEP maps a sample differently than `deliver` does, or rejects the mapping set."""
 
 
 async def check_mapping(client: Client, tenant: Tenant, schema_id: str) -> int:
     """Compares what AEP makes of every sample with what `deliver` makes of it.
 
     Args:
-        client: to ask with.
+        client: calls AEP's APIs.
         tenant: whose mapping set it is.
         schema_id: the `$id` of a schema that has all fields.
 
@@ -56,20 +54,28 @@ async def check_mapping(client: Client, tenant: Tenant, schema_id: str) -> int:
         The number of samples, all of which are equal.
 
     Raises:
-        MappingDiffers: some are not, or AEP does not take the mapping set.
-        CannotTry: the API does not do it, or the samples are not installed.
+        MappingMismatch: some are not, or AEP rejects the mapping set.
+        PreviewUnavailable: the API does not do it, or the samples are not installed.
     """
-    body = mapping_set(
+    body = mapping_set_body(
         "Pendo", schema_id, tenant.id, tenant.identity_namespace, groups=tenant.groups
     )
     differences: list[str] = []
     samples = _samples()
     for name, event in samples.items():
-        made = await _preview(client, event, body)
-        found = (*_failures(made), *_compare(_our_xdm(tenant, event), _filled(made["data"]), ""))
+        mapped = await _preview(client, event, body)
+        found = [
+            f"{error.get('destination')}: AEP cannot map it: {error.get('exception')}"
+            for error in mapped.get("errors") or []
+        ]
+        found += _compare(_our_xdm(tenant, event), _without_nulls(mapped["data"]), "")
         differences += [f"{name}: {difference}" for difference in found]
     if differences:
-        raise MappingDiffers("\n".join([_DIFFERS, *_first(differences)]))
+        shown = differences[:_MAX_DIFFERENCES]
+        if more := len(differences) - len(shown):
+            shown.append(f"and {more} more")
+        head = "AEP's mapping makes other XDM of our sample events than pendo-to-aep does:"
+        raise MappingMismatch("\n".join([head, *shown]))
     return len(samples)
 
 
@@ -79,27 +85,27 @@ def _samples() -> dict[str, Event]:
         for path in sorted(_SAMPLES.glob(f"*{_SUFFIX}"))
     }
     if not found:
-        raise CannotTry(f"there are no sample events in {_SAMPLES}")
+        raise PreviewUnavailable(f"there are no sample events in {_SAMPLES}")
     return found
 
 
 async def _preview(client: Client, event: Event, body: Json) -> Json:
     record: Json = orjson.loads(Raw().encode(orjson.dumps(event), event))
     try:
-        made = await data_prep.preview(client, record, body)
-    except Refused as refused:
-        if refused.status in _NO_PREVIEW:
-            raise CannotTry(str(refused)) from None
-        raise MappingDiffers(str(refused)) from None
-    except OutOfReach as error:
-        raise CannotTry(str(error)) from None
-    if not isinstance(made, dict) or not isinstance(made.get("data"), dict):
-        raise CannotTry("try the mapping set: AEP's answer has no data")
-    return made
+        mapped = await preview(client, record, body)
+    except RequestRejected as rejected:
+        if rejected.status in _NO_PREVIEW:
+            raise PreviewUnavailable(str(rejected)) from None
+        raise MappingMismatch(str(rejected)) from None
+    except Unreachable as error:
+        raise PreviewUnavailable(str(error)) from None
+    if not isinstance(mapped, dict) or not isinstance(mapped.get("data"), dict):
+        raise PreviewUnavailable("try the mapping set: AEP's answer has no data")
+    return mapped
 
 
 def _our_xdm(tenant: Tenant, event: Event) -> Json:
-    """The XDM that `deliver` makes, without the field groups that the registry does not have."""
+    """Returns the XDM that `deliver` makes, without field groups that the registry lacks."""
     xdm = Xdm(
         schema_id="",
         dataset_id="",
@@ -113,46 +119,37 @@ def _our_xdm(tenant: Tenant, event: Event) -> Json:
     return {key: value for key, value in entity.items() if key not in missing}
 
 
-def _filled(value: Any) -> Any:
-    """The same without nulls and without what is empty then: AEP stores neither."""
+def _without_nulls(value: Any) -> Any:
+    """Removes nulls, and objects that are empty without them: AEP stores neither."""
     if not isinstance(value, dict):
-        return [_filled(one) for one in value] if isinstance(value, list) else value
-    filled = {key: _filled(one) for key, one in value.items()}
-    return {key: one for key, one in filled.items() if one is not None and one != {}}
+        return [_without_nulls(one) for one in value] if isinstance(value, list) else value
+    inner = {key: _without_nulls(one) for key, one in value.items()}
+    return {key: one for key, one in inner.items() if one is not None and one != {}}
 
 
-def _failures(made: Json) -> Iterator[str]:
-    for error in made.get("errors") or []:
-        yield f"{error.get('destination')}: AEP cannot map it: {error.get('exception')}"
-
-
-def _compare(ours: Any, aeps: Any, path: str) -> Iterator[str]:
-    """Yields the path of each difference, with both values. They are those of made-up events."""
-    if isinstance(ours, dict) and isinstance(aeps, dict):
-        for key in sorted({*ours, *aeps}):
-            yield from _compare(ours.get(key), aeps.get(key), f"{path}.{key}".lstrip("."))
-    elif isinstance(ours, list) and isinstance(aeps, list) and len(ours) == len(aeps):
-        for number, (one, other) in enumerate(zip(ours, aeps, strict=True)):
+def _compare(ours: Any, theirs: Any, path: str) -> Iterator[str]:
+    """Yields the path of each difference with both values, which are those of made-up events."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        for key in sorted({*ours, *theirs}):
+            yield from _compare(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from _compare(one, other, f"{path}[{number}]")
-    elif not _is_same(ours, aeps, path):
-        yield f"{path}: pendo-to-aep makes {_shown(ours)}, AEP makes {_shown(aeps)}"
+    elif not _is_same(ours, theirs, path):
+        yield f"{path}: pendo-to-aep makes {_shown(ours)}, AEP makes {_shown(theirs)}"
 
 
-def _is_same(ours: Any, aeps: Any, path: str) -> bool:
-    if path.rpartition(".")[2] in _DATE_FIELDS and isinstance(aeps, str):
+def _is_same(ours: Any, theirs: Any, path: str) -> bool:
+    if path.rpartition(".")[2] in _DATE_FIELDS and isinstance(theirs, str):
         try:  # Adobe does not say how many digits and which offset a date is written with
-            return datetime.fromisoformat(ours) == datetime.fromisoformat(aeps)
+            return datetime.fromisoformat(ours) == datetime.fromisoformat(theirs)
         except (ValueError, TypeError):
             return False
-    return bool(ours == aeps) and isinstance(ours, bool) is isinstance(aeps, bool)
-
-
-def _first(differences: list[str]) -> list[str]:
-    """As many as a person reads."""
-    more = len(differences) - _MOST_DIFFERENCES
-    return [*differences[:_MOST_DIFFERENCES], *([f"and {more} more"] if more > 0 else [])]
+    return bool(ours == theirs) and isinstance(ours, bool) is isinstance(theirs, bool)
 
 
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else orjson.dumps(value).decode()
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+    if len(text) <= _MAX_VALUE_CHARACTERS:
+        return text
+    return f"{text[:_MAX_VALUE_CHARACTERS]}..."

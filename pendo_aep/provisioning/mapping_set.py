@@ -1,9 +1,14 @@
-"""The mapping set that makes XDM of raw events: one for events of every type."""
+"""The mapping set that makes XDM of raw events, in Data Prep (Adobe's OpenAPI).
+
+One set for events of every type, as the mapping table has it. Each change makes a new version.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+from urllib.parse import quote
 
 from pendo_aep.aep.format import SCHEMA_CONTENT_TYPE
 from pendo_aep.aep.mapping import (
@@ -13,26 +18,32 @@ from pendo_aep.aep.mapping import (
     Field,
     own_object,
 )
-from pendo_aep.provisioning.standard_groups import STANDARD_GROUPS, StandardGroup, usable_fields
+from pendo_aep.provisioning import flow_service
+from pendo_aep.provisioning.client import Client, Operation, Query
+from pendo_aep.provisioning.errors import Permission
+from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
+from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup, usable_fields
 
-Json: TypeAlias = dict[str, Any]
+_PATH: Final = "/data/foundation/conversion/mappingSets"
+# More sets of one name than anybody has. Adobe does not say whether `start` counts pages or sets.
+_PAGE_SIZE: Final = "100"
 
 
-def mapping_set(
+def mapping_set_body(
     name: str,
     schema_id: str,
     tenant_id: str,
     identity_namespace: str,
     groups: Sequence[StandardGroup] = STANDARD_GROUPS,
 ) -> Json:
-    """The body that creates the mapping set.
+    """Returns the body that creates the mapping set.
 
     Args:
         name: of the set.
-        schema_id: the `$id` of the schema that the events get.
+        schema_id: the `$id` of the schema of the events.
         tenant_id: with or without its leading underscore.
         identity_namespace: the code of the namespace of visitors.
-        groups: of Adobe's field groups, those that the schema has.
+        groups: Adobe's field groups that the schema has.
     """
     return {
         "name": name,
@@ -46,28 +57,28 @@ def mappings(
     identity_namespace: str,
     groups: Sequence[StandardGroup] = STANDARD_GROUPS,
 ) -> list[Json]:
-    """The mappings of the table, in its order; the arguments are those of `mapping_set`.
+    """Returns the mappings in the order of the table; for the arguments see `mapping_set_body`.
 
-    An array is mapped as a whole: it is in the normalised event what it is in XDM. Adobe: "Array to
-    array", children of the same name are copied; of `[*]` it does not say what becomes of an
-    element that has no such child.
+    An array is mapped as a whole: in the normalised event it has the shape that it has in XDM.
+    Adobe: "Array to array", children of the same name are copied; it does not say what `[*]` makes
+    of an element that has no such child.
     """
     rows: dict[str, list[Field]] = {}
     for field in usable_fields(FIELDS, groups):
         rows.setdefault(_whole(field.xdm), []).append(field)
     tenant = own_object(tenant_id)
     return [
-        _mapping(fields, place.format(tenant=tenant, namespace=identity_namespace))
-        for place, fields in rows.items()
+        _mapping(fields, path.format(tenant=tenant, namespace=identity_namespace))
+        for path, fields in rows.items()
     ]
 
 
-def _mapping(fields: Sequence[Field], place: str) -> Json:
+def _mapping(fields: Sequence[Field], path: str) -> Json:
     field = fields[0]
-    source_type, source, destination = "ATTRIBUTE", _whole(field.raw), place
+    source_type, source, destination = "ATTRIBUTE", _whole(field.raw), path
     if field.type == "identity":
-        # Adobe shows no destination inside of a map: it is made, and put in its place as a whole.
-        destination, _, namespace = place.rpartition(".")
+        # Adobe shows no destination inside of a map: it is made, and assigned as a whole.
+        destination, _, namespace = path.rpartition(".")
         source_type, source = "EXPRESSION", _identity(source, namespace)
     elif field.only:
         source_type, source = "EXPRESSION", _only(field.only, source)
@@ -84,7 +95,7 @@ def _whole(path: str) -> str:
 
 
 def _identity(source: str, namespace: str) -> str:
-    """`identityMap` with one identity; nothing for a visitor id that is missing or too long.
+    """Returns `identityMap` with one identity; nothing if the visitor id is missing or too long.
 
     Adobe: the LAVA source's tutorial has the same expression, but for the condition. `is_empty`
     is documented for objects and arrays only ("Data Prep mapping functions").
@@ -92,14 +103,173 @@ def _identity(source: str, namespace: str) -> str:
     state = f'"authenticatedState", "{AUTHENTICATED_STATE}"'
     identity = f'to_object("id", {source}, "primary", true, {state})'
     identities = f'to_map("{namespace}", to_array(false, {identity}))'
-    # `coalesce`: Adobe does not say what a missing id is to `matches_regex`.
+    # `coalesce`: Adobe does not say what `matches_regex` makes of a missing id.
     fits = f'matches_regex(coalesce({source}, ""), "(?s)^.{{1,{MAX_IDENTITY_CHARACTERS}}}$")'
     return f"iif({fits}, {identities}, nullify())"
 
 
-def _only(beginnings: tuple[str, ...], source: str) -> str:
-    """The source for events of some types, nothing for others."""
-    # Of a backslash, Adobe does not say how often it must be doubled. Nor does it say whether all
-    # of the text must match, or some of it would do: this means the same in both.
-    either = "|".join(beginning.replace(".", "[.]") for beginning in beginnings)
+def _only(prefixes: tuple[str, ...], source: str) -> str:
+    """Returns the source for events of some types, nothing for others."""
+    # Adobe does not say how often a backslash must be doubled. Nor does it say whether all of the
+    # text must match, or whether a part is enough: this means the same in both.
+    either = "|".join(prefix.replace(".", "[.]") for prefix in prefixes)
     return f'iif(matches_regex(type, "^({either}).*$"), {source}, nullify())'
+
+
+async def preview(client: Client, record: Json, body: Json) -> Any:
+    """Returns what a mapping set would make of one record: `data` and `errors`.
+
+    Its schema must exist, the set need not; nothing is stored. Adobe's OpenAPI shows one object as
+    the answer, its guide ("Mapping sets endpoint") a list.
+    """
+    action, path = "try the mapping set", f"{_PATH}/preview"
+    operation = Operation(action, "POST", path, Permission.MANAGE_SOURCES)
+    answer = await client.read(operation, body={"data": [record], "mappingSet": body})
+    return answer[0] if isinstance(answer, list) and len(answer) == 1 else answer
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSet(Resource):
+    """The mapping set of a dataflow.
+
+    Attributes:
+        tenant_id: of the tenant's own object.
+        identity_namespace: the code of the namespace of visitors.
+        groups: Adobe's field groups that the schema has.
+        flow: the name of the dataflow that uses the set.
+    """
+
+    kind: ClassVar[Kind] = Kind.MAPPING_SET
+    tenant_id: str
+    identity_namespace: str
+    groups: tuple[StandardGroup, ...]
+    flow: str
+
+    async def find(self) -> list[str]:
+        """Returns the set that the dataflow uses; without a dataflow, those with the name.
+
+        Adobe's OpenAPI prints a list of mapping sets without their names, so each is asked for its
+        name; and a dataflow with the id of its mapping set.
+        """
+        if used := await self._used_by_flow():
+            return [used.id]
+        found: list[str] = []
+        for one in await self._list():
+            named = one if "name" in one else await self._read(str(one["id"]))
+            if named.get("name") == self.name:
+                found.append(str(one["id"]))
+        return list(dict.fromkeys(found))
+
+    async def read(self, resource_id: str) -> Observed:
+        """Reads the latest version.
+
+        Adobe's OpenAPI: this call reads version 0 unless told which, and the list of mapping sets
+        says which version there is. The list may not have the set, which anybody may rename; then
+        it is the version that the dataflow uses.
+        """
+        used = await self._used_by_flow()
+        versions = [used.version] if used and used.id == resource_id else []
+        listed = [one for one in await self._list() if one["id"] == resource_id]
+        versions += [int(one["version"]) for one in listed if "version" in one]
+        query = [("version", str(max(versions, default=0)))]
+        return Observed(resource_id, await self._read(resource_id, query))
+
+    def compare(self, observed: Observed, resolved: Resolved) -> tuple[str, ...]:
+        """Returns the destinations that are mapped differently.
+
+        A set whose schema no longer exists is changed to fit the new one: AEP may refuse to delete
+        a set, so that it outlives a `destroy`.
+        """
+        desired = self._body(resolved)
+        differing = _sources(desired) ^ _sources(observed.body)
+        changes = [f"mapping of {to}" for to in sorted({to for to, _ in differing})]
+        if _schema_id(observed.body) != _schema_id(desired):
+            changes.append("its schema")
+        return tuple(changes)
+
+    async def create(self, resolved: Resolved) -> str:
+        """Creates it, in version 0."""
+        action = f"create the mapping set {self.name!r}"
+        operation = Operation(action, "POST", _PATH, Permission.MANAGE_SOURCES)
+        return str((await self.client.write(operation, self._body(resolved)))["id"])
+
+    async def update(self, observed: Observed, resolved: Resolved) -> Observed:
+        """Adds a version. The dataflow keeps its own until it is updated, which comes later.
+
+        Adobe: the answer to a PUT names the new version, and has the whole set.
+        """
+        body = self._body(resolved)
+        operation = _operation("change", observed.id, "PUT", Permission.MANAGE_SOURCES)
+        answer: Json = await self.client.write(operation, body)
+        return Observed(observed.id, {**body, **answer})
+
+    async def delete(self, observed: Observed) -> None:
+        """Deletes it. Adobe's OpenAPI does not have this call, so it may well be refused."""
+        operation = _operation("delete", observed.id, "DELETE", Permission.MANAGE_SOURCES)
+        await self.client.write(operation)
+
+    def _body(self, resolved: Resolved) -> Json:
+        return mapping_set_body(
+            self.name,
+            resolved[Kind.SCHEMA].id,
+            self.tenant_id,
+            self.identity_namespace,
+            self.groups,
+        )
+
+    async def _list(self) -> list[Json]:
+        operation = Operation("list mapping sets", "GET", _PATH, Permission.VIEW_SOURCES)
+        query = [("name", self.name), ("limit", _PAGE_SIZE), ("start", "0")]
+        listed: list[Json] = (await self.client.read(operation, query))["data"]
+        return listed
+
+    async def _read(self, set_id: str, query: Query = ()) -> Json:
+        operation = _operation("read", set_id, "GET", Permission.VIEW_SOURCES)
+        answer: Json = await self.client.read(operation, query)
+        return answer
+
+    async def _used_by_flow(self) -> _Used | None:
+        """Returns what the dataflow of our name uses; None unless exactly one uses any."""
+        flows = await flow_service.find(self.client, Kind.FLOW, self.flow)
+        if len(flows) != 1:
+            return None
+        flow = await flow_service.read(self.client, Kind.FLOW, flows[0])
+        for transformation in flow.get("transformations") or []:
+            params = transformation.get("params", {})
+            if params.get("mappingId"):
+                # Adobe's "Update dataflows" shows the version as text.
+                return _Used(str(params["mappingId"]), int(params.get("mappingVersion") or 0))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """The id and the version of the mapping set that a dataflow uses."""
+
+    id: str
+    version: int
+
+
+def _operation(verb: str, set_id: str, method: str, needs: Permission) -> Operation:
+    return Operation(
+        f"{verb} the mapping set {set_id}", method, f"{_PATH}/{quote(set_id, safe='')}", needs
+    )
+
+
+def _sources(body: Json) -> set[tuple[str, str]]:
+    """Returns the destination and the source of each mapping.
+
+    Nothing else: Adobe rewrites the type, adds much, and keeps both of its own notations.
+    """
+    return {
+        (
+            str(mapping.get("destination") or mapping.get("destinationXdmPath")),
+            str(mapping.get("source") or mapping.get("sourceAttribute")),
+        )
+        for mapping in body.get("mappings", [])
+    }
+
+
+def _schema_id(body: Json) -> str:
+    schema = body.get("outputSchema", {}).get("schemaRef", {})
+    return str(schema.get("id") or body.get("xdmSchema", ""))

@@ -1,4 +1,4 @@
-"""What is there, and what must be made or changed. Looking changes nothing."""
+"""Compares what AEP has with what it must have, and plans the changes. It changes nothing."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pendo_aep.provisioning.errors import Conflict, NameTaken
-from pendo_aep.provisioning.part import FOR_PROFILE, NOT_YET, Existing, Kind, Part
+from pendo_aep.provisioning.resource import FOR_PROFILE, PENDING, Kind, Observed, Resource
 
 
 class Action(StrEnum):
-    """What is, or was, to be done with a part."""
+    """What is to be done with a resource, or has been done."""
 
     CREATE = "create"
     CHANGE = "change"
@@ -23,13 +23,13 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is, or was, to be done with one part.
+    """What is to be done with one resource, or has been done.
 
     Attributes:
         action: what.
-        kind: of the part.
-        name: of the part.
-        id: empty for what is yet to be made.
+        kind: of the resource.
+        name: of the resource.
+        id: empty for one that does not exist yet.
         details: what changes, or why it is left.
     """
 
@@ -42,18 +42,18 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in order, with the parts and what there is of them."""
+    """The steps in order, and the resources as they were found, None if they do not exist."""
 
     steps: tuple[Step, ...]
-    parts: tuple[tuple[Part, Existing | None], ...]
+    resources: tuple[tuple[Resource, Observed | None], ...]
 
     def changes(self, *kinds: Kind) -> bool:
-        """Whether any part of these kinds is to be made or changed."""
+        """Returns whether any resource of these kinds is to be created or changed."""
         return any(s.kind in kinds and s.action is not Action.KEEP for s in self.steps)
 
     @property
     def adds_fields(self) -> bool:
-        """Whether a schema that is there already gains fields."""
+        """Whether an existing schema gains fields."""
         return any(
             step.action is Action.CHANGE
             and (step.kind is Kind.FIELD_GROUP or step.kind is Kind.SCHEMA)
@@ -62,69 +62,69 @@ class Plan:
         )
 
     @property
-    def finished_schema(self) -> Existing | None:
+    def finished_schema(self) -> Observed | None:
         """The schema, if it has all its fields already."""
         if self.changes(Kind.FIELD_GROUP, Kind.SCHEMA):
             return None
-        return next(existing for part, existing in self.parts if part.kind is Kind.SCHEMA)
+        return next(found for one, found in self.resources if one.kind is Kind.SCHEMA)
 
 
-async def make_plan(parts: Sequence[Part]) -> Plan:
-    """Looks for every part.
+async def make_plan(resources: Sequence[Resource]) -> Plan:
+    """Looks for every resource, and compares those that exist.
 
     Raises:
-        Conflict: something is there that cannot be made what it should be; all of it is named.
-        PlatformError: AEP does not let itself be asked.
+        Conflict: something exists that cannot be changed as desired; every conflict is named.
+        PlatformError: AEP does not answer, or rejects a read.
     """
-    known: dict[Kind, Existing] = {}
+    resolved: dict[Kind, Observed] = {}
     steps: list[Step] = []
-    found: list[tuple[Part, Existing | None]] = []
+    found: list[tuple[Resource, Observed | None]] = []
     problems: list[str] = []
-    are_clear = True
-    for part in parts:
-        existing: Existing | None = None
+    can_compare = True
+    for resource in resources:
+        observed: Observed | None = None
         changes: tuple[str, ...] = ()
         try:
-            existing = await find_one(part)
-            if existing is not None and are_clear:
-                changes = part.compare(existing, known)
+            observed = await find_one(resource)
+            if observed is not None and can_compare:
+                changes = resource.compare(observed, resolved)
         except Conflict as conflict:
             problems.append(str(conflict))
-            # One that cannot be told makes all that may refer to it unclear.
-            are_clear = are_clear and existing is not None
-        steps.append(_step(part, existing, changes))
-        found.append((part, existing))
-        known[part.kind] = replace(existing, is_final=not changes) if existing else NOT_YET
+            # Without its id, nothing that may refer to it can be compared.
+            can_compare = can_compare and observed is not None
+        steps.append(_step(resource, observed, changes))
+        found.append((resource, observed))
+        resolved[resource.kind] = replace(observed, is_final=not changes) if observed else PENDING
     if problems:
         raise Conflict("\n".join(problems))
     return Plan(tuple(steps), tuple(found))
 
 
-def _step(part: Part, existing: Existing | None, changes: tuple[str, ...]) -> Step:
-    if existing is None:
-        return Step(Action.CREATE, part.kind, part.name)
+def _step(resource: Resource, observed: Observed | None, changes: tuple[str, ...]) -> Step:
+    if observed is None:
+        return Step(Action.CREATE, resource.kind, resource.name)
     action = Action.CHANGE if changes else Action.KEEP
-    return Step(action, part.kind, part.name, existing.id, changes)
+    return Step(action, resource.kind, resource.name, observed.id, changes)
 
 
-async def find_one(part: Part) -> Existing | None:
-    """The part as it is; None where it is not.
+async def find_one(resource: Resource) -> Observed | None:
+    """Returns the resource as AEP shows it; None if it does not exist.
 
     Raises:
-        Conflict: there are several of its name, and which is meant cannot be known.
+        Conflict: there are several of its name, and nothing says which is meant.
     """
-    ids = await part.find()
+    ids = await resource.find()
     if len(ids) > 1:
         raise Conflict(
-            f"there are {len(ids)} of the name {part.name!r}, {part.kind}: {', '.join(ids)}: "
-            "delete or rename all but one in AEP, or choose another --name"
+            f"there are {len(ids)} of the name {resource.name!r}, {resource.kind}: "
+            f"{', '.join(ids)}: delete or rename all but one in AEP, or choose another --name"
         )
-    return await part.read(ids[0]) if ids else None
+    return await resource.read(ids[0]) if ids else None
 
 
-async def find_made(part: Part) -> Existing | None:
-    """The same, for those who make nothing: who else has its name does not matter to them."""
+async def find_existing(resource: Resource) -> Observed | None:
+    """Does the same for callers that create nothing: to them, a taken name is no conflict."""
     try:
-        return await find_one(part)
+        return await find_one(resource)
     except NameTaken:
         return None

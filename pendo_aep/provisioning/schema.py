@@ -1,33 +1,194 @@
-"""The schema: Adobe's ExperienceEvent, the field groups of Adobe's that are used, and ours."""
+"""The bodies of the schema and its field groups, and whether an existing field group fits.
+
+Everything about the tenant's own fields comes from the mapping table.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from pendo_aep.provisioning.standard_groups import STANDARD_GROUPS, StandardGroup
+from pendo_aep.aep.mapping import FIELDS, Field, FieldType, own_object
+from pendo_aep.provisioning.resource import Json
 
-Json: TypeAlias = dict[str, Any]
-
-# Adobe: the XDM repository (adobe/xdm). The class brings `_id`, `timestamp`, `eventType` and
-# `identityMap` along.
+# Adobe: the XDM repository (adobe/xdm). The class has `_id`, `timestamp`, `eventType` and
+# `identityMap`.
 EXPERIENCE_EVENT: Final = "https://ns.adobe.com/xdm/context/experienceevent"
 
 
-def schema(
+@dataclass(frozen=True, slots=True)
+class StandardGroup:
+    """One of Adobe's own field groups.
+
+    Attributes:
+        id: its `$id`.
+        title: as AEP shows it.
+        root: the object that it adds to an event, the first part of its fields' paths.
+    """
+
+    id: str
+    title: str
+    root: str
+
+
+# Adobe: the XDM repository (adobe/xdm), `components/fieldgroups/experience-event`.
+STANDARD_GROUPS: Final = (
+    StandardGroup(
+        "https://ns.adobe.com/xdm/mixins/experienceevent-survey-response-details",
+        "Survey Response Details",
+        "surveyResponse",
+    ),
+    StandardGroup(
+        "https://ns.adobe.com/xdm/context/experienceevent-application",
+        "Application Details",
+        "application",
+    ),
+    StandardGroup(
+        "https://ns.adobe.com/xdm/context/experienceevent-environment-details",
+        "Environment Details",
+        "environment",
+    ),
+)
+
+
+def missing_groups(groups: Sequence[StandardGroup]) -> tuple[StandardGroup, ...]:
+    """Returns the standard groups that are not among these."""
+    return tuple(group for group in STANDARD_GROUPS if group not in groups)
+
+
+def usable_fields(fields: Sequence[Field], groups: Sequence[StandardGroup]) -> tuple[Field, ...]:
+    """Returns the rows of the mapping table whose field a schema with these groups has."""
+    missing = {group.root for group in missing_groups(groups)}
+    return tuple(field for field in fields if field.xdm.partition(".")[0] not in missing)
+
+
+def titles(groups: Sequence[StandardGroup]) -> str:
+    """Returns their titles, for a person."""
+    return ", ".join(repr(group.title) for group in groups)
+
+
+def schema_body(
     title: str, field_group_id: str, groups: Sequence[StandardGroup] = STANDARD_GROUPS
 ) -> Json:
-    """The body that creates the schema.
+    """Returns the body that creates the schema.
 
     Args:
-        title: of the schema; Adobe: unique among all that the tenant has in the registry.
+        title: of the schema. Adobe: unique among all of the tenant's resources in the registry.
         field_group_id: the `$id` of the tenant's field group.
-        groups: of Adobe's, those that the registry has.
+        groups: Adobe's field groups that the registry has.
     """
-    parts = (EXPERIENCE_EVENT, *(group.id for group in groups), field_group_id)
+    references = (EXPERIENCE_EVENT, *(group.id for group in groups), field_group_id)
     return {
         "title": title,
         "description": "One Pendo event, as pendo-to-aep sends it.",
         "type": "object",
-        "allOf": [{"$ref": part} for part in parts],
+        "allOf": [{"$ref": reference} for reference in references],
     }
+
+
+# Adobe: "Define XDM fields in the API". A date is text with a format.
+_TYPES: Final[dict[FieldType, Json]] = {
+    "string": {"type": "string"},
+    "json": {"type": "string"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "date-time": {"type": "string", "format": "date-time"},
+}
+_OWN: Final = "{tenant}."
+
+
+def field_group_body(title: str, tenant_id: str) -> Json:
+    """Returns the body that creates the tenant's field group; the registry adds the rest.
+
+    Args:
+        title: of the group. Adobe: unique among all of the tenant's resources in the registry.
+        tenant_id: with or without its leading underscore.
+    """
+    properties: Json = {}
+    for field in FIELDS:
+        if field.xdm.startswith(_OWN):
+            _add(properties, field)
+    own = {own_object(tenant_id): {"type": "object", "properties": properties}}
+    return {
+        "title": title,
+        "description": "Pendo's events, as pendo-to-aep normalises them.",
+        "type": "object",
+        "meta:intendedToExtend": [EXPERIENCE_EVENT],
+        "definitions": {"customFields": {"type": "object", "properties": own}},
+        "allOf": [{"$ref": "#/definitions/customFields"}],
+    }
+
+
+def _add(properties: Json, field: Field) -> None:
+    """Adds a field at its path, with the objects and arrays that contain it."""
+    *parents, last = field.xdm.removeprefix(_OWN).split(".")
+    for key in parents:
+        name = key.removesuffix("[]")
+        default: Json = {"type": "object", "properties": {}}
+        if name != key:
+            default = {"type": "array", "items": default}
+        inner = properties.setdefault(name, default)
+        properties = inner.get("items", inner)["properties"]
+    properties[last] = {"title": field.title, **_TYPES[field.type]}
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """Something that can be added to a field group, as JSON Patch and in words."""
+
+    operation: Json
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FieldConflict:
+    """A field that differs from ours in a way that cannot be changed."""
+
+    text: str
+
+
+# What could refuse our values if somebody has added it.
+_RESTRICTIONS: Final = (
+    *("enum", "pattern", "minLength", "maxLength", "minimum", "maximum", "required"),
+)
+
+
+def compare_fields(
+    desired: Json, observed: Json, pointer: str, path: str = ""
+) -> Iterator[Addition | FieldConflict]:
+    """Yields what must be added to the observed fields, and what conflicts with the desired ones.
+
+    Adobe: "Basics of schema composition", section on evolution: fields may be added, and what
+    people read of them may change; nothing may be removed, redefined or narrowed. Fields that are
+    not ours are not looked at: the registry adds much, and people may add fields.
+
+    Args:
+        desired: a field with `properties` or `items`, as it would be sent.
+        observed: the same field as the registry shows it.
+        pointer: the JSON pointer to it.
+        path: the same for people.
+    """
+    for key in ("type", "format"):
+        if desired.get(key) != observed.get(key):
+            is_, must_be = observed.get(key), desired.get(key)
+            yield FieldConflict(f"{path}: {key} is {is_!r}, but must be {must_be!r}")
+    for key in _RESTRICTIONS:
+        # Adobe shows an integer with the bounds of its width, which do not restrict us.
+        is_width = key in {"minimum", "maximum"} and desired.get("type") == "integer"
+        if observed.get(key) not in (None, [], desired.get(key)) and not is_width:
+            restriction = f"{key} {observed[key]!r}"
+            yield FieldConflict(f"{path}: {restriction} could refuse what pendo-to-aep sends")
+    if "title" in desired and desired["title"] != observed.get("title"):
+        operation = {"op": "add", "path": f"{pointer}/title", "value": desired["title"]}
+        yield Addition(operation, f"title of {path}: {desired['title']!r}")
+    if isinstance(desired.get("items"), dict) and isinstance(observed.get("items"), dict):
+        inner = f"{pointer}/items"
+        yield from compare_fields(desired["items"], observed["items"], inner, f"{path}[]")
+    properties = observed.get("properties", {})
+    for name, field in desired.get("properties", {}).items():
+        inner, inner_path = f"{pointer}/properties/{name}", f"{path}.{name}".lstrip(".")
+        if name in properties:
+            yield from compare_fields(field, properties[name], inner, inner_path)
+        else:
+            yield Addition({"op": "add", "path": inner, "value": field}, f"field {inner_path}")

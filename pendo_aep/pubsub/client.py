@@ -1,4 +1,8 @@
-"""The channel to Pub/Sub: one for all of a process, opened in its event loop."""
+"""A small Pub/Sub client: the channel, one gRPC call with retries, and the protobuf messages.
+
+Google's generated clients do the same. They take 120 ms to import, and a call through their layers
+costs a fifth more.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +26,7 @@ if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 
-# What Google's own client uses: the global endpoint, its scopes, and how often it asks whether a
-# connection is still alive.
+# As in Google's own client: the global endpoint, its scopes and its keepalive interval.
 _HOST: Final = "pubsub.googleapis.com"
 _SCOPES: Final = (
     "https://www.googleapis.com/auth/cloud-platform",
@@ -31,31 +34,45 @@ _SCOPES: Final = (
 )
 _KEEPALIVE: Final = ("grpc.keepalive_time_ms", 30_000)
 _CHANNEL_OPTIONS: Final = (
-    # What a Pull brings may be larger than gRPC's 4 MB; the sizes are Pub/Sub's to bound.
+    # A Pull response may be larger than gRPC's default of 4 MB; Pub/Sub bounds its size.
     ("grpc.max_receive_message_length", -1),
-    # By default a channel that lost its server waits up to two minutes before it tries again.
+    # By default a channel that lost its server waits up to two minutes before it reconnects.
     ("grpc.max_reconnect_backoff_ms", 1000),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    # In spite of its name, what one attempt to connect may take, TLS included. As short as the
-    # pauses, a slow handshake never ends (grpc/grpc#33423).
+    # Despite its name, the time that one attempt to connect may take, TLS included. If it is as
+    # short as the pauses, a slow handshake never completes (grpc/grpc#33423).
     ("grpc.min_reconnect_backoff_ms", 5000),
     # By default a second channel to the same server shares the connection of the first.
     ("grpc.use_local_subchannel_pool", 1),
 )
-# Pub/Sub answers in some 50 ms; a webhook that waits any longer may be given up by Pendo.
+# Pub/Sub answers in some 50 ms, and Pendo may give up on a webhook that waits much longer.
 _SILENT_SECONDS: Final = 2.0
-
-
-class NoCredentials(Exception):
-    """The environment has no Google identity."""
-
+# gRPC status codes that may be gone a moment later (Google: "Pub/Sub error codes"). The calls of
+# the functions are safe to repeat: an event has an id of its own, and acknowledging twice is once.
+TRANSIENT: Final = frozenset(
+    {
+        grpc.StatusCode.ABORTED,  # the server gave up on a conflict of its own
+        grpc.StatusCode.CANCELLED,  # the connection was closed during the call
+        grpc.StatusCode.DEADLINE_EXCEEDED,  # one attempt took too long
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.RESOURCE_EXHAUSTED,  # over quota for the moment
+        grpc.StatusCode.UNAVAILABLE,  # out of reach, or restarting
+        grpc.StatusCode.UNKNOWN,
+    }
+)
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LONGEST_PAUSE_SECONDS: Final = 1.0
 
 OpenChannel: TypeAlias = Callable[[], grpc.aio.Channel]
 PubSubConnection: TypeAlias = Connection[grpc.aio.Channel]
 
 
+class NoCredentials(Exception):
+    """The environment has no Google credentials."""
+
+
 def _google_credentials() -> Credentials:
-    # Only a deployment has credentials to look for, and this takes as long to import as all else.
+    # Only a deployment needs credentials, and this takes as long to import as everything else.
     import google.auth
     from google.auth.exceptions import GoogleAuthError
 
@@ -68,9 +85,9 @@ def _google_credentials() -> Credentials:
 
 
 def connect(credentials: Callable[[], Credentials] = _google_credentials) -> grpc.aio.Channel:
-    """A channel to Pub/Sub with the function's own identity, or to `PUBSUB_EMULATOR_HOST`.
+    """Opens a channel to Pub/Sub as the function's identity, or to `PUBSUB_EMULATOR_HOST`.
 
-    Must be called in the worker's event loop: a channel does not survive a fork (grpc/grpc#41768).
+    Call it in the worker's event loop: a channel does not survive a fork (grpc/grpc#41768).
 
     Raises:
         NoCredentials: there are no credentials.
@@ -87,10 +104,10 @@ def connect(credentials: Callable[[], Credentials] = _google_credentials) -> grp
 
 
 def pubsub_connection(open_channel: OpenChannel | None = None) -> PubSubConnection:
-    """The connection to Pub/Sub, for all that a process calls. Nothing is opened yet.
+    """Returns the connection to Pub/Sub for all calls of a process. Nothing is opened yet.
 
-    Takes what opens a channel; by default `connect`, which then looks up the identity only once:
-    that may take seconds, and a call that waits for a fresh channel does not have them.
+    Takes what opens a channel: by default `connect`, which looks up the credentials only once. That
+    may take seconds, and a call that waits for a new channel does not have them.
     """
     return Connection(
         "Pub/Sub",
@@ -101,31 +118,8 @@ def pubsub_connection(open_channel: OpenChannel | None = None) -> PubSubConnecti
     )
 
 
-# One method of Pub/Sub's API: a gRPC call with bounds on its time, and retries within them.
-#
-# Google's generated clients do the same; they take 120 ms to import, and a call through their layers
-# costs a fifth more.
-
-
-# gRPC's status codes that may be gone a moment later (Google: "Pub/Sub error codes"). What the
-# functions call is safe to repeat: an event's id is its own, and acknowledgements add up to one.
-TRANSIENT: Final = frozenset(
-    {
-        grpc.StatusCode.ABORTED,  # the server gave up on a conflict of its own
-        grpc.StatusCode.CANCELLED,  # the connection was taken down under the call
-        grpc.StatusCode.DEADLINE_EXCEEDED,  # one attempt took too long
-        grpc.StatusCode.INTERNAL,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,  # over quota for the moment
-        grpc.StatusCode.UNAVAILABLE,  # out of reach, or restarting
-        grpc.StatusCode.UNKNOWN,
-    }
-)
-_FIRST_PAUSE_SECONDS: Final = 0.1
-_LONGEST_PAUSE_SECONDS: Final = 1.0
-
-
 class CallFailed(Exception):
-    """Pub/Sub refused, or did not answer in time; the text is what it said, or gRPC for it."""
+    """Pub/Sub refused the call or did not answer in time; the text is Pub/Sub's or gRPC's."""
 
     def __init__(self, code: grpc.StatusCode, said: str) -> None:
         """Takes the status code of the last attempt."""
@@ -138,7 +132,7 @@ class CallFailed(Exception):
 
 
 class PubSubCall:
-    """`await call(request)`: the response, or `CallFailed`."""
+    """One method of Pub/Sub's API: a gRPC call with a timeout, and retries within it."""
 
     def __init__(
         self,
@@ -149,14 +143,14 @@ class PubSubCall:
         route: tuple[str, str],
         transient: frozenset[grpc.StatusCode] = TRANSIENT,
     ) -> None:
-        """Takes the connection and what to call on it.
+        """Takes the connection and the method.
 
         Args:
             connection: to Pub/Sub.
-            method: as `Publisher/Publish`.
+            method: such as `Publisher/Publish`.
             messages: the protobuf classes of the request and the response.
-            route: the field that says which resource it is about, and its value.
-            transient: the status codes after which another attempt may do better.
+            route: the field that names the resource, and its value.
+            transient: the status codes after which another attempt may succeed.
         """
         self._connection = connection
         self._method = f"/google.pubsub.v1.{method}"
@@ -168,10 +162,10 @@ class PubSubCall:
         self._rpc: Any = None
 
     async def __call__(self, request: Any, *, attempt_seconds: float, seconds: float) -> Any:
-        """The response, within `seconds`, of which one attempt may take `attempt_seconds`.
+        """Returns the response within `seconds`; one attempt may take `attempt_seconds`.
 
         Raises:
-            CallFailed: there is none, by the last attempt's status code.
+            CallFailed: there is none; it has the status code of the last attempt.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
@@ -209,32 +203,30 @@ class PubSubCall:
             raise
 
 
-# The protobuf messages of the few Pub/Sub methods that the functions call, from Google's package.
-#
-# Importing `google.pubsub_v1` as it stands imports its clients and all they need (`requests`,
-# `cryptography`, every transport), which takes four times as long as the messages do, and a function
-# that starts with a webhook in its hands has no use for them.
-
-
 @contextmanager
-def _without_its_clients(package: str) -> Iterator[None]:
-    """Lets modules of the package be imported without running the package's own `__init__`."""
+def _without_init(package: str) -> Iterator[None]:
+    """Imports modules of a package without running the package's `__init__`.
+
+    That of `google.pubsub_v1` imports the generated clients and all they need (`requests`,
+    `cryptography`, every transport), which takes four times as long as the messages, while the
+    first webhook waits.
+    """
     spec = find_spec(package) if package not in sys.modules else None
-    if spec is None:  # it has run already, so there is nothing left to save
+    if spec is None:  # it has run already
         yield
         return
     sys.modules[package] = module_from_spec(spec)
     try:
         yield
     finally:
-        # Whoever wants the clients later gets the real package, around the same messages.
+        # A later import of the clients gets the real package, with the same messages.
         del sys.modules[package]
 
 
-with _without_its_clients("google.pubsub_v1"):
+with _without_init("google.pubsub_v1"):
     from google.pubsub_v1.types import pubsub
 
-# The plain protobuf classes: Google's own wrappers around them cost more than the call.
+# The plain protobuf classes: Google's wrappers around them cost more than the call.
 Message: Final[Any] = pubsub.PubsubMessage.pb()
 PublishRequest: Final[Any] = pubsub.PublishRequest.pb()
 PublishResponse: Final[Any] = pubsub.PublishResponse.pb()

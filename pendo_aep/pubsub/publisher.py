@@ -1,7 +1,7 @@
-"""Publishing to Pub/Sub: many waiting webhooks, one Publish call, each with its own message id.
+"""Publishes to Pub/Sub: waiting webhooks share one Publish call, each gets its own message id.
 
-Google's high-level client batches by a timer and in threads; this one batches by group commit, in
-the event loop, over the same generated client's channel, and builds protobuf messages directly.
+Google's high-level client batches by a timer and in threads. This one batches by group commit in
+the event loop, and builds the protobuf messages directly.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import grpc
 
 from pendo_aep.group_commit import GroupCommit, Limits, Overloaded
 from pendo_aep.logs import log
+from pendo_aep.pubsub import PublishFailed, PublishRejected
 from pendo_aep.pubsub.client import (
     CallFailed,
     Message,
@@ -23,38 +24,36 @@ from pendo_aep.pubsub.client import (
     PubSubConnection,
     pubsub_connection,
 )
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected
 
-# Google: Pub/Sub quotas, 1,000 messages or 10 MB a call; some room for what surrounds them. One
-# call at a time: a call costs as much as a dozen messages, and none takes long enough for one to
-# wait for the next.
+# Google: Pub/Sub quotas, 1,000 messages or 10 MB a call, with its envelope. One call at a time: a
+# call costs as much as a dozen messages, and is short enough to wait for.
 LIMITS: Final = Limits(max_items=1000, max_bytes=9_000_000, max_in_flight=1)
-# Pendo says nothing of its patience: an answer after eight seconds is better than none.
+# Pendo does not document its timeout: an answer after eight seconds is better than none.
 WAIT_SECONDS: Final = 8.0
 ATTEMPT_SECONDS: Final = 4.0
-# What Pub/Sub says of a topic's name, of whatever message (googleapis/google-cloud-python#4508).
+# Pub/Sub's error for a wrong topic name (googleapis/google-cloud-python#4508).
 _WRONG_TOPIC: Final = "Invalid resource name given"
-# What it says of a message that does not fit the schema that somebody gave the topic; `deploy` does
-# not (googleapis/python-pubsub#601, googleapis/google-cloud-go#8179).
+# Its error for a message that does not match the topic's schema, if someone gave it one; `deploy`
+# does not (googleapis/python-pubsub#601, googleapis/google-cloud-go#8179).
 _WRONG_SCHEMA: Final = "failed schema validation"
-# So many refused one by one, and none accepted: the rest of a group need not be asked.
-_ENOUGH_REFUSED: Final = 10
+# After so many rejected one by one and none accepted, the rest of a group is not tried.
+_ENOUGH_REJECTED: Final = 10
 
 
 class Publisher:
     """Publishes to one topic."""
 
     def __init__(self, topic: str, connection: PubSubConnection | None = None) -> None:
-        """Takes `projects/P/topics/T`, and the connection if others use it too."""
+        """Takes `projects/P/topics/T`, and the connection if it is shared."""
         call = _PublishCall(connection or pubsub_connection(), topic)
         self._commit = GroupCommit(call, LIMITS, timeout_seconds=WAIT_SECONDS)
 
     async def publish(self, data: bytes, attributes: Mapping[str, str]) -> str:
-        """The message id, once Pub/Sub has stored the message.
+        """Returns the message id once Pub/Sub has stored the message.
 
         Raises:
-            PublishFailed: not stored within 8 seconds, or nobody knows.
-            PublishRejected: Pub/Sub will never take this message; others are not affected.
+            PublishFailed: not stored within 8 seconds, or unknown.
+            PublishRejected: Pub/Sub will never accept this message; others are not affected.
         """
         message = Message(data=data, attributes=attributes)
         try:
@@ -69,18 +68,18 @@ class Publisher:
 
 
 class _PublishCall:
-    """Publishes a group of messages; finds those that Pub/Sub refuses.
+    """Publishes a group of messages, and bisects it to find those that Pub/Sub rejects.
 
-    Pub/Sub fails the whole call for one invalid message, with INVALID_ARGUMENT. A wrong setting
-    gets the same status for every message. It must not turn them all into dead letters, so the
-    group fails as a whole (`PublishFailed`)
+    Pub/Sub fails the whole call for one invalid message, with INVALID_ARGUMENT. With a wrong
+    setting every message gets the same status. That must not turn them all into dead letters, so
+    the group fails as a whole (`PublishFailed`) if
 
-    * when Pub/Sub says that the topic's name is wrong, or that the topic has a schema which a lone
-      message does not fit;
-    * when it refuses each of several messages.
+    * Pub/Sub says that the topic's name is wrong, or that a single message does not match the
+      topic's schema;
+    * it rejects each of several messages.
 
-    Otherwise a refused message is at fault itself, also one that came alone: what Pub/Sub says of
-    such messages (an attribute is too long, a message is empty) is about them.
+    Otherwise a rejected message is at fault itself, even a single one: Pub/Sub's errors (an
+    attribute is too long, a message is empty) are about that message.
     """
 
     def __init__(self, connection: PubSubConnection, topic: str) -> None:
@@ -129,9 +128,9 @@ class _PublishCall:
 
 
 def _is_setting(answers: Sequence[str | PublishRejected], count: int) -> bool:
-    """Whether a setting must be wrong, after the first of `count` messages were answered so."""
+    """Returns whether a setting is wrong, by the answers to the first of `count` messages."""
     if not all(isinstance(answer, PublishRejected) for answer in answers):
         return False
     if count == 1:
         return _WRONG_SCHEMA in str(answers[0])
-    return len(answers) == min(count, _ENOUGH_REFUSED)
+    return len(answers) == min(count, _ENOUGH_REJECTED)

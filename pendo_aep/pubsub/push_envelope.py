@@ -1,7 +1,7 @@
-"""The push envelope: how Pub/Sub hands one message to an HTTP endpoint.
+"""Parses the push envelope, in which Pub/Sub sends one message to an HTTP endpoint.
 
 Google: "Push subscriptions", wrapped delivery. An Eventarc delivery is the same JSON with `ce-*`
-headers, so one reader serves both.
+headers, so one parser serves both.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ import binascii
 from typing import Any, NamedTuple
 
 import orjson
-import pybase64  # seven times as fast as the standard library's, and half of what reading costs
+import pybase64  # seven times as fast as the standard library's, and half the cost of parsing
 
 
 class InvalidPushRequest(ValueError):
-    """The request is no push delivery at all; the text says what is missing."""
+    """The request is not a push delivery; the text says what is missing."""
 
 
 class PushedMessage(NamedTuple):
-    """One message, as it lay on the topic."""
+    """One message as published."""
 
     data: bytes
     attributes: dict[str, str]
 
 
 def parse_push(body: bytes) -> PushedMessage:
-    """The message in a push request.
+    """Returns the message in a push request.
 
     Raises:
         InvalidPushRequest: there is no `message` with `data` or `attributes` in it.

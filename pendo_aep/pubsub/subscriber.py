@@ -1,4 +1,4 @@
-"""Pulling from a subscription: messages under lease, which are acknowledged or given back."""
+"""Pulls messages from a subscription, and acknowledges them or returns them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ from pendo_aep.pubsub.client import (
     pubsub_connection,
 )
 
-# Google: Pub/Sub quotas, 1,000 messages a pull; 512 KiB a request of ack ids, of under 200 bytes.
+# Google: Pub/Sub quotas, 1,000 messages a pull; 512 KiB a request of ack ids of under 200 bytes.
 MAX_PULL: Final = 1000
 _MAX_ACK_IDS: Final = 1000
 # Google: an ack deadline is at most ten minutes.
-MAX_LEASE_SECONDS: Final = 600
+MAX_ACK_DEADLINE_SECONDS: Final = 600
 _CALL_SECONDS: Final = 8.0
-# An answer that does not come means something else to each caller.
+# Not retried here: what a missing answer means depends on the caller.
 _TRANSIENT: Final = TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED}
 
 
 class PullFailed(Exception):
-    """Pub/Sub did not do it; the text says why, and holds nothing of any message."""
+    """Pub/Sub refused the call; the text says why, without any message content."""
 
 
 class ReceivedMessage(NamedTuple):
-    """One message under lease."""
+    """One message, until its ack deadline."""
 
     ack_id: str
     data: bytes
@@ -55,10 +55,10 @@ class Subscriber:
         self._calls: dict[str, PubSubCall] = {}
 
     async def pull(self, limit: int, wait_seconds: float) -> list[ReceivedMessage]:
-        """Up to `limit` messages; none if there are none within `wait_seconds`.
+        """Returns up to `limit` messages; none if none arrives within `wait_seconds`.
 
         Raises:
-            PullFailed: there is no such subscription, no right to it, or no Pub/Sub in reach.
+            PullFailed: the subscription does not exist or may not be read, or Pub/Sub is down.
         """
         request = PullRequest(subscription=self._subscription, max_messages=limit)
         try:
@@ -75,7 +75,7 @@ class Subscriber:
         ]
 
     async def acknowledge(self, ack_ids: Sequence[str]) -> list[str]:
-        """Acknowledges these messages and returns those that Pub/Sub has taken.
+        """Acknowledges these messages and returns those that Pub/Sub has confirmed.
 
         The others may come again; a log line says why.
         """
@@ -83,42 +83,42 @@ class Subscriber:
         def request(some: Sequence[str]) -> Any:
             return AcknowledgeRequest(subscription=self._subscription, ack_ids=some)
 
-        return await self._tell("Acknowledge", request, ack_ids)
+        return await self._call_in_chunks("Acknowledge", request, ack_ids)
 
     async def modify_ack_deadline(self, ack_ids: Sequence[str], seconds: int) -> None:
-        """Holds these messages for so long from now on; 0 gives them back at once.
+        """Keeps these messages for so long from now; 0 returns them to Pub/Sub at once.
 
-        If Pub/Sub does not take it they come again when their time is up; a log line says why.
+        If the call fails, they come again after their current deadline; a log line says why.
         """
 
         def request(some: Sequence[str]) -> Any:
             return ModifyAckDeadlineRequest(
                 subscription=self._subscription,
                 ack_ids=some,
-                ack_deadline_seconds=min(seconds, MAX_LEASE_SECONDS),
+                ack_deadline_seconds=min(seconds, MAX_ACK_DEADLINE_SECONDS),
             )
 
-        await self._tell("ModifyAckDeadline", request, ack_ids)
+        await self._call_in_chunks("ModifyAckDeadline", request, ack_ids)
 
-    async def _tell(
+    async def _call_in_chunks(
         self, rpc: str, request: Callable[[Sequence[str]], Any], ack_ids: Sequence[str]
     ) -> list[str]:
-        """Makes one call for each chunk of messages and returns those that Pub/Sub has taken."""
+        """Makes one call for each chunk of messages and returns those that Pub/Sub confirmed."""
 
-        async def tell(some: Sequence[str]) -> Sequence[str]:
+        async def call(some: Sequence[str]) -> Sequence[str]:
             try:
                 await self._call(rpc, request(some), Empty, _CALL_SECONDS)
             except (CallFailed, PullFailed) as error:
-                why = str(error)
-                log("WARNING", "messages may come again", call=rpc, error=why, count=len(some))
+                text = str(error)
+                log("WARNING", "messages may come again", call=rpc, error=text, count=len(some))
                 return ()
             return some
 
-        taken = await asyncio.gather(*(tell(some) for some in _chunks(ack_ids)))
-        return [ack_id for some in taken for ack_id in some]
+        confirmed = await asyncio.gather(*(call(some) for some in _chunks(ack_ids)))
+        return [ack_id for some in confirmed for ack_id in some]
 
     async def _call(self, rpc: str, request: Any, response: Any, seconds: float) -> Any:
-        """Raises PullFailed; but CallFailed when there was no answer in time."""
+        """Raises PullFailed; CallFailed if there was no answer in time."""
         try:
             call = self._calls.get(rpc) or self._open(rpc, type(request), response)
             return await call(request, attempt_seconds=seconds, seconds=seconds)

@@ -61,7 +61,7 @@ async def test_waiting_events_are_counted_until_accepted(page: Page, running: Ru
 
 
 async def test_a_click_on_a_stage_lists_its_events(page: Page) -> None:
-    """ "rejected" lists rejected webhooks; "received" lists all again."""
+    """The list shows rejected webhooks for "rejected", and all again for "received"."""
     await send(page, body=body_of("guide_displayed", visitorId="pressed"), signature="missing")
     await send(page, body=body_of("guide_displayed", visitorId="not pressed"))
     await page.get_by_role("button", name="rejected").click()

@@ -1,4 +1,4 @@
-"""`drain` over HTTP: what it answers, and what it leaves behind."""
+"""`drain` over HTTP: what it answers, what it leaves behind, and what it does when calls fail."""
 
 from __future__ import annotations
 
@@ -7,93 +7,92 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import aiohttp
+import grpc
 import orjson
 import pytest
 from starlette.requests import Request
 
 from local.aep import AepServer, answering, has_id, refusing, silent
 from local.functions import Function
-from local.pipeline import DEAD
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, delayed, failing
 from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.group_commit import Limits
 from pendo_aep.outcome import DELIVERED, Outcome
 from pendo_aep.pipeline.deliver import Delivery, Disposition
 from pendo_aep.pipeline.drain import Drain
 from pendo_aep.pubsub.subscriber import ReceivedMessage, Subscriber
-from tests.delivery_harness import event
-from tests.webhooks import Answer, send, unique_id
+from tests.delivery_harness import (
+    BACKLOG,
+    DEAD_TOPIC,
+    TOPIC,
+    consumer_env,
+    publish_events,
+    pubsub_with_backlog,
+    wait_for_line,
+)
+from tests.webhooks import Answer, event, send, unique_id
 
-TOPIC, DEAD_TOPIC = "projects/local/topics/backlog", f"projects/local/topics/{DEAD}"
-SUBSCRIPTION = "projects/local/subscriptions/backlog"
+DENIED = grpc.StatusCode.PERMISSION_DENIED
+IDS = [unique_id(number) for number in range(5000)]
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server of this test's own, with a subscription to be drained."""
-    async with PubSubServer(pull_wait=0.2) as running:
-        running.create_topic(TOPIC)
-        running.create_topic(DEAD_TOPIC)
-        running.create_subscription(SUBSCRIPTION, TOPIC)
+    """A Pub/Sub server that only this test uses."""
+    async with pubsub_with_backlog() as running:
         yield running
 
 
 @pytest.fixture
 async def drain(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
     """The function, on the backlog."""
-    async with Function("drain", settings_for(server, aep, "backlog")) as function:
+    async with Function("drain", consumer_env(server, aep)) as function:
         yield function
 
 
-def settings_for(server: PubSubServer, aep: AepServer, subscription: str) -> dict[str, str]:
-    """What `drain` needs, with four seconds a run."""
-    return {
-        "PUBSUB_EMULATOR_HOST": server.host,
-        "AEP_ENDPOINT": aep.endpoint,
-        "AEP_FLOW_ID": "flow-1",
-        "DRAIN_SUBSCRIPTION": subscription,
-        "DRAIN_SECONDS": "4",
-    }
+@pytest.fixture
+async def drain_tens(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
+    """The function with batches of ten, on a backlog of 30 events."""
+    publish_events(server, IDS[:30])
+    async with Function("drain", consumer_env(server, aep, BATCH_MAX_MESSAGES="10")) as function:
+        yield function
 
 
 def counts(answer: Answer) -> tuple[int, int, int, int]:
-    """ReceivedMessage, delivered, refused, returned."""
+    """Returns what was pulled, delivered, refused and returned."""
     assert answer.status == 200
-    told = answer.json()
-    assert list(told) == ["pulled", "delivered", "refused", "returned"]
-    return told["pulled"], told["delivered"], told["refused"], told["returned"]
+    body = answer.json()
+    assert list(body) == ["pulled", "delivered", "refused", "returned"]
+    return body["pulled"], body["delivered"], body["refused"], body["returned"]
 
 
-async def test_a_backlog_goes_in_full_batches(
+async def test_a_backlog_is_sent_in_full_batches(
     drain: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """5,000 waiting events are delivered and acknowledged, in five requests of a thousand."""
-    ids = [unique_id(number) for number in range(5000)]
-    for event_id in ids:
-        server.publish(TOPIC, event(event_id), eventId=event_id)
+    publish_events(server, IDS)
 
     assert counts(await send(http, drain.url, b"")) == (5000, 5000, 0, 0)
 
-    assert aep.distinct_ids == set(ids)
-    assert server.stats(SUBSCRIPTION).idle
+    assert aep.distinct_ids == set(IDS)
+    assert server.stats(BACKLOG).idle
     assert [request.messages for request in aep.requests] == [1000] * 5
 
 
 async def test_an_empty_subscription_is_no_failure(
     drain: Function, http: aiohttp.ClientSession
 ) -> None:
-    """With nothing to do it says so, and ends."""
+    """With nothing to do it answers zeros."""
     assert counts(await send(http, drain.url, b"")) == (0, 0, 0, 0)
 
 
-async def test_each_message_comes_to_its_own_end(
+async def test_each_message_is_settled_by_its_own_outcome(
     drain: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """Of one batch some are delivered, some buried with their reason, and some given back."""
-    ids = [unique_id(number) for number in range(20)]
+    """Of one batch some are delivered, some dead-lettered with their reason, and some returned."""
+    ids = IDS[:20]
     aep.faults.add(refusing(has_id(ids[3])), refusing(has_id(ids[5]), status=403))
-    for event_id in ids:
-        server.publish(TOPIC, event(event_id), eventId=event_id)
+    publish_events(server, ids)
     server.publish(TOPIC, b"foreign", eventId="foreign")
 
     assert counts(await send(http, drain.url, b"")) == (21, 18, 2, 1)
@@ -105,106 +104,157 @@ async def test_each_message_comes_to_its_own_end(
         "foreign": "foreign",
     }
     assert letters["foreign"].data == b"foreign"
-    stats = server.stats(SUBSCRIPTION)
-    assert (stats.waiting, stats.outstanding) == (1, 0)  # at once, not when a lease has ended
+    stats = server.stats(BACKLOG)
+    assert (stats.waiting, stats.outstanding) == (1, 0)  # at once, not after the ack deadline
 
 
 async def test_an_outage_ends_the_run_early(
     drain: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """While AEP keeps failing everything is given back, and nothing more is pulled."""
-    ids = [unique_id(number) for number in range(3000)]
-    for event_id in ids:
-        server.publish(TOPIC, event(event_id), eventId=event_id)
+    """While AEP keeps failing everything is returned, and nothing more is pulled."""
+    publish_events(server, IDS[:3000])
     aep.faults.add(answering(503))
 
     pulled, delivered, refused, returned = counts(await send(http, drain.url, b""))
 
     assert (delivered, refused, returned) == (0, 0, pulled)
-    stats = server.stats(SUBSCRIPTION)
+    stats = server.stats(BACKLOG)
     assert (stats.waiting, stats.outstanding) == (3000, 0)
 
 
 async def test_a_run_ends_in_its_time(
     drain: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """An AEP that is silent does not hold a run beyond DRAIN_SECONDS."""
-    server.publish(TOPIC, event(unique_id(1)), eventId=unique_id(1))
+    """A silent AEP does not prolong a run beyond DRAIN_SECONDS."""
+    publish_events(server, IDS[:1])
     aep.faults.add(silent(30))
 
     timeout = aiohttp.ClientTimeout(total=6)
     async with http.post(drain.url, timeout=timeout) as response:
-        told = orjson.loads(await response.read())
+        body = orjson.loads(await response.read())
 
-    assert told == {"pulled": 1, "delivered": 0, "refused": 0, "returned": 1}
+    assert body == {"pulled": 1, "delivered": 0, "refused": 0, "returned": 1}
 
 
-async def test_a_missing_subscription_is_said(
+async def test_a_missing_subscription_is_answered_503(
     server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """What cannot be pulled from is answered 503, with the setting's name."""
-    async with Function("drain", settings_for(server, aep, "nowhere")) as drain:
+    """When it cannot pull, the answer names the setting."""
+    settings = consumer_env(server, aep, DRAIN_SUBSCRIPTION="nowhere")
+    async with Function("drain", settings) as drain:
         answer = await send(http, drain.url, b"")
 
     assert answer.status == 503
     assert "DRAIN_SUBSCRIPTION" in answer.json()["error"]
 
 
-class BusyPuller:
+async def test_a_failed_ack_deadline_does_not_end_the_run(
+    drain_tens: Function, server: PubSubServer, http: aiohttp.ClientSession
+) -> None:
+    """Messages whose ack deadline was not extended are still delivered and acknowledged."""
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
+
+    assert counts(await send(http, drain_tens.url, b"")) == (30, 30, 0, 0)
+    assert server.stats(BACKLOG).idle
+    await wait_for_line(drain_tens, lambda line: "messages may come again" in line["message"])
+
+
+async def test_a_failed_acknowledgement_counts_as_returned(
+    drain_tens: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """If one of three batches is not acknowledged, it comes again, and the others do not."""
+    aep.faults.add(refusing(has_id(IDS[3], IDS[13], IDS[23])))
+    server.faults.add(failing("Acknowledge", DENIED).times(1))
+
+    assert counts(await send(http, drain_tens.url, b"")) == (30, 18, 2, 10)
+    stats = server.stats(BACKLOG)
+    assert (stats.waiting, stats.outstanding) == (10, 0)
+
+    assert counts(await send(http, drain_tens.url, b"")) == (10, 9, 1, 0)
+    assert server.stats(BACKLOG).idle
+    assert len(aep.accepted) == 27 + 9
+    assert len(aep.distinct_ids) == 27
+    letters = [letter.attributes["eventId"] for letter in server.published(DEAD_TOPIC)]
+    assert (len(letters), len(set(letters))) == (4, 3)
+
+
+async def test_unacknowledged_messages_are_not_counted_as_delivered(
+    drain_tens: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """If Pub/Sub rejects every acknowledgement, AEP has all events and all come again."""
+    server.faults.add(failing("Acknowledge", DENIED))
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
+
+    assert counts(await send(http, drain_tens.url, b"")) == (30, 0, 0, 30)
+    assert len(aep.distinct_ids) == 30
+    assert server.stats(BACKLOG).outstanding == 30  # until their ack deadline
+
+
+async def test_a_failed_pull_ends_only_the_pulling(
+    drain_tens: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """What was pulled before is delivered and acknowledged; the log names the failure."""
+    aep.faults.add(silent(0.5, accepting=True))
+    server.faults.add(delayed("Pull", 0).times(1))
+    server.faults.add(failing("Pull", DENIED).times(1))
+
+    assert counts(await send(http, drain_tens.url, b"")) == (30, 30, 0, 0)
+    assert len(aep.accepted) == 30
+    assert server.stats(BACKLOG).idle
+    await wait_for_line(drain_tens, lambda line: line["message"] == "cannot drain")
+
+
+class BusySubscriber:
     """A subscription in which one more message always waits."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []  # how long each pull was to wait
 
     async def pull(self, limit: int, wait_seconds: float) -> list[ReceivedMessage]:
-        """One message, after a moment."""
+        """Returns one message, after a moment."""
         assert limit
         self.waits.append(wait_seconds)
         await asyncio.sleep(0.005)
-        number = len(self.waits)
-        return [
-            ReceivedMessage(
-                f"ack-{number}", event(unique_id(number)), {"eventId": unique_id(number)}
-            )
-        ]
+        event_id = unique_id(len(self.waits))
+        return [ReceivedMessage(f"ack-{event_id}", event(event_id), {"eventId": event_id})]
 
     async def modify_ack_deadline(self, ack_ids: list[str], seconds: int) -> None:
-        """Takes it."""
+        """Does nothing."""
 
     async def acknowledge(self, ack_ids: list[str]) -> list[str]:
-        """Takes it."""
+        """Acknowledges all."""
         return ack_ids
 
 
-class Accepting:
-    """Encodes, accepts and ends every message."""
+class AcceptingDelivery:
+    """Encodes, delivers and acknowledges every message."""
 
     rejects_now = only_probes = False
 
     def encode(self, data: bytes, _: dict[str, str]) -> bytes:
-        """As it is."""
+        """Returns the data."""
         return data
 
     async def send(self, batch: list[PendingMessage]) -> list[Outcome]:
-        """AEP has taken all."""
+        """Delivers all."""
         return [DELIVERED] * len(batch)
 
-    def end(self, *_: object) -> Disposition:
-        """It is done."""
+    def settle(self, *_: object) -> Disposition:
+        """Acknowledges it."""
         return Disposition.ACK
 
 
-async def test_a_busy_run_does_not_begin_a_pull_that_it_would_give_up() -> None:
-    """Near the end of its time it stops; a pull of some milliseconds would lose what it is handed.
+async def test_no_pull_begins_near_the_end_of_a_run() -> None:
+    """A pull of a few milliseconds would lose the messages that it is handed too late.
 
-    Assumed: Pub/Sub, like the stand-in, does not notice that the client has given up.
+    Assumed: Pub/Sub, like the stand-in, does not notice that the client no longer waits.
     """
-    puller, rest = BusyPuller(), Accepting()
+    subscriber, delivery = BusySubscriber(), AcceptingDelivery()
     limits = Limits(max_items=1000, max_bytes=950_000, max_in_flight=4)
     drain = Drain(
-        cast("Subscriber", puller),
-        cast("Delivery", rest),
-        cast("BatchSender", rest),
+        cast("Subscriber", subscriber),
+        cast("Delivery", delivery),
+        cast("BatchSender", delivery),
         limits,
         seconds=1.0,
     )
@@ -212,5 +262,5 @@ async def test_a_busy_run_does_not_begin_a_pull_that_it_would_give_up() -> None:
     answer = await drain(Request({"type": "http"}))
 
     assert answer.status_code == 200
-    assert len(puller.waits) > 1
-    assert min(puller.waits) >= 0.5
+    assert len(subscriber.waits) > 1
+    assert min(subscriber.waits) >= 0.5

@@ -1,4 +1,4 @@
-"""The whole way, Pendo to AEP, on our Pub/Sub server and on Google's emulator alike."""
+"""The whole pipeline, Pendo to AEP, on our Pub/Sub server and on Google's emulator."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SETTINGS = {"raw": {}, "xdm": XDM_SETTINGS}
 async def test_every_sample_arrives_as_expected(
     pubsub: PubSub, project: str, aep: AepServer, form: str
 ) -> None:
-    """Each sample event, signed and posted, is accepted by AEP as the data beside it says."""
+    """Each sample event, signed and sent, reaches AEP as the file beside it says."""
     async with run_pipeline(
         pubsub.host, aep, project=project, deliver_settings=SETTINGS[form]
     ) as pipeline:
-        journeys = await asyncio.gather(*(trace_sample(s, pipeline, aep) for s in load_samples()))
+        traces = await asyncio.gather(*(trace_sample(s, pipeline, aep) for s in load_samples()))
 
-    assert len(journeys) > 10
-    assert {j.sample.name: j.problem for j in journeys if j.problem} == {}
+    assert len(traces) > 10
+    assert {t.sample.name: t.problem for t in traces if t.problem} == {}
 
 
 @pytest.fixture
 async def pipeline(pubsub: PubSub, project: str, aep: AepServer) -> AsyncIterator[Pipeline]:
-    """A raw pipeline of this test's own."""
+    """A raw pipeline that only this test uses."""
     async with run_pipeline(pubsub.host, aep, project=project) as running:
         yield running
 
@@ -42,7 +42,7 @@ async def pipeline(pubsub: PubSub, project: str, aep: AepServer) -> AsyncIterato
 async def test_a_burst_loses_nothing(
     pubsub: PubSub, pipeline: Pipeline, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """1,000 events by 64 clients at once are exactly 1,000 ids in AEP, in few requests."""
+    """1,000 events from 64 clients at once are exactly 1,000 IDs in AEP, in few requests."""
     numbers = iter(range(1000))
 
     async def client() -> None:
@@ -54,7 +54,7 @@ async def test_a_burst_loses_nothing(
     await aep.wait_for(lambda: len(aep.distinct_ids) >= 1000, 60)
 
     assert aep.distinct_ids == {unique_id(number) for number in range(1000)}
-    # Google's emulator has two push requests open at most, and so shows nothing of batches.
+    # Google's emulator has at most two push requests open, so no batches form.
     if pubsub.server is not None:
         assert len(aep.requests) <= 60
 
@@ -62,7 +62,7 @@ async def test_a_burst_loses_nothing(
 async def test_a_throttled_event_comes_again(
     pipeline: Pipeline, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """What AEP throttles goes back to Pub/Sub, and arrives when AEP takes it."""
+    """An event that AEP throttles is pushed again until AEP accepts it."""
     aep.faults.add(throttled().times(2))
 
     assert (await send_signed(http, pipeline.receive.url, webhook(1))).status == 200
@@ -71,14 +71,14 @@ async def test_a_throttled_event_comes_again(
     assert [r.status for r in aep.requests] == [429, 429, 207]
 
 
-async def test_a_refused_event_ends_as_a_dead_letter(
+async def test_a_rejected_event_becomes_a_dead_letter(
     pubsub: PubSub,
     project: str,
     pipeline: Pipeline,
     aep: AepServer,
     http: aiohttp.ClientSession,
 ) -> None:
-    """What AEP refuses lies in the dead-letter topic with its reason, and is not sent again."""
+    """An event that AEP rejects is in the dead-letter topic with its reason, and not sent again."""
     aep.faults.add(refusing(has_id(unique_id(2))))
     async with administer(pubsub.host) as admin:
         subscription = await admin.create_pull_subscription("dead", DEAD, project)

@@ -1,4 +1,4 @@
-"""`AEP_RAW_MODE`: raw events in each mode, pushed and pulled, at an inlet that takes no other."""
+"""`AEP_RAW_MODE`: raw events in each mode, pushed and pulled, at an inlet that accepts no other."""
 
 from __future__ import annotations
 
@@ -12,62 +12,60 @@ import aiohttp
 import orjson
 import pytest
 
-from local.aep import (
-    AepServer,
-    Behaviour,
-    Fault,
-    RawMode,
-    answering,
-    cut_after_accepting,
-    has_id,
-    refusing,
-    silent,
-    throttled,
-)
+from local.aep import AepServer, Behaviour, RawMode, answering, has_id, refusing
 from local.functions import Function
-from local.pipeline import DEAD
+from local.pipeline import FLOW_ID
 from local.pubsub import PubSubServer
-from tests.delivery_harness import Way, event
-from tests.functions.test_deliver import push
-from tests.webhooks import send, unique_id
+from tests.cases import Case, table
+from tests.delivery_harness import (
+    BACKLOG,
+    DEAD_TOPIC,
+    TOPIC,
+    Consumer,
+    consumer_env,
+    make_fault,
+    publish_events,
+    pubsub_with_backlog,
+    wait_for_line,
+)
+from tests.webhooks import event, push_body, send, unique_id
 
-_TOPIC, _DEAD_TOPIC = "projects/local/topics/backlog", f"projects/local/topics/{DEAD}"
-_SUBSCRIPTION = "projects/local/subscriptions/backlog"
 _HEADER = {
-    "flowId": "flow-1",
+    "flowId": FLOW_ID,
     "imsOrgId": "ACME@AdobeOrg",
     "datasetId": "dataset-1",
     "operations": {"data": "create"},
 }
+_numbers = count()
 
 
-class Road(Protocol):
-    """One way of messages to a function that is running."""
+class Route(Protocol):
+    """How messages reach a running function."""
 
-    async def bring(self, ids: Iterable[str]) -> set[str]:
-        """Brings these events once; returns those that must come again."""
+    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
+        """Delivers these events once, and returns those that must come again."""
         ...
 
 
-class Pushed:
-    """Each message in a request of its own, all at once."""
+class PushRoute:
+    """Pushes each message in a request of its own, all at once."""
 
     def __init__(self, http: aiohttp.ClientSession, function: Function) -> None:
         self._http = http
         self._function = function
 
-    async def bring(self, ids: Iterable[str]) -> set[str]:
+    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
         """Pushes them."""
         ids = list(ids)
         answers = await asyncio.gather(
-            *(send(self._http, self._function.url, push(event(i), eventId=i)) for i in ids)
+            *(send(self._http, self._function.url, push_body(event(i), eventId=i)) for i in ids)
         )
         assert {answer.status for answer in answers} <= {204, 503}
         return {i for i, answer in zip(ids, answers, strict=True) if answer.status == 503}
 
 
-class ReceivedMessage:
-    """All that wait in a subscription, which keeps what comes back."""
+class DrainRoute:
+    """Lets `drain` pull from a subscription, which keeps what is returned."""
 
     def __init__(
         self, http: aiohttp.ClientSession, function: Function, server: PubSubServer
@@ -76,192 +74,174 @@ class ReceivedMessage:
         self._function = function
         self._server = server
 
-    async def bring(self, ids: Iterable[str]) -> set[str]:
+    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
         """Publishes those that are new, and drains once."""
-        known = {message.attributes["eventId"] for message in self._server.published(_TOPIC)}
-        for one in ids:
-            if one not in known:
-                self._server.publish(_TOPIC, event(one), eventId=one)
+        known = {message.attributes["eventId"] for message in self._server.published(TOPIC)}
+        publish_events(self._server, [i for i in ids if i not in known])
         answer = await send(self._http, self._function.url, b"")
         assert answer.status == 200
-        is_empty = self._server.stats(_SUBSCRIPTION).waiting == 0
+        is_empty = self._server.stats(BACKLOG).waiting == 0
         return set() if is_empty else set(ids)  # Pub/Sub does not say which of them
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """A function in one mode, at an inlet that takes no other."""
+class Setup:
+    """A function in one mode, at an inlet that accepts no other."""
 
     mode: RawMode
-    road: Road
+    route: Route
     server: PubSubServer
     aep: AepServer
 
-    async def bring_all(self, ids: Iterable[str]) -> None:
-        """Brings these events again and again, as Pub/Sub does, until none must come again."""
+    async def deliver_all(self, ids: Iterable[str]) -> None:
+        """Delivers these events again and again, as Pub/Sub does, until all are acknowledged."""
         left = set(ids)
         async with asyncio.timeout(40):
             while left:
-                left = await self.road.bring(left)
+                left = await self.route.deliver_once(left)
 
     def dead(self, ids: Iterable[str]) -> dict[str, str]:
-        """The reason of each dead letter among these events."""
-        letters = self.server.published(_DEAD_TOPIC)
+        """Returns the reason of each dead letter among these events."""
+        letters = self.server.published(DEAD_TOPIC)
         reasons = {one.attributes["eventId"]: one.attributes["reason"] for one in letters}
         return {i: reasons[i] for i in ids if i in reasons}
 
-    def taken(self, ids: Iterable[str]) -> set[str]:
-        """Those of these events that AEP has."""
+    def accepted(self, ids: Iterable[str]) -> set[str]:
+        """Returns those of these events that AEP has accepted."""
         return self.aep.distinct_ids & set(ids)
 
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[PubSubServer]:
     """A Pub/Sub server with a subscription to be drained."""
-    async with PubSubServer(pull_wait=0.2) as running:
-        running.create_topic(_TOPIC)
-        running.create_topic(_DEAD_TOPIC)
-        running.create_subscription(_SUBSCRIPTION, _TOPIC)
+    async with pubsub_with_backlog() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 async def aep() -> AsyncIterator[AepServer]:
-    """One stand-in for all: each function is started once, against its address."""
+    """The AEP stand-in of the module's functions."""
     async with AepServer() as running:
         yield running
 
 
-@pytest.fixture(scope="module", params=[*product(get_args(Way), RawMode)], ids="-".join)
-async def scene(
+@pytest.fixture(scope="module", params=[*product(get_args(Consumer), RawMode)], ids="-".join)
+async def setup(
     request: pytest.FixtureRequest,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
-) -> AsyncIterator[Scene]:
-    """Both ways, each in every mode."""
-    way, mode = request.param
-    async with function_of(way, mode, server, aep) as function:
-        yield Scene(mode, road(way, http, function, server), server, aep)
+) -> AsyncIterator[Setup]:
+    """Both consumers, each in every mode."""
+    consumer, mode = request.param
+    async with function_in(consumer, mode, server, aep) as function:
+        yield Setup(mode, route_to(consumer, http, function, server), server, aep)
 
 
 @pytest.fixture(autouse=True)
 def healthy(request: pytest.FixtureRequest, aep: AepServer) -> None:
-    """Each test starts with an AEP that is in order, and takes what the function sends."""
+    """Starts each test with an AEP that works, and accepts what the function sends."""
     aep.faults.clear()
-    if "scene" in request.fixturenames:
-        scene = request.getfixturevalue("scene")
-        aep.behaviour = Behaviour(raw_modes=frozenset({scene.mode}))
+    if "setup" in request.fixturenames:
+        aep.behaviour = Behaviour(raw_modes=frozenset({request.getfixturevalue("setup").mode}))
 
 
-def function_of(way: Way, mode: str, server: PubSubServer, aep: AepServer) -> Function:
-    """`deliver` or `drain` in one mode, not yet started."""
+def function_in(consumer: Consumer, mode: str, server: PubSubServer, aep: AepServer) -> Function:
+    """Returns `deliver` or `drain` in one mode, not yet started."""
     settings = {
-        "PUBSUB_EMULATOR_HOST": server.host,
-        "AEP_ENDPOINT": aep.endpoint,
-        "AEP_FLOW_ID": "flow-1",
         "AEP_RAW_MODE": mode,
         "AEP_DATASET_ID": "dataset-1",
         "AEP_IMS_ORG_ID": "ACME@AdobeOrg",
         "BATCH_LINGER_MS": "50",
         "DELIVER_DEADLINE_SECONDS": "3",
-        "DRAIN_SUBSCRIPTION": "backlog",
-        "DRAIN_SECONDS": "4",
     }
-    return Function("deliver" if way == "push" else "drain", settings)
+    target = "deliver" if consumer == "push" else "drain"
+    return Function(target, consumer_env(server, aep, **settings))
 
 
-def road(way: Way, http: aiohttp.ClientSession, function: Function, server: PubSubServer) -> Road:
-    """How messages come to the function."""
-    return Pushed(http, function) if way == "push" else ReceivedMessage(http, function, server)
-
-
-_numbers = count()
+def route_to(
+    consumer: Consumer, http: aiohttp.ClientSession, function: Function, server: PubSubServer
+) -> Route:
+    """Returns how messages reach the function."""
+    return PushRoute(http, function) if consumer == "push" else DrainRoute(http, function, server)
 
 
 def new_ids(many: int) -> list[str]:
-    """So many events of this test's own."""
+    """Returns event IDs that no other test uses."""
     return [unique_id(number) for number in islice(_numbers, many)]
 
 
-async def test_every_event_arrives_in_the_documented_form(scene: Scene) -> None:
-    """The very event goes by itself or as the body of the envelope; alone, or with many others."""
+async def test_events_are_sent_in_the_documented_form(setup: Setup) -> None:
+    """An event is sent unchanged or as the body of an envelope; alone, or with many others."""
     ids = new_ids(60)
 
-    await scene.bring_all(ids)
+    await setup.deliver_all(ids)
 
-    taken = {one.id: one for one in scene.aep.accepted}
+    accepted = {one.id: one for one in setup.aep.accepted}
     for one in ids:
         record = orjson.loads(event(one))
         enveloped = {"header": _HEADER, "body": record}
-        expected = enveloped if scene.mode is RawMode.ENVELOPED else record
-        assert taken[one].message == expected
-    numbers = {taken[one].request for one in ids}
-    requests = [request for request in scene.aep.requests if request.number in numbers]
-    is_single = scene.mode is RawMode.SINGLE
+        expected = enveloped if setup.mode is RawMode.ENVELOPED else record
+        assert accepted[one].message == expected
+    numbers = {accepted[one].request for one in ids}
+    requests = [request for request in setup.aep.requests if request.number in numbers]
+    is_single = setup.mode is RawMode.SINGLE
     endpoint = "/collection/" if is_single else "/collection/batch/"
-    assert {request.path for request in requests} == {endpoint + scene.aep.inlet}
-    assert {request.headers["x-adobe-flow-id"] for request in requests} == {"flow-1"}
+    assert {request.path for request in requests} == {endpoint + setup.aep.inlet}
+    assert {request.headers["x-adobe-flow-id"] for request in requests} == {FLOW_ID}
     assert len(requests) == 60 if is_single else len(requests) < 10
 
 
-async def test_only_the_refused_event_is_a_dead_letter(scene: Scene) -> None:
-    """A 400 for one event, and a 413 for another, are theirs alone."""
+async def test_only_the_rejected_event_is_a_dead_letter(setup: Setup) -> None:
+    """A 400 for one event and a 413 for another affect no other event."""
     ids = new_ids(40)
-    scene.aep.faults.add(refusing(has_id(ids[7])), refusing(has_id(ids[9]), status=413))
+    setup.aep.faults.add(refusing(has_id(ids[7])), refusing(has_id(ids[9]), status=413))
 
-    await scene.bring_all(ids)
+    await setup.deliver_all(ids)
 
-    assert scene.dead(ids) == {ids[7]: "rejected", ids[9]: "too_large"}
-    assert scene.taken(ids) == set(ids) - {ids[7], ids[9]}
-
-
-FAULTS = {
-    "throttled": throttled().times(2),
-    "throttled, with a time": throttled(1).times(1),
-    "server error": answering(500).times(1),
-    "unavailable": answering(503, retry_after=1).times(1),
-    "cut after accepting": cut_after_accepting().times(1),
-    "silence": silent(10).times(1),
-}
+    assert setup.dead(ids) == {ids[7]: "rejected", ids[9]: "too_large"}
+    assert setup.accepted(ids) == set(ids) - {ids[7], ids[9]}
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_what_may_pass_is_tried_again(scene: Scene, fault: Fault) -> None:
-    """Throttling, outage and silence cost time and nothing else."""
+PASSING = [row for row in table("passing_faults") if row.get("formats")]
+
+
+@pytest.mark.parametrize("case", PASSING, ids=lambda row: row["case"])
+async def test_passing_faults_are_retried(setup: Setup, case: Case) -> None:
+    """Throttling, outages and silence delay events, and have no other effect."""
     ids = new_ids(20)
-    scene.aep.faults.add(fault)
+    setup.aep.faults.add(make_fault(*case["fault"]).times(1))
 
-    await scene.bring_all(ids)
+    await setup.deliver_all(ids)
 
-    assert scene.taken(ids) == set(ids)
-    assert scene.dead(ids) == {}
+    assert setup.accepted(ids) == set(ids)
+    assert setup.dead(ids) == {}
 
 
-async def test_an_event_on_which_aep_fails_stops_no_other(scene: Scene) -> None:
+async def test_an_event_on_which_aep_fails_delays_no_other(setup: Setup) -> None:
     """A 500 for one event alone: all others arrive.
 
     In a batch it is isolated, and becomes a dead letter. Alone in its request it cannot be told
-    from an outage: it goes back to Pub/Sub until the subscription's policy gives up.
+    from an outage: it comes again until the subscription's dead-letter policy applies.
     """
     ids = new_ids(30)
-    scene.aep.faults.add(answering(500).when(has_id(ids[11])))
+    setup.aep.faults.add(answering(500).when(has_id(ids[11])))
 
-    left = await scene.road.bring(ids)
+    left = await setup.route.deliver_once(ids)
 
-    if scene.mode is RawMode.SINGLE:
+    if setup.mode is RawMode.SINGLE:
         assert ids[11] in left
-        assert scene.dead(ids) == {}
-        scene.aep.faults.clear()
-        await scene.bring_all(left)
-        assert scene.taken(ids) == set(ids)
+        assert setup.dead(ids) == {}
+        setup.aep.faults.clear()
+        await setup.deliver_all(left)
+        assert setup.accepted(ids) == set(ids)
     else:
         assert left == set()
-        assert scene.dead(ids) == {ids[11]: "poison"}
-        assert scene.taken(ids) == set(ids) - {ids[11]}
+        assert setup.dead(ids) == {ids[11]: "poison"}
+        assert setup.accepted(ids) == set(ids) - {ids[11]}
 
 
-@pytest.mark.parametrize("way", get_args(Way))
+@pytest.mark.parametrize("consumer", get_args(Consumer))
 @pytest.mark.parametrize(
     ("wrong", "right"),
     [
@@ -271,30 +251,28 @@ async def test_an_event_on_which_aep_fails_stops_no_other(scene: Scene) -> None:
     ],
 )
 async def test_nothing_is_lost_in_the_wrong_mode(
-    way: Way,
+    consumer: Consumer,
     wrong: RawMode,
     right: RawMode,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
 ) -> None:
-    """Rejected for want of a header, every event waits in Pub/Sub; the right mode delivers it."""
+    """AEP rejects every event for its form: all wait in Pub/Sub until the right mode is set."""
     ids = new_ids(60)
     aep.behaviour = Behaviour(raw_modes=frozenset({right}))
     before = len(aep.requests)
-    async with function_of(way, wrong, server, aep) as function:
-        scene = Scene(wrong, road(way, http, function, server), server, aep)
-        assert await scene.road.bring(ids) == set(ids)
-        async with asyncio.timeout(10):
-            while not any(line["severity"] == "CRITICAL" for line in function.lines):
-                await function.next_line()
+    async with function_in(consumer, wrong, server, aep) as function:
+        setup = Setup(wrong, route_to(consumer, http, function, server), server, aep)
+        assert await setup.route.deliver_once(ids) == set(ids)
+        await wait_for_line(function, lambda line: line["severity"] == "CRITICAL")
     assert len(aep.requests) - before <= 60
-    [loud] = [line for line in function.lines if line["severity"] == "CRITICAL"]
-    assert "AEP_RAW_MODE" in loud["message"]
-    assert (scene.taken(ids), scene.dead(ids)) == (set(), {})
+    [critical] = [line for line in function.lines if line["severity"] == "CRITICAL"]
+    assert "AEP_RAW_MODE" in critical["message"]
+    assert (setup.accepted(ids), setup.dead(ids)) == (set(), {})
 
-    async with function_of(way, right, server, aep) as function:
-        scene = Scene(right, road(way, http, function, server), server, aep)
-        await scene.bring_all(ids)
-    assert scene.taken(ids) == set(ids)
-    assert scene.dead(ids) == {}
+    async with function_in(consumer, right, server, aep) as function:
+        setup = Setup(right, route_to(consumer, http, function, server), server, aep)
+        await setup.deliver_all(ids)
+    assert setup.accepted(ids) == set(ids)
+    assert setup.dead(ids) == {}

@@ -1,7 +1,7 @@
 """Connections that went silent: a NAT has dropped them, nobody says so, and new ones work.
 
 The proxy drops what both sides send but still acknowledges it at the TCP level; a real NAT does not
-even do that. So only the functions' own clocks can notice here, and they have to.
+even do that. Only the functions' own timeouts can notice it.
 """
 
 from __future__ import annotations
@@ -15,30 +15,31 @@ import pytest
 
 from local.aep import AepServer, Behaviour, has_id, refusing, silent
 from local.functions import Function
-from local.pipeline import DEAD, EVENTS, deliver_env, receive_env
+from local.pipeline import receive_env
 from local.pubsub import PubSubServer, delayed
 from local.tcp_proxy import TcpProxy
-from tests.delivery_harness import event
-from tests.functions.test_deliver import push
-from tests.functions.test_drain import counts
-from tests.webhooks import send, send_signed, unique_id, webhook
-
-EVENTS_TOPIC, DEAD_TOPIC = f"projects/local/topics/{EVENTS}", f"projects/local/topics/{DEAD}"
-SUBSCRIPTION = "projects/local/subscriptions/backlog"
+from tests.delivery_harness import (
+    BACKLOG,
+    DEAD_TOPIC,
+    TOPIC,
+    consumer_env,
+    publish_events,
+    pubsub_with_backlog,
+)
+from tests.functions.test_drain import IDS, counts
+from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
 
 
 @pytest.fixture
 async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server of this test's own, with both topics."""
-    async with PubSubServer(pull_wait=0.2) as running:
-        running.create_topic(EVENTS_TOPIC)
-        running.create_topic(DEAD_TOPIC)
+    """A Pub/Sub server that only this test uses."""
+    async with pubsub_with_backlog() as running:
         yield running
 
 
 @pytest.fixture
 async def to_pubsub(server: PubSubServer) -> AsyncIterator[TcpProxy]:
-    """The way to Pub/Sub."""
+    """A proxy in front of Pub/Sub."""
     async with TcpProxy(server.host) as proxy:
         yield proxy
 
@@ -62,13 +63,13 @@ async def test_a_webhook_is_stored_over_a_new_connection(
         assert (await send_signed(http, receive.url, webhook(number))).status == 200
         assert time.monotonic() - started < seconds, f"webhook {number}"
     assert to_pubsub.connections == 2
-    assert len(server.published(EVENTS_TOPIC)) == 12
+    assert len(server.published(TOPIC)) == 12
 
 
-async def test_many_webhooks_that_wait_share_one_new_connection(
+async def test_waiting_webhooks_share_one_new_connection(
     receive: Function, to_pubsub: TcpProxy, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """Webhooks and dead letters that wait on the same silent connection need one new one."""
+    """Webhooks and dead letters that wait on one silent connection share one new one."""
     assert (await send_signed(http, receive.url, webhook(0))).status == 200
     to_pubsub.silence()
 
@@ -77,14 +78,14 @@ async def test_many_webhooks_that_wait_share_one_new_connection(
         answers = await asyncio.gather(*(send_signed(http, receive.url, body) for body in bodies))
     assert {answer.status for answer in answers} == {200, 202}
     assert to_pubsub.connections == 2
-    assert len(server.published(EVENTS_TOPIC)) == 50
+    assert len(server.published(TOPIC)) == 50
     assert len(server.published(DEAD_TOPIC)) == 5
 
 
 async def test_a_dead_letter_is_stored_over_a_new_connection(
     receive: Function, to_pubsub: TcpProxy, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """A webhook that goes to the dead-letter topic is answered within 3 s as well."""
+    """A webhook that becomes a dead letter is answered within 3 s as well."""
     assert (await send_signed(http, receive.url, b"not JSON")).status == 202
     to_pubsub.silence()
 
@@ -94,10 +95,10 @@ async def test_a_dead_letter_is_stored_over_a_new_connection(
     assert len(server.published(DEAD_TOPIC)) == 2
 
 
-async def test_silence_again_and_again(
+async def test_repeated_silence(
     receive: Function, to_pubsub: TcpProxy, http: aiohttp.ClientSession
 ) -> None:
-    """A new connection that goes silent as well is replaced as well."""
+    """A new connection that goes silent is replaced too."""
     for number in range(3):
         assert (await send_signed(http, receive.url, webhook(2 * number))).status == 200
         to_pubsub.silence()
@@ -106,17 +107,17 @@ async def test_silence_again_and_again(
         assert time.monotonic() - started < 3
 
 
-async def test_a_slow_pubsub_gets_no_storm_of_connections(
+async def test_a_slow_pubsub_gets_only_one_new_connection(
     receive: Function, to_pubsub: TcpProxy, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """A Pub/Sub that takes 2.5 s is not silent: one new connection, and no webhook is refused."""
+    """A Pub/Sub that takes 2.5 s is not silent: one new connection, and no webhook is rejected."""
     assert (await send_signed(http, receive.url, webhook(0))).status == 200
     server.faults.add(delayed("Publish", 2.5))
 
     for number in range(1, 4):
         assert (await send_signed(http, receive.url, webhook(number))).status == 200
     assert to_pubsub.connections == 2
-    assert len(server.published(EVENTS_TOPIC)) <= 5  # one call was made twice
+    assert len(server.published(TOPIC)) <= 5  # one call was made twice
 
 
 async def test_a_slow_handshake_is_waited_for(
@@ -129,38 +130,39 @@ async def test_a_slow_handshake_is_waited_for(
 
 @pytest.fixture
 async def to_aep(aep: AepServer) -> AsyncIterator[TcpProxy]:
-    """The way to AEP's streaming endpoint."""
+    """A proxy in front of AEP's streaming endpoint."""
     async with TcpProxy(aep.url.removeprefix("http://")) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def to_ims(aep: AepServer) -> AsyncIterator[TcpProxy]:
-    """The way to IMS, which is the same stand-in."""
+    """A proxy in front of IMS, which is the same stand-in."""
     async with TcpProxy(aep.url.removeprefix("http://")) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def deliver(
-    to_pubsub: TcpProxy, to_aep: TcpProxy, to_ims: TcpProxy, aep: AepServer
+    to_pubsub: TcpProxy, to_aep: TcpProxy, to_ims: TcpProxy, server: PubSubServer, aep: AepServer
 ) -> AsyncIterator[Function]:
-    """`deliver` with a token and small batches, with a proxy on each of its ways."""
+    """`deliver` with a token and small batches, behind three proxies."""
     settings = {
         "BATCH_MAX_MESSAGES": "2",
         "AEP_ENDPOINT": f"http://{to_aep.host}/collection/{aep.inlet}",
         "AEP_IMS_URL": f"http://{to_ims.host}",
         "AEP_CLIENT_ID": aep.client_id,
         "AEP_CLIENT_SECRET": aep.client_secret,
+        "PUBSUB_EMULATOR_HOST": to_pubsub.host,
     }
-    async with Function("deliver", deliver_env(to_pubsub.host, aep, settings=settings)) as function:
+    async with Function("deliver", consumer_env(server, aep, **settings)) as function:
         yield function
 
 
 async def deliver_event(http: aiohttp.ClientSession, function: Function, number: int) -> float:
-    """Pushes one event, expects it to be acknowledged, and returns how long that took."""
+    """Pushes one event, expects it to be acknowledged, and returns the seconds that took."""
     started = time.monotonic()
-    answer = await send(http, function.url, push(event(unique_id(number))))
+    answer = await send(http, function.url, push_body(event(unique_id(number))))
     assert answer.status == 204
     return time.monotonic() - started
 
@@ -179,7 +181,7 @@ async def test_a_batch_is_accepted_over_a_new_connection(
     assert aep.distinct_ids == {unique_id(number) for number in range(6)}
 
 
-async def test_a_batch_never_meets_a_second_silent_connection(
+async def test_a_batch_is_not_sent_over_a_second_silent_connection(
     deliver: Function, to_aep: TcpProxy, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """Four kept connections are silent: a batch does not try one after the other."""
@@ -226,15 +228,15 @@ async def test_a_slow_aep_gets_one_batch_twice(
     assert accepted == [unique_id(number) for number in (0, 1, 1, 2)]
 
 
-async def test_a_refused_event_is_buried_over_a_new_connection(
+async def test_a_rejected_event_is_dead_lettered_over_a_new_connection(
     deliver: Function, to_pubsub: TcpProxy, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """A dead letter of `deliver` is stored within 3 s although the connection is silent."""
-    assert (await send(http, deliver.url, push(b"foreign"))).status == 204
+    assert (await send(http, deliver.url, push_body(b"foreign"))).status == 204
     to_pubsub.silence()
 
     started = time.monotonic()
-    assert (await send(http, deliver.url, push(b"foreign too"))).status == 204
+    assert (await send(http, deliver.url, push_body(b"foreign too"))).status == 204
     assert time.monotonic() - started < 3
     assert len(server.published(DEAD_TOPIC)) == 2
 
@@ -243,46 +245,37 @@ async def test_a_refused_event_is_buried_over_a_new_connection(
 async def drain(
     to_pubsub: TcpProxy, to_aep: TcpProxy, server: PubSubServer, aep: AepServer
 ) -> AsyncIterator[Function]:
-    """`drain`, with a proxy on each of its ways, and ten seconds a run."""
-    server.create_subscription(SUBSCRIPTION, EVENTS_TOPIC)
-    settings = {
-        "AEP_ENDPOINT": f"http://{to_aep.host}/collection/{aep.inlet}",
-        "DRAIN_SUBSCRIPTION": "backlog",
-        "DRAIN_SECONDS": "10",
-    }
-    async with Function("drain", deliver_env(to_pubsub.host, aep, settings=settings)) as function:
+    """`drain` behind two proxies, with ten seconds for a run."""
+    endpoint = f"http://{to_aep.host}/collection/{aep.inlet}"
+    settings = consumer_env(server, aep, AEP_ENDPOINT=endpoint, DRAIN_SECONDS="10")
+    settings["PUBSUB_EMULATOR_HOST"] = to_pubsub.host
+    async with Function("drain", settings) as function:
         yield function
 
 
-def publish(server: PubSubServer, numbers: range) -> None:
-    """Puts events on the topic that is drained."""
-    for number in numbers:
-        server.publish(EVENTS_TOPIC, event(unique_id(number)), eventId=unique_id(number))
-
-
-async def test_a_pull_over_a_silent_connection_is_no_empty_subscription(
+async def test_a_pull_over_a_silent_connection_is_repeated(
     drain: Function, to_pubsub: TcpProxy, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """A run that starts on a silent connection pulls over a new one, and leaves nothing behind."""
-    publish(server, range(5))
+    """A run that starts on a silent connection pulls over a new one, until nothing is left."""
+    publish_events(server, IDS[:5])
     assert counts(await send(http, drain.url, b"")) == (5, 5, 0, 0)
-    publish(server, range(5, 10))
+    publish_events(server, IDS[5:10])
     to_pubsub.silence()
 
     assert counts(await send(http, drain.url, b"")) == (5, 5, 0, 0)
-    assert server.stats(SUBSCRIPTION).idle
+    assert server.stats(BACKLOG).idle
 
 
-async def test_what_was_pulled_is_acknowledged_over_a_new_connection(
+async def test_messages_are_acknowledged_over_a_new_connection(
     drain: Function,
     to_pubsub: TcpProxy,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
 ) -> None:
-    """A connection that goes silent while AEP has the batch costs no acknowledgement."""
+    """If the connection goes silent while AEP has the batch, all is acknowledged over a new one."""
     aep.faults.add(silent(1, accepting=True), refusing(has_id(unique_id(3))))
-    publish(server, range(5))
+    publish_events(server, IDS[:5])
     run = asyncio.create_task(send(http, drain.url, b""))
     async with asyncio.timeout(5):
         while not aep.accepted:  # noqa: ASYNC110 (nothing tells)
@@ -290,6 +283,6 @@ async def test_what_was_pulled_is_acknowledged_over_a_new_connection(
     to_pubsub.silence()
 
     assert counts(await run) == (5, 4, 1, 0)
-    assert server.stats(SUBSCRIPTION).idle
+    assert server.stats(BACKLOG).idle
     assert aep.distinct_ids == {unique_id(number) for number in (0, 1, 2, 4)}
     assert len(server.published(DEAD_TOPIC)) == 1

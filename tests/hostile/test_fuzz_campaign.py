@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cases import Case
+from tests.cases import Case, cases
 from tests.fuzz.record import read, record
 from tests.fuzz.tables import PROJECT
 from tests.fuzz.targets import TARGETS
-from tests.hostile.tables import cases
 
 if TYPE_CHECKING:
     from _pytest.mark.structures import ParameterSet
@@ -28,7 +27,7 @@ _ITS_SEEDS = (
 
 def found_by(finder: str) -> list[ParameterSet]:
     """The planted bugs that this is said to find."""
-    return [case for case in cases("planted") if rows_of(case)["found_by"] == finder]
+    return [case for case in cases("hostile/planted") if rows_of(case)["found_by"] == finder]
 
 
 def rows_of(case: ParameterSet) -> Case:

@@ -1,4 +1,4 @@
-"""An AEP and an IMS that answer as badly as can be: nothing counts as delivered, nothing hangs."""
+"""An AEP and an IMS that answer badly or redirect: nothing counts as delivered, nothing hangs."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ from contextlib import asynccontextmanager
 import aiohttp
 import psutil
 import pytest
+from aiohttp import web
 
 from pendo_aep.aep.auth import Credentials, TokenSource
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import StreamingClient
-from pendo_aep.aep.http_session import http_connection
 from pendo_aep.aep.retry import BatchSender, PendingMessage
+from pendo_aep.http import http_connection
 from pendo_aep.outcome import Outcome, Retry
 from pendo_aep.settings import Secret
-from tests.cases import Case
-from tests.hostile.tables import cases, written_out
+from tests.cases import Case, cases, expand
+from tests.delivery_harness import http_server
 
-# How long a message may wait for AEP, and how long a busy machine may take to give up on it.
-DEADLINE_SECONDS, PATIENCE_SECONDS = 1.0, 30.0
+# How long a message may wait for AEP, and how long a busy machine may take to notice.
+DEADLINE_SECONDS, TIMEOUT_SECONDS = 1.0, 30.0
 SPARE_BYTES = 100_000_000
 
 
 @asynccontextmanager
-async def server(pieces: Sequence[bytes], *, again: bool = False) -> AsyncIterator[str]:
-    """Answers every request with these bytes, over and over if `again`; yields its address."""
+async def raw_server(pieces: Sequence[bytes], *, again: bool = False) -> AsyncIterator[str]:
+    """Answers every request with these bytes, repeatedly if `again`; yields its address."""
     connections: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -41,7 +42,7 @@ async def server(pieces: Sequence[bytes], *, again: bool = False) -> AsyncIterat
                 writer.write(pieces[-1])
                 await writer.drain()
         except (OSError, asyncio.IncompleteReadError):
-            pass  # the client has had enough
+            pass  # the client has closed the connection
         finally:
             connections.discard(writer)
             writer.close()
@@ -58,50 +59,89 @@ async def server(pieces: Sequence[bytes], *, again: bool = False) -> AsyncIterat
 
 
 async def outcome(aep: str, ims: str = "") -> Outcome:
-    """What becomes of one message, with these addresses."""
-    async with aiohttp.ClientSession() as session, asyncio.timeout(PATIENCE_SECONDS):
+    """Returns the outcome of one message that is sent to these addresses."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(TIMEOUT_SECONDS):
         credentials = Credentials(ims, "client", Secret("secret"), "scope")
         tokens = TokenSource(http_connection("IMS", lambda: session), credentials) if ims else None
-        inlet = StreamingClient(
+        client = StreamingClient(
             http_connection("AEP", lambda: session),
             endpoint=f"{aep}/collection/inlet",
             tokens=tokens,
         )
         deadline = asyncio.get_running_loop().time() + DEADLINE_SECONDS
-        (only,) = await BatchSender(inlet, CircuitBreaker()).send(
+        (only,) = await BatchSender(client, CircuitBreaker()).send(
             [PendingMessage(b'{"id":"a"}', deadline)]
         )
         return only
 
 
-@pytest.mark.parametrize("case", cases("servers"))
-async def test_an_aep_that_answers_badly(case: Case) -> None:
-    """Its messages are tried again, each in its time."""
-    async with server([written_out(case["answer"], latin1=True)]) as aep:
+@pytest.mark.parametrize("case", cases("hostile/servers"))
+async def test_bad_answers_of_aep(case: Case) -> None:
+    """A malformed answer of AEP makes the message come again, before its deadline."""
+    async with raw_server([expand(case["answer"], latin1=True)]) as aep:
         assert isinstance(await outcome(aep), Retry)
 
 
-@pytest.mark.parametrize("case", cases("servers"))
-async def test_an_ims_that_answers_badly(case: Case) -> None:
-    """No token, no request: the messages are tried again."""
-    async with server([written_out(case["answer"], latin1=True)]) as ims:
+@pytest.mark.parametrize("case", cases("hostile/servers"))
+async def test_bad_answers_of_ims(case: Case) -> None:
+    """Without a token nothing is sent, and the message comes again."""
+    async with raw_server([expand(case["answer"], latin1=True)]) as ims:
         assert isinstance(await outcome("http://127.0.0.1:9", ims), Retry)
 
 
-async def test_an_answer_without_end() -> None:
-    """An answer that goes on for ever is dropped when it is too long for one."""
+async def test_an_endless_answer() -> None:
+    """An answer without end is dropped at the size limit."""
     before = psutil.Process().memory_info().rss
     head = b"HTTP/1.1 207 Multi-Status\r\n\r\n"
-    async with server([head, b"[" * 100_000], again=True) as aep:
+    async with raw_server([head, b"[" * 100_000], again=True) as aep:
         assert isinstance(await outcome(aep), Retry)
     assert psutil.Process().memory_info().rss - before < SPARE_BYTES
 
 
-async def test_an_answer_that_unfolds() -> None:
-    """An answer of 300 KB that unzips to 300 MB is dropped as too long, and not held."""
+async def test_a_decompression_bomb() -> None:
+    """An answer of 300 KB that decompresses to 300 MB is dropped, and never held."""
     zipped = gzip.compress(b" " * 300_000_000, 1)
-    head = b"HTTP/1.1 207 Multi-Status\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n"
+    head = b"HTTP/1.1 207 Multi-Status\r\nContent-Encoding: gzip\r\n"
+    length = b"Content-Length: %d\r\n\r\n" % len(zipped)
     before = psutil.Process().memory_info().rss
-    async with server([head % len(zipped), zipped]) as aep:
+    async with raw_server([head, length, zipped]) as aep:
         assert isinstance(await outcome(aep), Retry)
     assert psutil.Process().memory_info().rss - before < SPARE_BYTES
+
+
+@asynccontextmanager
+async def recording_server(
+    paths: list[str], location: str = "", status: int = 0
+) -> AsyncIterator[str]:
+    """Redirects every request to `location`; without one, answers as AEP and IMS would.
+
+    Appends the path of each request to `paths`.
+    """
+
+    async def answer(request: web.Request) -> web.Response:
+        paths.append(request.path)
+        if location:
+            return web.Response(status=status, headers={"Location": location})
+        if request.path.startswith("/ims"):
+            return web.json_response({"access_token": "t", "expires_in": 60})
+        return web.json_response({"responses": [{"xactionId": "a-0"}]}, status=207)
+
+    async with http_server(answer) as address:
+        yield address
+
+
+@pytest.mark.parametrize("status", [300, 301, 302, 303, 305, 307, 308])
+@pytest.mark.parametrize("who", ["AEP", "IMS"])
+async def test_redirects_are_not_followed(who: str, status: int) -> None:
+    """Tokens and events go only to the addresses in the settings, and the message comes again."""
+    elsewhere: list[str] = []
+    redirected: list[str] = []
+    genuine: list[str] = []
+    async with recording_server(elsewhere) as thief, recording_server(genuine) as adobe:
+        location = f"{thief}/collection/batch/x"
+        async with recording_server(redirected, location, status) as redirecting:
+            aep, ims = (redirecting, adobe) if who == "AEP" else (adobe, redirecting)
+            assert isinstance(await outcome(aep, ims), Retry)
+    assert redirected
+    assert not elsewhere
+    assert genuine == (["/ims/token/v3"] if who == "AEP" else [])

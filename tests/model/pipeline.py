@@ -20,7 +20,7 @@ from starlette.responses import Response
 
 from local.simulated_time import SimulatedTimeLoop
 from pendo_aep import clock
-from tests.group_commit_bench import settle
+from tests.group_commit_harness import settle
 from tests.model.functions import DEAD_TOPIC, LIMITS, TOPIC, Functions, request
 from tests.model.stores import (
     CALL_ENDS,

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.group_commit import Overloaded
-from tests.group_commit_bench import Bench, Call, Disposition, Waiting, settle
+from tests.group_commit_harness import Call, CallEnd, Harness, Waiting, settle
 
 # A tick has no error as a float, so that a timer is due at its very moment.
 TICK = 1 / 1024
@@ -23,7 +23,7 @@ MAX_BYTES = 100
 # Few, so that sums of them often are just what a call may carry, or one more.
 SIZES = st.sampled_from([1, 20, 40, 41, 60, 99, 100, 101, 150])
 TICKS = st.sampled_from([1, 5, 20, 50, 120])
-ENDS: tuple[Disposition, ...] = ("well", "fail", "short")
+ENDS: tuple[CallEnd, ...] = ("well", "fail", "short")
 
 
 @dataclass(slots=True)
@@ -65,11 +65,11 @@ class GroupCommitMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=SimulatedTimeLoop)
         self.loop = self.runner.get_loop()
         self.patience = patience * TICK
-        self.bench = Bench(
+        self.bench = Harness(
             items=items, size=MAX_BYTES, calls=calls, linger=linger * TICK, patience=self.patience
         )
         self.callers: dict[str, Caller] = {}
-        self.ends: dict[int, Disposition] = {}
+        self.ends: dict[int, CallEnd] = {}
         self.checked = 0  # calls that have been looked at
         self.queue: list[str] = []  # who waited for a call when all was last quiet
         self.is_quiet = True
@@ -99,7 +99,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.bench.open)
     @rule(which=st.integers(min_value=0), how=st.sampled_from(ENDS))
-    def end_call(self, which: int, how: Disposition) -> None:
+    def end_call(self, which: int, how: CallEnd) -> None:
         """A call in flight ends: well, by an exception, or with too few results."""
         call = self.bench.open[which % len(self.bench.open)]
         if not call.answer.done():
@@ -155,9 +155,12 @@ class GroupCommitMachine(RuleBasedStateMachine):
         ], "out of order, or twice"
         self.check_linger(call, sent_before)
         left = [n for n in self.queue if n not in call.items and n not in self.sent(before=call)]
-        waiting = [name for name in left if self.is_owed(self.callers[name])]
-        if waiting and len(call.items) < limits.max_items:
-            assert call.bytes + self.callers[waiting[0]].size > limits.max_bytes
+        owed = [self.is_owed(self.callers[name]) for name in left]
+        if any(owed) and len(call.items) < limits.max_items:
+            # One that has given up since may still have been next when the call started.
+            next_in_line = left[: owed.index(True) + 1]
+            sizes = [self.callers[name].size for name in next_in_line]
+            assert call.bytes + max(sizes) > limits.max_bytes
 
     def check_linger(self, call: Call, sent_before: Sequence[int]) -> None:
         """A call starts when its first item has waited for others, or when it is full."""

@@ -16,7 +16,7 @@ from tests.model.mutants import is_found, mutate, targets
 def test_a_bug_can_be_planted(case: Case, tmp_path: Path) -> None:
     """Each row of the table changes the code as it is now, and leaves it readable to Python."""
     copy = tmp_path / case["file"]
-    copy.parent.mkdir()
+    copy.parent.mkdir(parents=True)
     shutil.copy2(PROJECT / case["file"], copy)
     mutate(case, tmp_path)
     compile(copy.read_bytes(), case["file"], "exec")

@@ -29,9 +29,9 @@ from hypothesis.stateful import (
 from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.aep import auth
 from pendo_aep.aep.auth import Credentials, TokenSource, TokenUnavailable
-from pendo_aep.aep.http_session import http_connection
+from pendo_aep.http import http_connection
 from pendo_aep.settings import Secret
-from tests.group_commit_bench import settle
+from tests.group_commit_harness import settle
 from tests.model.stores import OpenCall
 
 FORM = {

@@ -28,7 +28,7 @@ from tests.monitoring.files import (
     terms,
 )
 from tests.monitoring.reasons import reasons_to_hand_back
-from tests.repository.test_links import anchors
+from tests.repository.test_documents import anchors
 
 _REQUEST_COUNT = "run.googleapis.com/request_count"
 # Google: Cloud Monitoring "Google Cloud metrics", of what the files use: kind, value, and labels.

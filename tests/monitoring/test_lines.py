@@ -13,10 +13,9 @@ from local.aep import AepServer, answering, has_id, refusing
 from local.functions import Function, FunctionFailed, Line
 from local.pipeline import deliver_env, run_pipeline
 from local.pubsub import PubSubServer, failing
-from tests.functions.test_deliver import event, push
 from tests.monitoring import files
 from tests.monitoring.files import DASHBOARD, FOLDER, METRICS, Json, every, extracted, read
-from tests.webhooks import send, send_signed, unique_id, webhook
+from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
 
 # What each metric counts: the function that writes the line, and the line's message.
 _COUNTED = {
@@ -108,7 +107,7 @@ async def _at_aep(http: aiohttp.ClientSession, url: str, aep: AepServer, log: Lo
         (5, answering(503), "message returned"),
     ):
         aep.faults.add(fault)
-        await send(http, url, push(event(number), eventId=unique_id(number)))
+        await send(http, url, push_body(event(unique_id(number)), eventId=unique_id(number)))
         aep.faults.clear()
         await log.has(message, eventId=unique_id(number))
 
@@ -119,7 +118,7 @@ async def _with_wrong_settings(
     credentials = {"AEP_CLIENT_ID": "x", "AEP_CLIENT_SECRET": "wrong", "AEP_IMS_URL": aep.url}
     env = deliver_env(server.host, aep, settings=credentials)
     async with Function("deliver", env, on_line=log.add) as deliver:
-        await send(http, deliver.url, push(event(6), eventId=unique_id(6)))
+        await send(http, deliver.url, push_body(event(unique_id(6)), eventId=unique_id(6)))
         await log.has("message returned", eventId=unique_id(6))
     with pytest.raises(FunctionFailed):
         async with Function("deliver", {}, on_line=log.add):

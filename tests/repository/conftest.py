@@ -1,4 +1,4 @@
-"""What the tests of the documents share."""
+"""A fresh clone and an empty home, for tests that follow the documents."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from local.functions import PROJECT
-from tests.repository.files import files
+from tests.repository.documents import files
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """The empty home of somebody who has just come."""
+    """An empty home folder."""
     folder = tmp_path / "home"
     folder.mkdir()
     return folder
@@ -21,7 +21,7 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """The project as it stands here, freshly cloned."""
+    """A fresh clone of the project, with uncommitted changes."""
     folder = tmp_path / "pendo-to-aep"
     for file in files():
         target = folder / file.relative_to(PROJECT)

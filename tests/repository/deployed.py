@@ -1,4 +1,4 @@
-"""Google's APIs by their stand-in, and what gcloud deploys to them, run on this machine."""
+"""The stand-in of Google's APIs, and the functions that gcloud deploys to it, on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Cloud:
     """`async with Cloud(emulator) as cloud`: an empty project.
 
     Attributes:
-        google: the APIs.
-        addresses: where `receive` and `deliver` answer, once they are deployed and run.
+        google: The APIs.
+        addresses: Where `receive` and `deliver` answer once they are deployed and running.
     """
 
     def __init__(self, emulator: str) -> None:
@@ -35,14 +35,14 @@ class Cloud:
     async def __aexit__(self, *_: object) -> None:
         await self._running.aclose()
 
-    async def run_what_was_deployed(self) -> None:
-        """As Google does: each function with its settings and secrets, its lines into the log."""
+    async def run_deployed_functions(self) -> None:
+        """Runs each function with its settings and secrets, and collects its log lines."""
         for name, port in self._ports.items():
             function = Function(name, self._settings(name), port=port, on_line=self._log)
             await self._running.enter_async_context(function)
 
     def _settings(self, name: str) -> dict[str, str]:
-        """Those of a deployed function; a mounted secret is a variable, as there is no mount."""
+        """Returns the settings of a deployed function; a mounted secret becomes a variable."""
         state = self.google.state
         service = state.functions[name].body["serviceConfig"]
         settings = dict(service["environmentVariables"])

@@ -1,7 +1,7 @@
-"""`docs/deploy-by-hand.md`, pasted in its order into an empty project, with the real gcloud.
+"""`docs/deploy-by-hand.md`, followed in order in an empty project, with the real gcloud.
 
-Google's APIs are their stand-in. It has no `gcloud run deploy`, so that section is left out; that
-gcloud understands it is tested in `test_commands`.
+A stand-in answers for Google's APIs. It has no `gcloud run deploy`, so that section is left out;
+`test_documents` checks that gcloud accepts its commands.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from local.aep import AepServer
 from local.functions import PROJECT
 from local.gcp import GoogleState
 from tests.repository.deployed import Cloud
-from tests.repository.files import blocks
-from tests.repository.older_gcloud import for_installed
+from tests.repository.documents import blocks, for_installed
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.rights import member
 from tests.unit.gcp.deploy.site import AEP_SECRET, ID, filled_in
@@ -48,20 +47,20 @@ BY_PUSH = (
 CHECK, PENDO = "Check it", "Pendo"
 DRAIN, TOKEN = "Drain instead of push", "An inlet that asks for a token"
 LEFT_OUT = ("With gcloud run deploy", "Later")
-PATIENCE_SECONDS = 600.0
+TIMEOUT_SECONDS = 600.0
 
 
 class Reader:
-    """Somebody who follows the page in a terminal."""
+    """Follows the page in a terminal."""
 
     def __init__(self, terminal: Terminal, config: Path, gcloud: str) -> None:
-        """Takes where commands are typed, the file that the page has filled in, and gcloud."""
+        """Takes the terminal, the configuration file of the page, and gcloud."""
         self._terminal = terminal
         self._config = config
         self._gcloud = gcloud
 
     async def configure(self, values: dict[str, str]) -> None:
-        """Copies the file, fills it in, and loads it."""
+        """Copies the configuration file, fills it in, and loads it."""
         copied, loaded = SECTIONS[CONFIGURATION]
         await self.paste(copied)
         assert self._config.is_file()
@@ -69,28 +68,28 @@ class Reader:
         await self.paste(loaded)
 
     async def follow(self, *sections: str) -> str:
-        """Pastes the blocks of sections, one by one, and returns what is shown."""
+        """Pastes the blocks of sections, one by one, and returns the output."""
         shown = [await self.paste(block) for name in sections for block in SECTIONS[name]]
         return "".join(shown)
 
     async def paste(self, block: str) -> str:
-        """Pastes one block; none of its commands may fail."""
+        """Pastes one block, none of whose commands may fail."""
         typed = for_installed(self._gcloud, block)
-        return await asyncio.to_thread(self._terminal.paste, typed, seconds=PATIENCE_SECONDS)
+        return await asyncio.to_thread(self._terminal.paste, typed, seconds=TIMEOUT_SECONDS)
 
 
 def test_no_section_is_overlooked() -> None:
-    """The test below follows the whole page, and in its order."""
+    """The test below follows the whole page, in order."""
     assert [*SECTIONS] == [CONFIGURATION, *BY_PUSH, CHECK, PENDO, DRAIN, TOKEN, *LEFT_OUT]
     assert all(SECTIONS[name] for name in SECTIONS if name != "Later")
 
 
 @pytest.mark.emulator
 @pytest.mark.slow
-async def test_its_commands_make_what_deploy_sh_makes(
+async def test_deploying_by_hand_equals_deploy_sh(
     clone: Path, home: Path, tmp_path: Path, emulator: str, gcloud: str
 ) -> None:
-    """Every event then reaches AEP, the doctor finds nothing, and deploy.sh has nothing to add."""
+    """The test event reaches AEP, the doctor finds nothing, and deploy.sh changes nothing."""
     async with AsyncExitStack() as stack:
         aep = await stack.enter_async_context(AepServer())
         cloud = await stack.enter_async_context(Cloud(emulator))
@@ -107,7 +106,7 @@ async def test_its_commands_make_what_deploy_sh_makes(
         }
         await reader.configure(values)
         await reader.follow(*BY_PUSH)
-        await cloud.run_what_was_deployed()
+        await cloud.run_deployed_functions()
         by_push = await reader.follow(CHECK)
         told = await reader.follow(PENDO)
 
@@ -137,7 +136,7 @@ async def test_its_commands_make_what_deploy_sh_makes(
 
 
 def functions(state: GoogleState) -> dict[str, Any]:
-    """What each function is made of, without its source, and without deploy.sh's own label."""
+    """Returns how each function is configured, without its source and deploy.sh's own label."""
     return {
         name: {
             **one.body,

@@ -1,8 +1,8 @@
-"""The README's commands, pasted in their order by somebody who has just cloned the project.
+"""The README's commands, followed in order in a fresh clone.
 
-Adobe and Google are their stand-ins, everything else is as it would be: an empty home, packages
-from where they come from, the real gcloud. What is deployed is run here, for it to be looked at.
-The gcloud commands by hand are a part of `docs/deploy-by-hand.md`, which has a test of its own.
+Stand-ins answer for Adobe and Google. All else is real: an empty home, packages from their
+registry, gcloud. Deployed functions run here. The gcloud commands by hand are a part of
+`docs/deploy-by-hand.md`, which `test_by_hand` follows.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ import pytest
 from local.functions import PROJECT
 from local.samples import load_samples
 from tests.repository.deployed import Cloud
-from tests.repository.files import blocks
+from tests.repository.documents import blocks
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.site import ID, filled_in
-from tests.unit.provisioning.desk import new_desk
+from tests.unit.provisioning.harness import new_harness
 
 SAMPLES = len(load_samples())
 README = (PROJECT / "README.md").read_text("utf-8")
 RUN, TEST, INSTALL, STAND_INS, RECEIVE, DELIVER, SEND, AEP, DEPLOY, BY_HAND = blocks(README)
-# With an install in it, on a machine that does other things, too.
-PATIENCE_SECONDS = 600.0
-# What is on this machine already only has to start.
+# With an installation, on a busy machine.
+TIMEOUT_SECONDS = 600.0
+# Without an installation.
 SHORT_SECONDS = 60.0
 _PORT = re.compile(r"(?:127\.0\.0\.1:|--port=)(\d+)")
 
 
 @pytest.mark.emulator
 @pytest.mark.slow
-async def test_its_commands_keep_what_it_promises(
+async def test_commands_bring_a_test_event_to_aep(
     clone: Path, home: Path, tmp_path: Path, emulator: str
 ) -> None:
-    """A pipeline here, a dataflow in AEP, and a deployment whose test event comes to AEP."""
+    """They run a local pipeline, create a dataflow, and deploy; the test event reaches AEP."""
     async with AsyncExitStack() as stack:
-        adobe = await stack.enter_async_context(new_desk())
+        adobe = await stack.enter_async_context(new_harness())
         cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
 
         async def paste(block: str, until: str | None = None) -> str:
             return await asyncio.to_thread(
-                terminal.paste, block, seconds=PATIENCE_SECONDS, until=until
+                terminal.paste, block, seconds=TIMEOUT_SECONDS, until=until
             )
 
         assert f"{SAMPLES} of {SAMPLES} samples" in await paste(
@@ -71,17 +71,17 @@ async def test_its_commands_keep_what_it_promises(
         assert config.is_file()
         config.write_text(filled_in({"PROJECT": ID, **found}), "utf-8")
         assert cloud.addresses["receive"] in await paste(deploy)
-        await cloud.run_what_was_deployed()
+        await cloud.run_deployed_functions()
         said = await paste(doctor)
     assert "AEP has taken the test event" in said
     assert "all is well" in said
 
 
 @pytest.mark.slow
-def test_its_local_commands_bring_a_webhook_to_aep(clone: Path, home: Path) -> None:
+def test_local_commands_bring_a_webhook_to_aep(clone: Path, home: Path) -> None:
     """The webhook of the README's curl reaches the AEP stand-in through both functions.
 
-    The packages are those of the test run: what INSTALL does is part of the test above.
+    The packages are those of the test run; the test above runs INSTALL.
     """
     for port in sorted({int(port) for port in _PORT.findall(STAND_INS + RECEIVE + DELIVER)}):
         if not is_free(port):
@@ -106,8 +106,8 @@ def test_its_local_commands_bring_a_webhook_to_aep(clone: Path, home: Path) -> N
     assert sample["visitorId"] in event["sent"]
 
 
-def test_its_gcloud_commands_are_those_of_the_page() -> None:
-    """Both stand in `docs/deploy-by-hand.md`, whose commands are tested, word for word."""
+def test_gcloud_commands_are_those_of_deploy_by_hand() -> None:
+    """Both are in `docs/deploy-by-hand.md`, whose commands are tested, word for word."""
     page = blocks((PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8"))
     commands = re.split(r"^(?=gcloud )", BY_HAND, flags=re.MULTILINE)[1:]
 
@@ -115,13 +115,13 @@ def test_its_gcloud_commands_are_those_of_the_page() -> None:
     assert set(commands) <= set(page)
 
 
-def test_its_tests_are_those_of_ci() -> None:
-    """What the README calls the tests is what a change must pass."""
+def test_the_test_command_is_that_of_ci() -> None:
+    """The README's command for the tests is one of `.ci/run`."""
     assert f"\n{TEST.strip()} " in (PROJECT / ".ci" / "run").read_text("utf-8")
 
 
 def without_dots(block: str, values: Mapping[str, str]) -> str:
-    """The block with what its reader puts for `...`, and without the wait for a slow Adobe."""
+    """Returns the block with values in place of `...`, and without the wait for Adobe."""
     for name, value in values.items():
         block = re.sub(rf"\b{name}=\.\.\.\S*", f"{name}={value}", block)
     assert "=..." not in block
@@ -131,19 +131,19 @@ def without_dots(block: str, values: Mapping[str, str]) -> str:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on a port of this machine."""
+    """Returns whether a port of this machine is free."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def id_of(answer: str) -> str:
-    """The event's id in what `receive` has answered."""
+    """Returns the event's ID in the answer of `receive`."""
     (found,) = re.findall(r'\{"status":"accepted","id":"(\w+)"\}', answer)
     return str(found)
 
 
 def console_event(shown: str, key: str) -> dict[str, Any]:
-    """What the console knows of an event, at the address that `python -m local` has shown."""
+    """Returns what the console shows of an event, at the address that `python -m local` prints."""
     (port,) = re.findall(r"^console +http://127\.0\.0\.1:(\d+)/", shown, re.MULTILINE)
     connection = HTTPConnection("127.0.0.1", int(port), timeout=10)
     connection.request("GET", f"/api/event?key={key}")

@@ -1,4 +1,4 @@
-"""The recipe of `CONTRIBUTING.md` for a new field, done in a copy of the project."""
+"""The recipe of `CONTRIBUTING.md` for a new field, followed in a copy of the project."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _FILES = ("main.py", "pyproject.toml", "CONTRIBUTING.md")
 _TESTS = (
     "tests/unit/aep/test_mapping.py",
     "tests/unit/aep/test_format.py",
-    "tests/platform/test_field_group.py",
-    "tests/platform/test_mapping_docs.py",
-    "tests/platform/test_raw_equals_xdm.py",
+    "tests/unit/provisioning/test_field_group.py",
+    "tests/unit/provisioning/test_mapping_docs.py",
+    "tests/unit/provisioning/test_raw_equals_xdm.py",
 )
 
 
 def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What Python says in the copy."""
+    """Runs Python in the copy."""
     return subprocess.run(
         (sys.executable, *arguments), cwd=project, check=False, capture_output=True, text=True
     )
@@ -33,7 +33,7 @@ def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
-    """A line in the table and a value in a sample do; without the value, a test asks for it."""
+    """A line in the table and a value in a sample suffice; without the value, a test fails."""
     for folder in _COPIED:
         shutil.copytree(PROJECT / folder, tmp_path / folder)
     for file in _FILES:
@@ -41,20 +41,20 @@ def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
     recipe = (PROJECT / "CONTRIBUTING.md").read_text("utf-8")
     [line] = re.findall(r"^ *(Field\(.*\),)$", recipe, re.MULTILINE)
     table = tmp_path / "pendo_aep" / "aep" / "mapping.py"
-    source = table.read_text("utf-8").rstrip()
-    assert source.endswith("\n)")
-    table.write_text(f"{source[:-1]}    {line}\n)\n", "utf-8")
+    start = "FIELDS: tuple[Field, ...] = (\n"
+    before, after = table.read_text("utf-8").split(start)
+    table.write_text(f"{before}{start}    {line}\n{after}", "utf-8")
 
-    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_table")
-    asked = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
+    python(tmp_path, "-m", "pendo_aep.provisioning.mapping_docs")
+    without_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
     sample = tmp_path / "sample_events" / "track_event_received.xdm.json"
     entity = json.loads(sample.read_bytes())
     (own,) = (key for key in entity if key.startswith("_") and key != "_id")
     entity[own]["pendo"]["plan"] = "team"
     sample.write_text(json.dumps(entity, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    done = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
+    with_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
 
-    assert asked.returncode == 1
-    assert "track_event_received" in asked.stdout
-    assert done.returncode == 0, done.stdout[-3000:]
+    assert without_value.returncode == 1
+    assert "track_event_received" in without_value.stdout
+    assert with_value.returncode == 0, with_value.stdout[-3000:]
     assert "_TENANT.pendo.plan" in (tmp_path / "docs" / "mapping.md").read_text("utf-8")

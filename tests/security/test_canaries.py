@@ -1,4 +1,4 @@
-"""Secrets, tokens and people, looked for in all that the functions say when all goes wrong."""
+"""No secret, token or personal data appears in logs, answers or tracebacks when things fail."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ import pytest
 from aiohttp import web
 
 from local.functions import Function, FunctionFailed
-from local.pipeline import DEAD, EVENTS
 from local.pubsub import PubSubServer
-from local.samples import sign
 from pendo_aep.pendo.signature import SignatureWrong, verify
 from pendo_aep.settings import DeliverSettings, ReceiveSettings, load
-from tests.delivery_harness import event
-from tests.hostile.mouths import push_of
-from tests.webhooks import Answer, send, webhook
+from tests.delivery_harness import create_topics, http_server
+from tests.webhooks import Answer, event, push_body, send, send_signed, webhook
 
 CANARY = "canary-of-ours"
-RECEIVE = {"PENDO_WEBHOOK_SECRETS": f"{CANARY}-webhook"}
+SECRET = f"{CANARY}-webhook"
+RECEIVE = {"PENDO_WEBHOOK_SECRETS": SECRET}
 DELIVER = {
     "AEP_FLOW_ID": "flow",
     "AEP_CLIENT_ID": "client",
@@ -32,39 +30,26 @@ DELIVER = {
 
 
 @asynccontextmanager
-async def babbler() -> AsyncIterator[str]:
-    """An AEP and an IMS that repeat in their answers whatever secret they were told."""
-    said: Iterator[int] = chain([401, 503], repeat(200))
-    answers: Iterator[int] = chain([401, 500, 404], repeat(503))
+async def echoing_server() -> AsyncIterator[str]:
+    """An AEP and an IMS whose answers repeat the secrets and events that they received."""
+    token_statuses: Iterator[int] = chain([401, 503], repeat(200))
+    batch_statuses: Iterator[int] = chain([401, 500, 404], repeat(503))
 
-    async def token(request: web.Request) -> web.Response:
-        form = dict(await request.post())
-        body = {"access_token": f"{CANARY}-token", "expires_in": 60, "error": str(form)}
-        return web.json_response(body, status=next(said))
-
-    async def batch(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
+        if request.path == "/ims/token/v3":
+            form = dict(await request.post())
+            body = {"access_token": f"{CANARY}-token", "expires_in": 60, "error": str(form)}
+            return web.json_response(body, status=next(token_statuses))
+        assert request.path == "/collection/batch/inlet"
         body = {"title": request.headers["Authorization"], "detail": await request.text()}
-        return web.json_response(body, status=next(answers))
+        return web.json_response(body, status=next(batch_statuses))
 
-    app = web.Application()
-    app.router.add_post("/ims/token/v3", token)
-    app.router.add_post("/collection/batch/inlet", batch)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    try:
-        yield "http://{}:{}".format(*runner.addresses[0][:2])
-    finally:
-        await runner.cleanup()
-
-
-async def send_with_canary(http: aiohttp.ClientSession, url: str, body: bytes) -> Answer:
-    """Sends a webhook as Pendo would, if it had this secret."""
-    return await send(http, url, body, **sign(body, RECEIVE["PENDO_WEBHOOK_SECRETS"]))
+    async with http_server(answer) as address:
+        yield address
 
 
 async def test_receive(server: PubSubServer, http: aiohttp.ClientSession) -> None:
-    """Wrong signatures, odd bodies, a Pub/Sub without topics: no secret is told, and no person."""
+    """Wrong signatures, invalid bodies and missing topics reveal no secret and no visitor."""
     answers: list[Answer] = []
     settings = {**RECEIVE, "PUBSUB_EMULATOR_HOST": server.host}
     bodies = [webhook(1), b"{", webhook(2, event=7), b"canary", webhook(3, visitorId=["canary"])]
@@ -73,32 +58,28 @@ async def test_receive(server: PubSubServer, http: aiohttp.ClientSession) -> Non
         for body in bodies:
             answers.append(await send(http, receive.url, body, **{"X-Pendo-Signature": "x"}))
             answers.append(await send(http, receive.url, body))
-            answers.append(await send_with_canary(http, receive.url, body))
+            answers.append(await send_signed(http, receive.url, body, secret=SECRET))
 
     async with Function("receive", settings) as receive:
         await send_all()
-        for name in (EVENTS, DEAD):
-            server.create_topic(f"projects/local/topics/{name}")
+        create_topics(server)
         await send_all()
     assert {answer.status for answer in answers} == {200, 202, 401, 503}
-    for said in (receive.text, *(answer.body.decode() for answer in answers)):
-        assert "canary" not in said
+    for text in (receive.text, *(answer.body.decode() for answer in answers)):
+        assert "canary" not in text
 
 
 async def test_deliver(server: PubSubServer, http: aiohttp.ClientSession) -> None:
-    """An AEP and an IMS that repeat what they were told do not make `deliver` repeat it."""
+    """`deliver` does not repeat what AEP and IMS quote of secrets and events."""
     statuses = set()
-    async with babbler() as address:
+    async with echoing_server() as address:
         aep = {"AEP_ENDPOINT": f"{address}/collection/inlet", "AEP_IMS_URL": address}
         settings = {**DELIVER, **aep, "PUBSUB_EMULATOR_HOST": server.host}
         async with Function("deliver", settings) as deliver:
-            for number in range(8):
-                data = event(f"canaries-{number}")
-                assert b"canary" in data
-                answer = await send(http, deliver.url, push_of(data))
-                statuses.add(answer.status)
-                assert b"canary" not in answer.body
-            for body in (b"canary", b'{"message":{"data":"canary"}}'):
+            events = [event(f"canaries-{number}") for number in range(8)]
+            assert all(b"canary" in data for data in events)
+            invalid = [b"canary", b'{"message":{"data":"canary"}}']
+            for body in [*map(push_body, events), *invalid]:
                 answer = await send(http, deliver.url, body)
                 statuses.add(answer.status)
                 assert b"canary" not in answer.body
@@ -108,8 +89,8 @@ async def test_deliver(server: PubSubServer, http: aiohttp.ClientSession) -> Non
 
 
 @pytest.mark.parametrize("target", ["receive", "deliver", "drain"])
-async def test_a_start_that_fails(target: str) -> None:
-    """A function that cannot start says which settings are wrong, and none of their values."""
+async def test_a_failing_start(target: str) -> None:
+    """A function that cannot start names the wrong settings, and shows none of their values."""
     secrets = {**RECEIVE, **DELIVER, "AEP_ENDPOINT": f"https://u:{CANARY}@h.test/collection/x"}
     wrong = {"MAX_BODY_BYTES": CANARY, "AEP_CLIENT_ID": f"{CANARY} x", "DEAD_LETTER_TOPIC": "a/b"}
     with pytest.raises(FunctionFailed) as failed:
@@ -119,7 +100,7 @@ async def test_a_start_that_fails(target: str) -> None:
 
 
 def test_settings() -> None:
-    """Settings can be printed, formatted and dumped by whoever debugs them."""
+    """Settings can be printed, formatted and dumped without showing a secret."""
     environ = {"GOOGLE_CLOUD_PROJECT": "p", "AEP_ENDPOINT": "https://h.test/collection/x"}
     for settings in (
         load(ReceiveSettings, {**environ, **RECEIVE}),
@@ -131,9 +112,9 @@ def test_settings() -> None:
 
 
 def test_a_traceback() -> None:
-    """A refused signature leaves a traceback without the secret and without the body."""
+    """The traceback of a wrong signature holds neither the secret nor the body."""
     try:
-        verify(f"{CANARY}-body".encode(), ["x"], [f"{CANARY}-webhook".encode()])
+        verify(f"{CANARY}-body".encode(), ["x"], [SECRET.encode()])
     except SignatureWrong as error:
         shown = "".join(traceback.format_exception(error))
     assert "SignatureWrong" in shown

@@ -1,40 +1,36 @@
-"""Ways around the signature, each sent to `receive`: refused, nothing stored, nothing echoed."""
+"""Ways around the signature: forging, altering, replaying and timing a webhook."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
+import operator
+import statistics
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
 import aiohttp
+import orjson
 import pytest
 
+from local.aep import AepServer
 from local.functions import Function
-from local.pipeline import DEAD, EVENTS, SECRET
+from local.pipeline import SECRET, XDM_SETTINGS
 from local.pubsub import PubSubServer
+from pendo_aep.pendo import signature
+from pendo_aep.pendo.signature import SignatureWrong, verify
 from pendo_aep.settings import ReceiveSettings, SettingsError, load
-from tests.cases import Case
-from tests.hostile.wire import statuses, wire
-from tests.security.tables import cases
-from tests.webhooks import send_signed, webhook
-
-TOPICS = [f"projects/local/topics/{name}" for name in (EVENTS, DEAD)]
-OTHER = "another-secret"
+from tests.cases import Case, cases
+from tests.conftest import RETIRED_SECRET
+from tests.delivery_harness import DEAD_TOPIC, TOPIC, consumer_env, create_topics
+from tests.hostile.hostile_clients import connect, statuses
+from tests.webhooks import push_body, send, send_signed, unique_id, webhook
 
 
-@pytest.fixture(scope="module")
-async def receive(server: PubSubServer) -> AsyncIterator[Function]:
-    """The function with two active secrets."""
-    for topic in TOPICS:
-        server.create_topic(topic)
-    settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_WEBHOOK_SECRETS": f"{OTHER} {SECRET}"}
-    async with Function("receive", settings) as function:
-        yield function
-
-
-def marks(body: bytes) -> dict[str, str]:
-    """What the table may put in the place of a signature; only `right` is one."""
+def forgeries(body: bytes) -> dict[str, str]:
+    """Returns what the table may use as a signature; only `right` is the correct one."""
     right = digest(SECRET, body)
     return {
         "right": right,
@@ -51,7 +47,7 @@ def marks(body: bytes) -> dict[str, str]:
         "plain": hashlib.sha256(body).hexdigest(),
         "empty": digest("", body),
         "blank": digest(" ", body),
-        "both": digest(f"{OTHER} {SECRET}", body),
+        "both": digest(f"{RETIRED_SECRET} {SECRET}", body),
         "line": digest(f"{SECRET}\n", body),
         "nothing": digest(SECRET, b""),
         "rewritten": digest(SECRET, body.replace(b'":', b'": ')),
@@ -60,77 +56,203 @@ def marks(body: bytes) -> dict[str, str]:
 
 
 def digest(secret: str, body: bytes, algorithm: str = "sha256") -> str:
-    """The HMAC in hex."""
+    """Returns the HMAC in hex."""
     return hmac.new(secret.encode(), body, algorithm).hexdigest()
 
 
 def filled(text: str, body: bytes) -> str:
-    """The text of the table with its marks replaced."""
-    for name, value in marks(body).items():
+    """Returns a text of the table with the forgeries in place of their names."""
+    for name, value in forgeries(body).items():
         text = text.replace(f"{{{name}}}", value)
     return text
 
 
-@pytest.mark.parametrize("case", cases("bypasses"))
-async def test_a_way_around(receive: Function, server: PubSubServer, case: Case) -> None:
-    """Whatever looks like a signature, and is not the one, is answered 401 and forgotten."""
+@pytest.mark.parametrize("case", cases("security/bypasses"))
+async def test_forged_signatures_are_rejected(
+    receive: Function, server: PubSubServer, case: Case
+) -> None:
+    """What only resembles the right signature is answered 401; nothing is stored or echoed."""
     body = case.get("body", "").encode() or webhook(1)
-    before = [len(server.published(topic)) for topic in TOPICS]
+    before = [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)]
     lines = [filled(case.get("start", "POST / HTTP/1.1"), body), "Host: localhost"]
     lines += ["Connection: close", "Transfer-Encoding: chunked"]
     lines += [filled(f"{name}: {value}", body) for name, value in case["headers"]]
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     trailer = filled(case.get("trailer", ""), body).encode()
-    async with wire(receive) as connection:
+    async with connect(receive) as connection:
         await connection.send(head + b"%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, trailer))
         answered = await connection.rest()
 
     expected = case.get("answer", 401)
     assert statuses(answered)[0] in (expected if isinstance(expected, list) else [expected])
-    assert [len(server.published(topic)) for topic in TOPICS] == before
-    for said in (body[:40], SECRET.encode(), digest(SECRET, body).encode()):
-        assert said not in answered
+    assert [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)] == before
+    for secret in (body[:40], SECRET.encode(), digest(SECRET, body).encode()):
+        assert secret not in answered
 
 
-async def test_without_a_way_around(
+async def test_the_right_signature_is_accepted(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """The same webhook with its signature is stored: it is the signature that was missing."""
-    before = len(server.published(TOPICS[0]))
+    """The same webhook with its signature is stored: only the signature was wrong before."""
+    before = len(server.published(TOPIC))
     assert (await send_signed(http, receive.url, webhook(1))).status == 200
-    assert len(server.published(TOPICS[0])) == before + 1
+    assert len(server.published(TOPIC)) == before + 1
 
 
-async def test_one_bit_of_a_body(
+async def test_one_changed_bit_is_rejected(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """A body altered by one bit is not the one that was signed, wherever the bit is."""
+    """A body with one changed bit does not match its signature, wherever the bit is."""
     body = webhook(2)
-    signature = {"X-Pendo-Signature": digest(SECRET, body)}
-    before = [len(server.published(topic)) for topic in TOPICS]
+    header = {"X-Pendo-Signature": digest(SECRET, body)}
+    before = [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)]
     for place in range(0, len(body), 7):
         altered = bytearray(body)
         altered[place] ^= 1 << place % 8
-        async with http.post(receive.url, data=bytes(altered), headers=signature) as response:
-            assert response.status == 401
-    assert [len(server.published(topic)) for topic in TOPICS] == before
+        assert (await send(http, receive.url, bytes(altered), **header)).status == 401
+    assert [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)] == before
 
 
 @pytest.mark.parametrize("secret", ["", " ", "\t\n", "\u2003", "\u00a0"])
-def test_a_secret_that_is_none(secret: str) -> None:
-    """An empty secret, by which anybody could sign, is a missing one: nothing starts with it."""
+def test_a_blank_secret_is_missing(secret: str) -> None:
+    """A blank secret, with which anybody could sign, is a missing one: nothing starts with it."""
     with pytest.raises(SettingsError, match="PENDO_WEBHOOK_SECRETS: is missing"):
         load(ReceiveSettings, {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS": secret})
 
 
-async def test_unsigned_is_not_wrongly_signed(
-    server: PubSubServer, http: aiohttp.ClientSession, receive: Function
+@pytest.mark.usefixtures("topics")
+async def test_a_wrong_signature_is_not_an_unsigned_webhook(
+    server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """Where unsigned webhooks are allowed, without any secret, a signature is still refused."""
-    del receive  # has made the topics
+    """Where unsigned webhooks are allowed, without any secret, a signature is still rejected."""
     settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_ALLOW_UNSIGNED": "true"}
     async with Function("receive", settings) as lax:
         for secret in ("", " ", "x"):
-            headers = {"X-Pendo-Signature": digest(secret, webhook(3))}
-            async with http.post(lax.url, data=webhook(3), headers=headers) as response:
-                assert response.status == 401
+            answer = await send_signed(http, lax.url, webhook(3), secret=secret)
+            assert answer.status == 401
+
+
+async def test_a_replay_is_the_same_event(aep: AepServer, http: aiohttp.ClientSession) -> None:
+    """A webhook sent three times is three messages with one ID, one `_id` in AEP, nothing dead.
+
+    Pendo signs no time, so a replay cannot be told from Pendo's own retry.
+    """
+    async with PubSubServer() as server:
+        create_topics(server)
+        receive_settings = {"PENDO_WEBHOOK_SECRETS": SECRET, "PUBSUB_EMULATOR_HOST": server.host}
+        async with (
+            Function("receive", receive_settings) as receive,
+            Function("deliver", consumer_env(server, aep, **XDM_SETTINGS)) as deliver,
+        ):
+            for trace in ("1", "2", "3"):
+                parent = f"00-{trace * 32}-{trace * 16}-01"
+                answer = await send_signed(http, receive.url, webhook(1), traceparent=parent)
+                assert answer.json() == {"status": "accepted", "id": unique_id(1)}
+            for message in server.published(TOPIC):
+                pushed = push_body(message.data, **message.attributes)
+                assert (await send(http, deliver.url, pushed)).status == 204
+        ids = [orjson.loads(message.data)["id"] for message in server.published(TOPIC)]
+        assert ids == [unique_id(1)] * 3
+        assert [accepted.id for accepted in aep.accepted] == [unique_id(1)] * 3
+        assert aep.distinct_ids == {unique_id(1)}
+        assert not server.published(DEAD_TOPIC)
+
+
+# How long a rejection takes reveals neither how much of a signature was right nor which secret.
+#
+# A digest is too short to be timed on a busy machine, so here the digests are megabytes long. That
+# the measurement can detect a leak is tested with a comparison that ends early.
+
+DIGEST = b"a" * 5_000_000
+# Ratios of medians of interleaved samples; a comparison that ends early differs by a thousand.
+ALIKE, DIFFERENT = 2.0, 5.0
+
+
+class LongDigest(str):
+    """A header that costs nothing but its comparison."""
+
+    __slots__ = ("read",)
+    read: bytes
+
+    def __new__(cls, read: bytes) -> LongDigest:
+        """Takes the bytes of the header."""
+        made = super().__new__(cls, "header")
+        made.read = read
+        return made
+
+    def strip(self, _: str | None = None) -> LongDigest:
+        """Returns itself."""
+        return self
+
+    def lower(self) -> LongDigest:
+        """Returns itself."""
+        return self
+
+    def encode(self, *_: str, **__: str) -> bytes:
+        """Returns the bytes of the header."""
+        return self.read
+
+
+def ratio(first: Callable[[], object], second: Callable[[], object], samples: int = 60) -> float:
+    """Returns how many times longer the slower call takes; the samples alternate."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for _ in range(samples):
+        for call, times in zip((first, second), took, strict=True):
+            started = time.perf_counter()
+            call()
+            times.append(time.perf_counter() - started)
+    fast, slow = sorted(statistics.median(times) for times in took)
+    return slow / fast
+
+
+def rejection(header: bytes) -> Callable[[], None]:
+    """Returns a call that verifies a wrong signature."""
+    signatures = [LongDigest(header)]
+
+    def reject() -> None:
+        with pytest.raises(SignatureWrong):
+            verify(b"body", signatures, [b"secret"])
+
+    return reject
+
+
+@pytest.fixture
+def long_digests(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Replaces the `hmac` of `verify`: every right digest is megabytes long."""
+    made = SimpleNamespace(hex=lambda: LongDigest(DIGEST))
+    patched = SimpleNamespace(digest=lambda *_: made, compare_digest=hmac.compare_digest)
+    monkeypatch.setattr(signature, "hmac", patched)
+    return patched
+
+
+EARLY, LATE = rejection(b"b" + DIGEST[1:]), rejection(DIGEST[:-1] + b"b")
+
+
+@pytest.mark.usefixtures("long_digests")
+def test_timing_does_not_reveal_the_right_digits() -> None:
+    """A signature wrong in its first digit takes as long as one wrong in its last."""
+    assert ratio(EARLY, LATE) < ALIKE
+
+
+def test_a_timing_leak_would_be_measured(long_digests: SimpleNamespace) -> None:
+    """With `==`, which ends at the first difference, the measurement tells the two apart."""
+    long_digests.compare_digest = operator.eq
+    assert ratio(EARLY, LATE) > DIFFERENT
+
+
+def test_timing_does_not_reveal_the_secret() -> None:
+    """The first of many secrets takes as long as the last; a single one would be noticed."""
+    others = [b"other-%d" % number for number in range(500)]
+    header = [hmac.new(b"right", b"body", "sha256").hexdigest()]
+
+    def first() -> None:
+        verify(b"body", header, [b"right", *others])
+
+    def last() -> None:
+        verify(b"body", header, [*others, b"right"])
+
+    def alone() -> None:
+        verify(b"body", header, [b"right"])
+
+    assert ratio(first, last) < ALIKE
+    assert ratio(alone, last) > DIFFERENT

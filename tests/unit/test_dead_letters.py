@@ -6,14 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pendo_aep.dead_letters import Reason, letter_attributes
+from pendo_aep.dead_letters import Reason, dead_letter_attributes
 
 FAILED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 
 
 def attributes(original: dict[str, str], detail: str = "400 wrong") -> dict[str, str]:
     """The attributes of a message that AEP refused."""
-    return letter_attributes(
+    return dead_letter_attributes(
         original, reason=Reason.REJECTED, detail=detail, stage="deliver", failed_at=FAILED
     )
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from pendo_aep.aep.auth import read_token
-from pendo_aep.aep.http_session import retry_after_seconds
 from pendo_aep.aep.response import parse_response
+from pendo_aep.http import retry_after_seconds
 from pendo_aep.outcome import DELIVERED, Outcome, Rejected, Retry
 from tests.fuzz.tables import rows
 from tests.fuzz.targets.events import check_letter
@@ -30,7 +30,7 @@ def check(data: bytes) -> None:
     first, rest = (data[0], data[1:]) if data else (0, b"")
     header, _, body = rest.partition(b"\n")
     # As aiohttp decodes a header.
-    assert 0 <= retry_after_seconds(header.decode("utf-8", "surrogateescape"), NOW) <= 600
+    assert 0 <= retry_after_seconds(header.decode("utf-8", "surrogateescape"), lambda: NOW) <= 600
     check_token(body)
     status, count = STATUSES[first % 16], first // 16
     outcomes = parse_response(status, body, count)

@@ -10,12 +10,12 @@ import orjson
 from local.samples import without_empty_values
 from pendo_aep.aep.format import Format, Raw, Xdm, trim
 from pendo_aep.aep.mapping import FIELDS
-from pendo_aep.dead_letters import Reason, Stage, letter_attributes
+from pendo_aep.dead_letters import Reason, Stage, dead_letter_attributes
 from pendo_aep.event import Event
 from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
 from pendo_aep.pipeline.deliver import Delivery
+from pendo_aep.pubsub import Topic
 from pendo_aep.pubsub.client import Message
-from pendo_aep.pubsub.topic import Topic
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 # Google: Pub/Sub quotas, the attributes of a message, and each one's value.
@@ -68,7 +68,9 @@ def check_letter(
     data: bytes, attributes: dict[str, str], *, reason: Reason, detail: str, stage: Stage
 ) -> None:
     """What is set aside can be published as it came, and says why."""
-    letter = letter_attributes(attributes, reason=reason, detail=detail, stage=stage, failed_at=NOW)
+    letter = dead_letter_attributes(
+        attributes, reason=reason, detail=detail, stage=stage, failed_at=NOW
+    )
     message = Message(data=data, attributes=letter)
     assert message.data == data
     assert message.attributes["reason"] == reason

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import yarl
 
 from pendo_aep.aep.client import batch_url
-from pendo_aep.pendo.redaction import redact
+from pendo_aep.pendo.webhook import redact
 from pendo_aep.settings import (
     DeliverSettings,
     DrainSettings,

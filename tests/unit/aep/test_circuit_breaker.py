@@ -11,7 +11,15 @@ from pendo_aep.aep.circuit_breaker import CircuitBreaker, CircuitOpen, Permit
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome, Retry, RetryReason
-from tests.fake_inlet import FakeInlet, Messages, Said, accept, now, numbered, tally
+from tests.unit.aep.fake_client import (
+    FakeClient,
+    Messages,
+    Reply,
+    accept,
+    counts,
+    now,
+    numbered_messages,
+)
 
 OUTAGE_SECONDS = 60.0
 
@@ -200,7 +208,7 @@ def test_holds_back() -> None:
 
 def outgoing(seconds: float = 30.0) -> list[PendingMessage]:
     """A batch of one message that has so many seconds."""
-    return [PendingMessage(message, now() + seconds) for message in numbered(1)]
+    return [PendingMessage(message, now() + seconds) for message in numbered_messages(1)]
 
 
 def test_cancelled_probe() -> None:
@@ -208,7 +216,7 @@ def test_cancelled_probe() -> None:
 
     async def test() -> None:
         brake = CircuitBreaker()
-        inlet = FakeInlet(seconds=5.0)
+        inlet = FakeClient(seconds=5.0)
         sender = BatchSender(inlet, brake)
         await put_on(brake)
         await asyncio.sleep(2.0)
@@ -218,7 +226,7 @@ def test_cancelled_probe() -> None:
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
             await first
-        assert tally(await sender.send(outgoing())) == {"delivered": 1}
+        assert counts(await sender.send(outgoing())) == {"delivered": 1}
 
     run_simulated(test())
 
@@ -227,21 +235,21 @@ def test_cancelled_probe() -> None:
     "failure", [Response(500, b""), Response(503, b""), NoResponse(RetryReason.OUT_OF_REACH)]
 )
 @pytest.mark.parametrize("count", [1, 3])
-def test_outage_of_a_minute(failure: Said, count: int) -> None:
+def test_outage_of_a_minute(failure: Reply, count: int) -> None:
     """A minute's outage costs fewer than 100 requests, and then all goes as before it."""
 
-    async def test() -> tuple[FakeInlet, float, float, list[Outcome]]:
+    async def test() -> tuple[FakeClient, float, float, list[Outcome]]:
         back_at = now() + OUTAGE_SECONDS
 
-        def script(messages: Messages) -> Said:
+        def script(messages: Messages) -> Reply:
             return failure if now() < back_at else accept(messages)
 
-        inlet = FakeInlet(script, seconds=0.05)
+        inlet = FakeClient(script, seconds=0.05)
         brake = CircuitBreaker()
         sender = BatchSender(inlet, brake)
         sending: list[asyncio.Task[list[Outcome]]] = []
         while now() < back_at or brake.is_open:
-            batch = [PendingMessage(message, now() + 30) for message in numbered(count)]
+            batch = [PendingMessage(message, now() + 30) for message in numbered_messages(count)]
             sending.append(asyncio.create_task(sender.send(batch)))
             await asyncio.sleep(0.1)
         released_at = now()
@@ -252,7 +260,7 @@ def test_outage_of_a_minute(failure: Said, count: int) -> None:
     inlet, back_at, released_at, afterwards = run_simulated(test())
     assert sum(request.at < back_at for request in inlet.requests) < 100
     assert released_at - back_at <= 31.0
-    assert tally(afterwards) == {"delivered": 20}
+    assert counts(afterwards) == {"delivered": 20}
 
 
 def test_braked_batch() -> None:
@@ -260,7 +268,7 @@ def test_braked_batch() -> None:
 
     async def test() -> None:
         brake = CircuitBreaker()
-        inlet = FakeInlet()
+        inlet = FakeClient()
         await put_on(brake)
         began = now()
         assert await BatchSender(inlet, brake).send(outgoing()) == [Retry(RetryReason.CIRCUIT_OPEN)]

@@ -16,16 +16,16 @@ from pendo_aep.aep.misconfiguration import advice, is_configuration_error, witho
 from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome
 from tests.cases import Case, cases
-from tests.fake_inlet import (
-    FakeInlet,
+from tests.unit.aep.fake_client import (
+    FakeClient,
     Messages,
-    Said,
+    Reply,
     Script,
     accept,
-    entries,
+    counts,
+    multi_status,
     now,
-    numbered,
-    tally,
+    numbered_messages,
 )
 from tests.webhooks import COMMENT, VISITOR
 
@@ -64,13 +64,13 @@ _HEADER = "The 'header' field is mandatory and cannot be empty"
 class Sending:
     """One process that sends batches to an inlet."""
 
-    def __init__(self, inlet: FakeInlet) -> None:
+    def __init__(self, inlet: FakeClient) -> None:
         self.inlet = inlet
         self.sender = BatchSender(inlet, CircuitBreaker())
 
     async def send(self, messages: Messages) -> dict[str, int]:
         """Sends one batch that has 30 seconds, and counts the outcomes."""
-        return tally(await self.outcomes(messages))
+        return counts(await self.outcomes(messages))
 
     async def outcomes(self, messages: Messages) -> Sequence[Outcome]:
         """The outcomes of one such batch."""
@@ -78,17 +78,17 @@ class Sending:
         return await self.sender.send([PendingMessage(message, deadline) for message in messages])
 
 
-def whole(_: Messages) -> Said:
+def whole(_: Messages) -> Reply:
     """AEP refuses each request as a whole."""
     return Response(400, b'{"message": "no"}')
 
 
-def each(messages: Messages) -> Said:
+def each(messages: Messages) -> Reply:
     """AEP refuses each message within a 207."""
-    return entries([400] * len(messages))
+    return multi_status([400] * len(messages))
 
 
-def no_header(messages: Messages) -> Said:
+def no_header(messages: Messages) -> Reply:
     """AEP refuses each message for what a setting does."""
     failed = [{"status": 400, "message": _HEADER}] * len(messages)
     return Response(207, json.dumps({"responses": failed}).encode())
@@ -100,11 +100,11 @@ REFUSALS = pytest.mark.parametrize("refuse", [whole, each])
 @REFUSALS
 def test_everything_is_refused(refuse: Script) -> None:
     """At most 20 messages are refused for good; the others come again, with few requests."""
-    inlet = FakeInlet(refuse)
+    inlet = FakeClient(refuse)
 
     async def test() -> None:
         sending = Sending(inlet)
-        batches = [numbered(300)[start : start + 50] for start in range(0, 300, 50)]
+        batches = [numbered_messages(300)[start : start + 50] for start in range(0, 300, 50)]
         outcomes = await asyncio.gather(*map(sending.send, batches))
         assert sum(one.get("rejected", 0) for one in outcomes) == 20
         assert sum(one.get("configuration", 0) for one in outcomes) == 280
@@ -116,16 +116,16 @@ def test_everything_is_refused(refuse: Script) -> None:
 @REFUSALS
 def test_one_small_probe_at_a_time(refuse: Script) -> None:
     """While it lasts, one message asks every ten seconds, whatever is brought meanwhile."""
-    inlet = FakeInlet(refuse)
+    inlet = FakeClient(refuse)
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(50))
+        await sending.send(numbered_messages(50))
         inlet.requests.clear()
         began = now()
         while now() < began + 60:
             for _ in range(3):
-                assert await sending.send(numbered(50)) == {"configuration": 50}
+                assert await sending.send(numbered_messages(50)) == {"configuration": 50}
             await asyncio.sleep(1)
         assert set(inlet.sizes) == {1}
         gaps = [b.at - a.at for a, b in zip(inlet.requests, inlet.requests[1:], strict=False)]
@@ -138,16 +138,16 @@ def test_one_small_probe_at_a_time(refuse: Script) -> None:
 @REFUSALS
 def test_the_first_accepted_message_ends_it(refuse: Script) -> None:
     """Once a probe is accepted, its batch goes with it, and everything after that."""
-    inlet = FakeInlet(refuse)
+    inlet = FakeClient(refuse)
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(50))
+        await sending.send(numbered_messages(50))
         inlet.script = accept
         await asyncio.sleep(10)
-        assert await sending.send(numbered(50)) == {"delivered": 50}
+        assert await sending.send(numbered_messages(50)) == {"delivered": 50}
         assert inlet.sizes[-2:] == [1, 49]
-        assert await sending.send(numbered(50)) == {"delivered": 50}
+        assert await sending.send(numbered_messages(50)) == {"delivered": 50}
 
     run_simulated(test())
 
@@ -155,17 +155,17 @@ def test_the_first_accepted_message_ends_it(refuse: Script) -> None:
 @pytest.mark.parametrize("refuse", [whole, each, no_header])
 def test_after_an_acceptance_it_counts_anew(refuse: Script) -> None:
     """What was refused before the last accepted message says nothing any more."""
-    inlet = FakeInlet(refuse)
+    inlet = FakeClient(refuse)
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(50))
+        await sending.send(numbered_messages(50))
         inlet.script = accept
         await asyncio.sleep(10)
-        await sending.send(numbered(1))
+        await sending.send(numbered_messages(1))
         inlet.script = each
         await asyncio.sleep(3600)
-        assert await sending.send(numbered(19)) == {"rejected": 19}
+        assert await sending.send(numbered_messages(19)) == {"rejected": 19}
 
     run_simulated(test())
 
@@ -173,16 +173,16 @@ def test_after_an_acceptance_it_counts_anew(refuse: Script) -> None:
 @REFUSALS
 def test_soon_after_an_acceptance_refusals_are_final(refuse: Script) -> None:
     """Within a minute of an accepted message, many bad events in a row are bad events."""
-    inlet = FakeInlet()
+    inlet = FakeClient()
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(1))
+        await sending.send(numbered_messages(1))
         inlet.script = refuse
         await asyncio.sleep(59)
-        assert await sending.send(numbered(30)) == {"rejected": 30}
+        assert await sending.send(numbered_messages(30)) == {"rejected": 30}
         await asyncio.sleep(1)
-        assert await sending.send(numbered(30)) == {"configuration": 30}
+        assert await sending.send(numbered_messages(30)) == {"configuration": 30}
 
     run_simulated(test())
 
@@ -190,17 +190,20 @@ def test_soon_after_an_acceptance_refusals_are_final(refuse: Script) -> None:
 def test_bad_events_among_good_ones() -> None:
     """Refusals beside accepted messages say nothing of a setting, however many they are."""
 
-    def every_second(messages: Messages) -> Said:
-        return entries([400 if place % 2 else 200 for place in range(len(messages))])
+    def every_second(messages: Messages) -> Reply:
+        return multi_status([400 if place % 2 else 200 for place in range(len(messages))])
 
-    sending = Sending(FakeInlet(every_second))
-    assert run_simulated(sending.send(numbered(200))) == {"delivered": 100, "rejected": 100}
+    sending = Sending(FakeClient(every_second))
+    assert run_simulated(sending.send(numbered_messages(200))) == {
+        "delivered": 100,
+        "rejected": 100,
+    }
 
 
 @REFUSALS
 def test_bad_events_on_a_quiet_day(refuse: Script) -> None:
     """A bad event that comes alone, hours after the last one, is refused for good."""
-    inlet = FakeInlet(refuse)
+    inlet = FakeClient(refuse)
 
     async def test() -> None:
         sending = Sending(inlet)
@@ -213,17 +216,17 @@ def test_bad_events_on_a_quiet_day(refuse: Script) -> None:
 
 def test_a_probe_is_not_always_the_same_message() -> None:
     """A bad event at the head of a batch does not keep the good ones back for ever."""
-    bad = numbered(1)[0]
-    inlet = FakeInlet(each)
+    bad = numbered_messages(1)[0]
+    inlet = FakeClient(each)
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(50))
+        await sending.send(numbered_messages(50))
         inlet.script = lambda messages: (each if bad in messages else accept)(messages)
         delivered = 0
         for _ in range(100):  # a fair coin never falls on one side so often
             await asyncio.sleep(10)
-            delivered += (await sending.send(numbered(2))).get("delivered", 0)
+            delivered += (await sending.send(numbered_messages(2))).get("delivered", 0)
             if delivered:
                 break
         assert delivered == 1
@@ -234,12 +237,12 @@ def test_a_probe_is_not_always_the_same_message() -> None:
 @pytest.mark.parametrize("count", [1, 50])
 def test_what_speaks_of_a_setting_is_never_final(count: int) -> None:
     """Where AEP names what only a setting decides, not even the first message is refused."""
-    inlet = FakeInlet(no_header)
+    inlet = FakeClient(no_header)
 
     async def test() -> None:
         sending = Sending(inlet)
         for _ in range(30):
-            assert await sending.send(numbered(count)) == {"configuration": count}
+            assert await sending.send(numbered_messages(count)) == {"configuration": count}
         assert len(inlet.requests) < 25
 
     run_simulated(test())
@@ -247,14 +250,14 @@ def test_what_speaks_of_a_setting_is_never_final(count: int) -> None:
 
 def test_an_acceptance_a_moment_ago_does_not_delay_it() -> None:
     """What speaks of a setting stops the requests at once: none of it would become final."""
-    inlet = FakeInlet()
+    inlet = FakeClient()
 
     async def test() -> None:
         sending = Sending(inlet)
-        await sending.send(numbered(1))
+        await sending.send(numbered_messages(1))
         inlet.script = no_header
         for _ in range(30):
-            assert await sending.send(numbered(50)) == {"configuration": 50}
+            assert await sending.send(numbered_messages(50)) == {"configuration": 50}
         assert len(inlet.requests) <= 3
 
     run_simulated(test())
@@ -262,14 +265,14 @@ def test_an_acceptance_a_moment_ago_does_not_delay_it() -> None:
 
 def test_one_message_is_worth_bringing_while_it_lasts() -> None:
     """`drain` pulls one message for the probe, and stops when none is due."""
-    inlet = FakeInlet(each)
+    inlet = FakeClient(each)
 
     async def test() -> None:
         sending = Sending(inlet)
         assert not sending.sender.only_probes
-        await sending.send(numbered(50))
+        await sending.send(numbered_messages(50))
         assert (sending.sender.only_probes, sending.sender.rejects_now) == (True, False)
-        await sending.send(numbered(1))
+        await sending.send(numbered_messages(1))
         assert (sending.sender.only_probes, sending.sender.rejects_now) == (True, True)
 
     run_simulated(test())
@@ -279,7 +282,7 @@ def test_it_is_said_once_a_minute_with_the_words_of_aep(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """The line is CRITICAL, names the settings to check, and quotes AEP."""
-    run_simulated(Sending(FakeInlet(no_header)).send(numbered(50)))
+    run_simulated(Sending(FakeClient(no_header)).send(numbered_messages(50)))
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["severity"] == "CRITICAL"]
     assert line["message"].startswith("AEP configuration error: ")
@@ -292,14 +295,14 @@ def test_a_success_that_names_no_message_is_posted_once(
     body: bytes, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """Each further request would be a copy in the data lake; the messages go back at once."""
-    inlet = FakeInlet(lambda _: Response(200, body))
-    assert run_simulated(Sending(inlet).send(numbered(50))) == {"unknown_outcome": 50}
+    inlet = FakeClient(lambda _: Response(200, body))
+    assert run_simulated(Sending(inlet).send(numbered_messages(50))) == {"unknown_outcome": 50}
     assert len(inlet.requests) == 1
     assert b'"CRITICAL"' in capfdbinary.readouterr().out
 
 
 def test_an_answer_to_one_message_that_does_not_fit_is_posted_once() -> None:
     """There is no smaller batch that would make it clearer."""
-    inlet = FakeInlet(lambda _: entries([200, 200]))
-    assert run_simulated(Sending(inlet).send(numbered(1))) == {"unknown_outcome": 1}
+    inlet = FakeClient(lambda _: multi_status([200, 200]))
+    assert run_simulated(Sending(inlet).send(numbered_messages(1))) == {"unknown_outcome": 1}
     assert len(inlet.requests) == 1

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pendo_aep.aep.auth import read_token
 from pendo_aep.aep.response import is_permanent, is_unauthorised, parse_response
 from pendo_aep.dead_letters import Reason
 from pendo_aep.outcome import DELIVERED, Delivered, Outcome, Rejected, Retry, RetryReason
@@ -229,3 +230,22 @@ def test_no_more_is_kept_of_what_aep_says_than_a_dead_letter_can(said: object) -
     [outcome] = parse_response(400, json.dumps({"message": said}).encode(), 1)
     assert isinstance(outcome, Rejected)
     assert len(outcome.detail) <= len("400 ") + 1024
+
+
+@pytest.mark.parametrize("case", cases("tokens"))
+def test_a_token_is_read(case: Case) -> None:
+    """A token is returned with its lifetime in seconds."""
+    assert read_token(case["body"].encode()) == (case["token"], case["seconds"])
+
+
+@pytest.mark.parametrize("case", cases("no_tokens"))
+def test_an_invalid_token_is_rejected(case: Case) -> None:
+    """A token that no header could carry, or without a lifetime, is invalid."""
+    with pytest.raises(ValueError, match=r".+"):
+        read_token(case["body"].encode())
+
+
+def test_a_deeply_nested_token_is_rejected() -> None:
+    """A deeply nested token is invalid, and does not exhaust the stack."""
+    with pytest.raises(ValueError, match="access_token"):
+        read_token(b'{"expires_in":1,"access_token":' + b"[" * 1000 + b"]" * 1000 + b"}")

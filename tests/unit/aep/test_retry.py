@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import pytest
@@ -17,16 +19,16 @@ from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.dead_letters import Reason
 from pendo_aep.outcome import DELIVERED, Outcome, Rejected, Retry, RetryReason
 from tests.cases import Case, cases, randomly
-from tests.fake_inlet import (
-    FakeInlet,
+from tests.unit.aep.fake_client import (
+    FakeClient,
     Messages,
-    Said,
-    entries,
+    Reply,
+    counts,
+    in_turn,
+    multi_status,
     now,
-    numbered,
-    one_after_another,
+    numbered_messages,
     send,
-    tally,
 )
 
 Turn: TypeAlias = tuple[int, list[int], float]  # status, statuses of the entries, seconds it takes
@@ -34,11 +36,11 @@ Turn: TypeAlias = tuple[int, list[int], float]  # status, statuses of the entrie
 
 def test_only_the_rest_is_sent_again() -> None:
     """What a 207 says was taken or refused is not sent again; what it says may pass soon is."""
-    messages = numbered(5)
-    inlet = FakeInlet(one_after_another(entries([200, 503, 400, 429, 401])))
+    messages = numbered_messages(5)
+    inlet = FakeClient(in_turn(multi_status([200, 503, 400, 429, 401])))
     outcomes = run_simulated(send(inlet, messages))
     assert inlet.requests[1].messages == (messages[1], messages[3])
-    assert tally(outcomes) == {"delivered": 3, "rejected": 1, "credentials": 1}
+    assert counts(outcomes) == {"delivered": 3, "rejected": 1, "credentials": 1}
     assert isinstance(outcomes[2], Rejected)
     assert len(inlet.requests) == 2
 
@@ -46,8 +48,8 @@ def test_only_the_rest_is_sent_again() -> None:
 @pytest.mark.parametrize("case", cases("retries"))
 def test_what_is_tried_again(case: Case) -> None:
     """What a moment may mend is tried again within the request; a wrong setting is not."""
-    inlet = FakeInlet(one_after_another(Response(case["status"], b"")))
-    [outcome] = run_simulated(send(inlet, numbered(1)))
+    inlet = FakeClient(in_turn(Response(case["status"], b"")))
+    [outcome] = run_simulated(send(inlet, numbered_messages(1)))
     assert outcome == (DELIVERED if case["again"] else Retry(RetryReason(case["why"])))
     assert len(inlet.requests) == 1 + case["again"]
 
@@ -56,7 +58,7 @@ def test_what_is_tried_again(case: Case) -> None:
 def test_what_never_passes(case: Case) -> None:
     """What does not pass in time goes back to Pub/Sub, with the reason, and is never refused."""
     answers = [Response(case["status"], b"")] * 1000
-    [outcome] = run_simulated(send(FakeInlet(one_after_another(*answers)), numbered(1)))
+    [outcome] = run_simulated(send(FakeClient(in_turn(*answers)), numbered_messages(1)))
     assert outcome in (Retry(RetryReason(case["why"])), Retry(RetryReason.CIRCUIT_OPEN))
 
 
@@ -69,19 +71,19 @@ def test_what_never_passes(case: Case) -> None:
         (TokenUnavailable(RetryReason.CREDENTIALS), False),
     ],
 )
-def test_no_answer(failure: Said, again: bool) -> None:
+def test_no_answer(failure: Reply, again: bool) -> None:
     """Silence and a failing token endpoint are tried again, refused credentials are not."""
-    inlet = FakeInlet(one_after_another(failure))
-    outcomes = run_simulated(send(inlet, numbered(3)))
-    assert tally(outcomes) == ({"delivered": 3} if again else {"credentials": 3})
+    inlet = FakeClient(in_turn(failure))
+    outcomes = run_simulated(send(inlet, numbered_messages(3)))
+    assert counts(outcomes) == ({"delivered": 3} if again else {"credentials": 3})
 
 
 def test_pauses_are_fully_jittered() -> None:
     """The pauses are anything from nothing to a ceiling that doubles."""
     gaps: list[tuple[float, float]] = []
     for _ in range(60):
-        inlet = FakeInlet(one_after_another(Response(503, b""), Response(503, b"")))
-        run_simulated(send(inlet, numbered(1)))
+        inlet = FakeClient(in_turn(Response(503, b""), Response(503, b"")))
+        run_simulated(send(inlet, numbered_messages(1)))
         first, second, third = (request.at for request in inlet.requests)
         gaps.append((second - first, third - second))
     for number, ceiling in enumerate((0.4, 0.8)):
@@ -89,21 +91,21 @@ def test_pauses_are_fully_jittered() -> None:
         assert 0 <= min(pauses) < ceiling / 2 < max(pauses) <= ceiling + 0.001
 
 
-@pytest.mark.parametrize("answer", [Response(429, b"", 5.0), entries([503, 503], 5.0)])
+@pytest.mark.parametrize("answer", [Response(429, b"", 5.0), multi_status([503, 503], 5.0)])
 def test_retry_after(answer: Response) -> None:
     """AEP is left alone as long as it asked, also when it asked within a 207."""
-    inlet = FakeInlet(one_after_another(answer))
-    assert tally(run_simulated(send(inlet, numbered(2)))) == {"delivered": 2}
+    inlet = FakeClient(in_turn(answer))
+    assert counts(run_simulated(send(inlet, numbered_messages(2)))) == {"delivered": 2}
     assert 5.0 <= inlet.requests[1].at - inlet.requests[0].at <= 5.5
 
 
 def test_retry_after_beyond_the_deadline() -> None:
     """A pause that does not fit is not waited for: the batch goes back at once."""
-    inlet = FakeInlet(one_after_another(Response(429, b"", 31.0)))
+    inlet = FakeClient(in_turn(Response(429, b"", 31.0)))
 
     async def test() -> float:
         began = now()
-        assert await send(inlet, numbered(2)) == [Retry(RetryReason.THROTTLED)] * 2
+        assert await send(inlet, numbered_messages(2)) == [Retry(RetryReason.THROTTLED)] * 2
         return now() - began
 
     assert run_simulated(test()) == 0
@@ -115,10 +117,10 @@ def test_retry_after_of_a_partial_207() -> None:
 
     async def test() -> None:
         brake = CircuitBreaker()
-        inlet = FakeInlet(one_after_another(entries([200, 429], 20.0)))
-        await send(inlet, numbered(2), seconds=10.0, brake=brake)
+        inlet = FakeClient(in_turn(multi_status([200, 429], 20.0)))
+        await send(inlet, numbered_messages(2), seconds=10.0, brake=brake)
         began = now()
-        assert tally(await send(inlet, numbered(1), brake=brake)) == {"delivered": 1}
+        assert counts(await send(inlet, numbered_messages(1), brake=brake)) == {"delivered": 1}
         assert now() - began == pytest.approx(20.0)
 
     run_simulated(test())
@@ -127,8 +129,10 @@ def test_retry_after_of_a_partial_207() -> None:
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
 def test_deadline_that_has_passed(seconds: float) -> None:
     """A batch whose deadline has passed is not sent."""
-    inlet = FakeInlet()
-    assert tally(run_simulated(send(inlet, numbered(2), seconds=seconds))) == {"deadline": 2}
+    inlet = FakeClient()
+    assert counts(run_simulated(send(inlet, numbered_messages(2), seconds=seconds))) == {
+        "deadline": 2
+    }
     assert inlet.requests == []
 
 
@@ -138,7 +142,7 @@ def test_earliest_deadline() -> None:
     async def test() -> None:
         batch = [PendingMessage(b"{}", now() + seconds) for seconds in (30.0, 2.0, 30.0)]
         until = now() + 2.0
-        inlet = FakeInlet(one_after_another(*[Response(207, b"")] * 1000))
+        inlet = FakeClient(in_turn(*[Response(207, b"")] * 1000))
         assert (
             await BatchSender(inlet, CircuitBreaker()).send(batch)
             == [Retry(RetryReason.UNKNOWN_OUTCOME)] * 3
@@ -152,18 +156,18 @@ def test_earliest_deadline() -> None:
 @pytest.mark.parametrize("seconds", [1.5, 3.0, 7.0])
 def test_search_ends_by_the_deadline(seconds: float) -> None:
     """A search for a culprit asks nothing of AEP after the deadline."""
-    messages = numbered(64)
+    messages = numbered_messages(64)
 
-    def script(sent: Messages) -> Said:
-        return Response(400, b"") if messages[33] in sent else entries([200] * len(sent))
+    def script(sent: Messages) -> Reply:
+        return Response(400, b"") if messages[33] in sent else multi_status([200] * len(sent))
 
     async def test() -> None:
-        inlet = FakeInlet(script, seconds=seconds)
+        inlet = FakeClient(script, seconds=seconds)
         until = now() + 10.0
         outcomes = await send(inlet, messages, seconds=10.0)
         assert now() <= until + 0.01
         assert max(request.at for request in inlet.requests) < until
-        assert tally(outcomes)["timeout"] > 0
+        assert counts(outcomes)["timeout"] > 0
 
     run_simulated(test())
 
@@ -174,12 +178,12 @@ class Journal:
     def __init__(self, turns: list[Turn]) -> None:
         self.turns = turns
         self.number = 0
-        self.inlet = FakeInlet(self)
+        self.inlet = FakeClient(self)
         self.taken: dict[bytes, int] = {}
         self.refused: set[bytes] = set()
         self.failed_alone: dict[bytes, int] = {}
 
-    def __call__(self, messages: Messages) -> Said:
+    def __call__(self, messages: Messages) -> Reply:
         """The next turn, over and over."""
         status, statuses, self.inlet.seconds = self.turns[self.number % len(self.turns)]
         self.number += 1
@@ -191,7 +195,7 @@ class Journal:
             said = [statuses[place % len(statuses)] for place in range(len(messages))]
             for message, one in zip(messages, said, strict=True):
                 self._note(message, one)
-            return entries(said)
+            return multi_status(said)
         if len(messages) == 1:
             self._note(messages[0], status)
         return Response(status, b"")
@@ -227,7 +231,7 @@ _SECONDS = st.sampled_from([0.0, 0.0, 0.1, 1.0, 4.0])
 @example(5, [(400, [200], 1.0)])
 def test_any_answers(count: int, turns: list[Turn]) -> None:
     """Whatever AEP answers: one outcome a message, in time, that AEP's own answers justify."""
-    messages = numbered(count)
+    messages = numbered_messages(count)
     journal = Journal(turns)
 
     async def test() -> list[Outcome]:
@@ -239,3 +243,123 @@ def test_any_answers(count: int, turns: list[Turn]) -> None:
 
     for message, outcome in zip(messages, run_simulated(test()), strict=True):
         assert journal.justifies(message, outcome)
+
+
+# Each message in a request of its own: bounded, and one policy with a batch of one.
+
+
+TAKEN = Response(200, b'{"inletId":"i","xactionId":"1:2:0","receivedTimeMs":1}')
+
+
+class SingleMessageClient(FakeClient):
+    """Takes single messages only, and counts how many requests run at the same time."""
+
+    running = most = 0
+
+    async def post(self, messages: Messages, until: float) -> Response:
+        """Answers one message."""
+        assert len(messages) == 1
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            return await super().post(messages, until)
+        finally:
+            self.running -= 1
+
+
+def accept_one(_: Messages) -> Reply:
+    """AEP takes it."""
+    return TAKEN
+
+
+def client_answering(
+    places: Sequence[int], messages: Messages, answer: Response
+) -> SingleMessageClient:
+    """An inlet that answers so for some of the messages, and takes the others."""
+    chosen = [messages[place] for place in places]
+    return SingleMessageClient(lambda sent: answer if sent[0] in chosen else TAKEN, seconds=0.05)
+
+
+async def send_singly(
+    inlet: SingleMessageClient, *batches: Messages, at_once: int = 4, seconds: float = 30.0
+) -> list[Outcome]:
+    """Sends some batches at the same time."""
+    sender = BatchSender(inlet, CircuitBreaker(), singles_at_once=at_once)
+    until = now() + seconds
+    sending = (sender.send([PendingMessage(one, until) for one in batch]) for batch in batches)
+    return [outcome for outcomes in await asyncio.gather(*sending) for outcome in outcomes]
+
+
+def test_requests_at_a_time_are_bounded() -> None:
+    """However many batches there are, so many requests run at once, and no fewer."""
+    inlet = SingleMessageClient(accept_one, seconds=0.05)
+    batches = [numbered_messages(50)] * 3
+    assert counts(run_simulated(send_singly(inlet, *batches, at_once=7))) == {"delivered": 150}
+    assert inlet.most == 7
+    assert inlet.sizes == [1] * 150
+
+
+def test_each_message_has_its_own_outcome() -> None:
+    """A refusal is the message's own; only what may pass soon is sent again."""
+    messages = numbered_messages(10)
+    answers = {2: Response(400, b""), 5: Response(413, b""), 7: Response(401, b"")}
+
+    def script(sent: Messages) -> Reply:
+        return answers.get(messages.index(sent[0]), TAKEN)
+
+    inlet = SingleMessageClient(script)
+    outcomes = run_simulated(send_singly(inlet, messages))
+    assert counts(outcomes) == {"delivered": 7, "rejected": 1, "too_large": 1, "credentials": 1}
+    assert [place for place, one in enumerate(outcomes) if isinstance(one, Retry)] == [7]
+    assert len(inlet.requests) == 10
+
+
+@pytest.mark.parametrize("case", cases("retries"))
+def test_a_status_means_what_it_means_of_a_batch_of_one(case: Case) -> None:
+    """What a moment may mend is tried again; what it may not goes back, with the same reason."""
+    inlet = SingleMessageClient(in_turn(Response(case["status"], b""), *[TAKEN] * 9))
+    outcomes = run_simulated(send_singly(inlet, numbered_messages(5), at_once=1))
+    back = {} if case["again"] else {case["why"]: 1}
+    assert counts(outcomes) == {"delivered": 5 - len(back)} | back
+
+
+def test_a_message_that_waits_for_its_turn_keeps_its_deadline() -> None:
+    """What has no turn in time is not sent at all, and goes back to Pub/Sub."""
+    inlet = SingleMessageClient(accept_one, seconds=1.0)
+    outcomes = run_simulated(send_singly(inlet, numbered_messages(10), at_once=2, seconds=2.5))
+    assert counts(outcomes)["deadline"] >= 4
+    assert len(inlet.requests) <= 6
+
+
+def test_an_outage_is_noticed() -> None:
+    """Requests that fail together are one failure; after three nothing but probes is sent."""
+    inlet = SingleMessageClient(lambda _: Response(503, b""), seconds=0.05)
+    outcomes = run_simulated(send_singly(inlet, numbered_messages(500), at_once=4))
+    assert set(counts(outcomes)) <= {"braked", "aep_failing"}
+    assert len(inlet.requests) <= 3 * 4 + 5
+
+
+def test_a_wrong_setting_is_asked_about_by_one_message() -> None:
+    """Once everything is refused for a setting, one request asks; when it is mended, all go."""
+    said = Response(400, b'{"message": "The \'header\' field is mandatory"}')
+
+    async def test() -> None:
+        inlet = SingleMessageClient(lambda _: said, seconds=0.01)
+        sender = BatchSender(inlet, CircuitBreaker(), singles_at_once=4)
+
+        async def some() -> dict[str, int]:
+            return counts(
+                await sender.send([PendingMessage(m, now() + 30) for m in numbered_messages(100)])
+            )
+
+        assert await some() == {"configuration": 100}
+        assert len(inlet.requests) <= 20 + 4
+        asked = len(inlet.requests)
+        await asyncio.sleep(11)
+        assert await some() == {"configuration": 100}
+        assert len(inlet.requests) == asked + 1
+        inlet.script = accept_one
+        await asyncio.sleep(11)
+        assert await some() == {"delivered": 100}
+
+    run_simulated(test())

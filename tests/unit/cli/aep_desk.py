@@ -13,7 +13,7 @@ from pathlib import Path
 
 from local.functions import PROJECT, end_group
 from tests.unit.cli.desk import Ran
-from tests.unit.provisioning.desk import Desk
+from tests.unit.provisioning.harness import Harness
 
 _SECONDS = 60
 
@@ -27,7 +27,7 @@ class Terminal:
         folder: where it is typed.
     """
 
-    desk: Desk
+    desk: Harness
     folder: Path
 
     @asynccontextmanager

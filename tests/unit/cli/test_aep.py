@@ -17,10 +17,14 @@ from local.aep_platform.data_prep import functions
 from local.samples import load_samples
 from pendo_aep.cli import aep_advice
 from tests.unit.cli.aep_desk import Terminal
-from tests.unit.provisioning.desk import new_desk, only
-from tests.unit.provisioning.test_mapping_check import is_preview
-from tests.unit.provisioning.test_standard_groups import BROWSER, remove_group
-from tests.unit.provisioning.test_upgrade import apply_old_table
+from tests.unit.provisioning.harness import (
+    BROWSER,
+    apply_old_table,
+    is_preview,
+    new_harness,
+    only,
+    remove_group,
+)
 
 PROG = "python -m pendo_aep aep"
 EVENTS = [sample for sample in load_samples() if sample.event is not None]
@@ -29,7 +33,7 @@ EVENTS = [sample for sample in load_samples() if sample.event is not None]
 @pytest.fixture
 async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
     """On an empty platform."""
-    async with new_desk() as desk:
+    async with new_harness() as desk:
         yield Terminal(desk, tmp_path)
 
 

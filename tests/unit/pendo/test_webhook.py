@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from local.samples import load_samples
 from pendo_aep.dead_letters import InvalidWebhook, Reason
 from pendo_aep.pendo.signature import VerifiedBody
-from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse
+from pendo_aep.pendo.webhook import Webhook, is_ping, is_unsigned_ping, parse, redact
+from pendo_aep.settings import parse_path
 from tests.cases import JSON_VALUES, Case, cases, randomly
 
 KEYS = ["event", "uniqueId", "timestamp", "visitorId", "accountId", "app", "subscription"]
@@ -155,3 +157,78 @@ def test_ping() -> None:
 def test_unsigned_ping(body: bytes, is_ping: bool) -> None:
     """Unsigned, only a small body whose event is `ping` counts as one."""
     assert is_unsigned_ping(body) is is_ping
+
+
+# Redaction: what a path names is gone, all else stays.
+
+
+@pytest.mark.parametrize("case", cases("redactions"))
+def test_redact(case: Case) -> None:
+    """The value at each path is removed, in every element of the lists on the way."""
+    redact(case["body"], [parse_path(path) for path in case["paths"]])
+    assert case["body"] == case["left"]
+
+
+def test_hostile_depth() -> None:
+    """Lists nested without end on the way do not exhaust the stack."""
+    inner: list[Any] = [{"b": 1}]
+    nested: list[Any] = inner
+    for _ in range(100_000):
+        nested = [nested]
+    redact({"a": nested}, [("a", "b")])
+    assert inner == [{}]
+
+
+@pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", " ", "a. .b", "event", " event "])
+def test_no_path(text: str) -> None:
+    """A path with an empty part names nothing, and one to the event's name would hide all."""
+    with pytest.raises(ValueError, match=r"path|redacted"):
+        parse_path(text)
+
+
+def test_before_anything_is_read() -> None:
+    """A webhook is redacted before it is read: no field of it holds what was removed."""
+    body = VerifiedBody(b'{"event":"x","visitorId":"canary","app":{"id":1,"name":"canary"}}')
+    webhook = parse(body, [parse_path("visitorId"), parse_path("app.name")])
+    assert "canary" not in repr(webhook)
+    assert webhook["app"] == {"id": "1"}
+
+
+# The sample events: those of the kinds that Pendo has published have the published shape.
+
+
+BODIES: Final = {sample.name: json.loads(sample.body) for sample in load_samples()}
+TYPES: Final = {str: "text", int: "integer", dict: "object"}
+# Pendo: every published body has these keys, in this order.
+COMMON: Final = {
+    "app": {"id": "integer", "name": "text", "platform": "text"},
+    "accountId": "text",
+    "subscription": {"id": "integer", "name": "text"},
+    "userAgent": "text",
+    "event": "text",
+    "properties": {},
+    "timestamp": "integer",
+    "visitorId": "text",
+    "uniqueId": "text",
+}
+
+
+def shape(body: dict[str, Any], levels: int = 2) -> dict[str, Any]:
+    """The keys of a body with the types of their values, down to what customers fill in."""
+    return {
+        key: shape(value, levels - 1)
+        if isinstance(value, dict) and levels > 1
+        else TYPES[type(value)]
+        for key, value in body.items()
+    }
+
+
+@pytest.mark.parametrize("case", cases("published_bodies"))
+def test_a_sample_has_the_published_shape(case: Case) -> None:
+    """Same keys in the same order, same types, an id of 40 hex digits, a time in seconds."""
+    body = BODIES[case["sample"]]
+    assert body["event"] == case["case"]
+    assert json.dumps(shape(body)) == json.dumps(COMMON | {"properties": case["properties"]})
+    assert len(body["uniqueId"]) == len(bytes.fromhex(body["uniqueId"])) * 2 == 40
+    assert body["uniqueId"] == body["uniqueId"].lower()
+    assert 1_000_000_000 < body["timestamp"] < 10_000_000_000

@@ -1,1 +1,1 @@
-"""What sets AEP up, against the stand-in of its APIs."""
+"""Tests of what `pendo-aep aep` makes in AEP."""

@@ -1,4 +1,4 @@
-"""A desk for each test of the set-up."""
+"""The harness of the provisioning tests, as a fixture."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.unit.provisioning.desk import Desk, new_desk
+from tests.unit.provisioning.harness import Harness, new_harness
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def harness() -> AsyncIterator[Harness]:
     """On an empty platform with two sandboxes, prod and dev."""
-    async with new_desk() as made:
+    async with new_harness() as made:
         yield made

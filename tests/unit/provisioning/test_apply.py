@@ -1,92 +1,92 @@
-"""Apply: what is missing is made, what differs is changed, and nothing else is touched."""
+"""Apply creates what is missing and changes what differs; an interrupted run can be repeated."""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from local.aep_platform import Answering, Call, Delay
-from pendo_aep.provisioning.choices import Choices
-from pendo_aep.provisioning.errors import OutOfReach
-from pendo_aep.provisioning.part import Kind
+from local.aep_platform import Call, Delay, Drop
+from pendo_aep.provisioning.desired import Choices
+from pendo_aep.provisioning.errors import PlatformError
 from pendo_aep.provisioning.plan import Action
-from tests.unit.provisioning.desk import ALL_CHOICES, Desk, actions, ids_of, only, shape
-from tests.unit.provisioning.test_plan import own_fields
+from pendo_aep.provisioning.resource import Kind
+from tests.unit.provisioning.harness import (
+    ALL_CHOICES,
+    Harness,
+    actions,
+    changes,
+    ids_of,
+    new_harness,
+    only,
+    own_fields,
+    shape,
+)
+
+EVERY_CHOICE = pytest.mark.parametrize("choices", ALL_CHOICES.values(), ids=ALL_CHOICES)
 
 
-@pytest.mark.parametrize("choices", ALL_CHOICES.values(), ids=ALL_CHOICES)
-async def test_the_second_time_changes_nothing(desk: Desk, choices: Choices) -> None:
-    """All that was made is told with its id; a second run only finds it as it should be."""
-    first = await desk.apply(choices)
-    calls, made = len(desk.state.changing_calls), shape(desk.state)
+@EVERY_CHOICE
+async def test_a_second_run_changes_nothing(harness: Harness, choices: Choices) -> None:
+    """All that was created is reported with its id; then a plan and a run find nothing to do."""
+    first = await harness.apply(choices)
+    calls, created = len(harness.state.changing_calls), shape(harness.state)
 
-    second = await desk.apply(choices)
+    planned = await harness.plan(choices)
+    second = await harness.apply(choices)
 
     assert {step.action for step in first} <= {Action.CREATE, Action.CHANGE}
-    assert {step.id for step in first} == ids_of(desk.state)
-    assert actions(second) == [(Action.KEEP, kind) for kind in dict.fromkeys(s.kind for s in first)]
-    assert (len(desk.state.changing_calls), shape(desk.state)) == (calls, made)
+    assert {step.id for step in first} == ids_of(harness.state)
+    kinds = dict.fromkeys(step.kind for step in first)
+    assert actions(second) == [(Action.KEEP, kind) for kind in kinds]
+    assert planned == second
+    assert (len(harness.state.changing_calls), shape(harness.state)) == (calls, created)
 
 
-async def test_other_names_live_side_by_side(desk: Desk) -> None:
-    """A second set-up in the same sandbox shares the namespace and nothing else."""
-    await desk.apply()
+async def test_two_names_share_only_the_namespace(harness: Harness) -> None:
+    """A second set-up in the same sandbox has everything else of its own."""
+    await harness.apply()
 
-    steps = await desk.apply(Choices(source="http", format="xdm", name="Pendo.Test_2-b"))
+    steps = await harness.apply(Choices(source="http", format="xdm", name="Pendo.Test_2-b"))
 
-    kept = [step.kind for step in steps if step.action is Action.KEEP]
-    assert kept == [Kind.NAMESPACE]
-    assert len(desk.state.flows) == 2
+    assert [step.kind for step in steps if step.action is Action.KEEP] == [Kind.NAMESPACE]
+    assert len(harness.state.flows) == 2
 
 
-async def test_a_new_row_of_the_mapping_table_is_added(desk: Desk) -> None:
-    """The field group gets the field, the mapping set a version, and the flow that version."""
-    await desk.apply()
-    made = shape(desk.state)
-    del own_fields(desk.state)["visitorId"]
-    mapping_set = only(desk.state.mapping_sets)
+async def test_what_is_missing_inside_is_added(harness: Harness) -> None:
+    """A field and a mapping: the mapping set gets a version, and the flow gets that version.
+
+    A schema with the title that somebody else has created gets our field group.
+    """
+    await harness.apply()
+    created = shape(harness.state)
+    del own_fields(harness.state)["visitorId"]
+    mapping_set = only(harness.state.mapping_sets)
     mapping_set.versions[0]["mappings"].pop()
+    schema = only(harness.state.schemas)
+    schema.body["meta:extends"].remove(schema.body["allOf"].pop()["$ref"])
 
-    steps = await desk.apply()
+    steps = await harness.apply()
 
-    assert [step for step in actions(steps) if step[0] is not Action.KEEP] == [
-        (Action.CHANGE, Kind.FIELD_GROUP),
-        (Action.CHANGE, Kind.MAPPING_SET),
-        (Action.CHANGE, Kind.FLOW),
-    ]
-    mapping = only(desk.state.flows).body["transformations"][0]
-    assert mapping == {
+    assert [*changes(steps)] == [Kind.FIELD_GROUP, Kind.SCHEMA, Kind.MAPPING_SET, Kind.FLOW]
+    assert only(harness.state.flows).body["transformations"][0] == {
         "name": "Mapping",
         "params": {"mappingId": mapping_set.id, "mappingVersion": 1},
     }
-    assert shape(desk.state)["field groups"] == made["field groups"]
-    assert shape(desk.state)["mapping sets"] == made["mapping sets"]
+    for kind in ("field groups", "schemas", "mapping sets"):
+        assert shape(harness.state)[kind] == created[kind]
 
 
-async def test_a_schema_that_lacks_our_field_group_gets_it(desk: Desk) -> None:
-    """What somebody has made by the same title, of the right class, is completed."""
-    await desk.apply()
-    made = shape(desk.state)["schemas"]
-    schema = only(desk.state.schemas)
-    schema.body["meta:extends"].remove(schema.body["allOf"].pop()["$ref"])
+async def test_profile_can_be_added_later(harness: Harness) -> None:
+    """Schema and dataset are enabled for it; nothing else changes, and it is not removed."""
+    await harness.apply()
 
-    steps = await desk.apply()
+    later = await harness.apply(Choices(profile=True))
+    without = await harness.apply()
 
-    assert (Action.CHANGE, Kind.SCHEMA) in actions(steps)
-    assert shape(desk.state)["schemas"] == made
-
-
-async def test_profile_can_be_added_later(desk: Desk) -> None:
-    """Schema and dataset are enabled for it; nothing else changes, and it is not taken away."""
-    await desk.apply()
-
-    later = await desk.apply(Choices(profile=True))
-    without = await desk.apply()
-
-    changed = [step for step in actions(later) if step[0] is not Action.KEEP]
-    assert changed == [(Action.CHANGE, Kind.SCHEMA), (Action.CHANGE, Kind.DATASET)]
-    assert only(desk.state.datasets).body["tags"] == {
+    assert changes(later).keys() == {Kind.SCHEMA, Kind.DATASET}
+    assert only(harness.state.datasets).body["tags"] == {
         "managedBy": ["pendo-to-aep"],
         "unifiedProfile": ["enabled:true"],
         "unifiedIdentity": ["enabled:true"],
@@ -94,97 +94,95 @@ async def test_profile_can_be_added_later(desk: Desk) -> None:
     assert {step.action for step in without} == {Action.KEEP}
 
 
-async def test_a_disabled_flow_is_enabled(desk: Desk) -> None:
-    """A flow that is there but takes no data is not as it should be."""
-    await desk.apply()
-    only(desk.state.flows).enabled = False
+async def test_a_disabled_flow_is_enabled(harness: Harness) -> None:
+    """A flow that exists but takes no data is not as it should be."""
+    await harness.apply()
+    only(harness.state.flows).enabled = False
 
-    steps = await desk.apply()
+    steps = await harness.apply()
 
-    assert (Action.CHANGE, Kind.FLOW) in actions(steps)
-    assert only(desk.state.flows).enabled
+    assert changes(steps).keys() == {Kind.FLOW}
+    assert only(harness.state.flows).enabled
 
 
-async def test_a_standard_namespace_will_do(desk: Desk) -> None:
-    """Where visitor ids are e-mail addresses, Adobe's own namespace takes them."""
-    desk.changes["AEP_IDENTITY_NAMESPACE"] = "Email"
+async def test_a_standard_namespace_is_used(harness: Harness) -> None:
+    """If visitor ids are e-mail addresses, Adobe's own namespace takes them."""
+    harness.overrides["AEP_IDENTITY_NAMESPACE"] = "Email"
 
-    steps = await desk.apply()
+    steps = await harness.apply()
 
     assert actions(steps)[0] == (Action.KEEP, Kind.NAMESPACE)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        pytest.param(Answering(429, None, {"Retry-After": "0"}), id="throttled"),
-        pytest.param(Answering(500), id="failing"),
-        pytest.param(Answering(503, None, {"Retry-After": "1"}), id="unavailable"),
-    ],
-)
-async def test_trouble_passes(desk: Desk, answer: Answering) -> None:
-    """A reading call and a changing call that AEP is not up to are made again."""
-    desk.platform.fail(answer, matching=lambda call: call.method == "GET")
-    desk.platform.fail(answer, after=2)
+async def test_an_interrupted_call_is_reported(harness: Harness) -> None:
+    """After Ctrl-C during a call, the report says what may have been created."""
+    reached = asyncio.Event()
 
-    steps = await desk.apply()
-
-    assert {step.action for step in steps} == {Action.CREATE}
-    assert (len(desk.state.schemas), len(desk.state.datasets)) == (1, 1)
-
-
-async def test_a_pause_that_is_too_long_is_told(desk: Desk) -> None:
-    """Nobody waits in front of a terminal for an hour: it ends, and says how long AEP wants."""
-    desk.platform.fail(Answering(429, None, {"Retry-After": "500"}), after=1)
-
-    with pytest.raises(OutOfReach, match=r"left alone for 500 s.*run the command again"):
-        await desk.apply()
-
-    assert actions(desk.told) == [(Action.CREATE, Kind.NAMESPACE)]
-
-
-async def test_trouble_that_does_not_pass_is_told(desk: Desk) -> None:
-    """Patience ends after some tries; what was made until then has been told."""
-
-    def is_schema(call: Call) -> bool:
-        return call.path.endswith("/tenant/schemas")
-
-    desk.platform.fail(Answering(500), matching=is_schema, times=None)
-
-    with pytest.raises(OutOfReach, match="list schemas: no answer from AEP in 3 tries"):
-        await desk.apply()
-
-
-async def test_a_revoked_token_is_renewed(desk: Desk) -> None:
-    """A token that ends in the middle costs one more call, not the run."""
-
-    def revokes(call: Call) -> bool:
-        if call.path.endswith("/dataSets") and call.method == "POST":
-            desk.aep.revoke_tokens()
-        return False
-
-    desk.platform.fail(Delay(0), matching=revokes)
-
-    await desk.apply()
-
-    assert desk.aep.tokens_issued == 2
-    assert len(desk.state.flows) == 1
-
-
-async def test_an_interrupted_call_is_told(desk: Desk) -> None:
-    """Who presses Ctrl-C in the middle of a call is told what may have been made."""
-    struck = asyncio.Event()
-
-    def strikes(call: Call) -> bool:
+    def is_reached(call: Call) -> bool:
         if call.method == "POST" and call.path.endswith("/dataSets"):
-            struck.set()
-        return struck.is_set()
+            reached.set()
+        return reached.is_set()
 
-    desk.platform.fail(Delay(30), matching=strikes)
-    applying = asyncio.create_task(desk.apply())
-    await asyncio.wait_for(struck.wait(), 10)
+    harness.platform.fail(Delay(30), matching=is_reached)
+    applying = asyncio.create_task(harness.apply())
+    await asyncio.wait_for(reached.wait(), 10)
     applying.cancel()
 
     with pytest.raises(asyncio.CancelledError):
         await applying
-    assert actions(desk.told)[-1] == (Action.UNKNOWN, Kind.DATASET)
+    assert actions(harness.reported)[-1] == (Action.UNKNOWN, Kind.DATASET)
+
+
+@EVERY_CHOICE
+@pytest.mark.parametrize("drop", Drop)
+async def test_an_interrupted_run_is_finished_by_the_next(choices: Choices, drop: Drop) -> None:
+    """AEP becomes unreachable at each call in turn; what was created is reported."""
+    expected, calls = await uninterrupted(choices)
+
+    for number in range(calls):
+        async with new_harness() as harness:
+            harness.cut_off(drop, number)
+            with pytest.raises(PlatformError):
+                await harness.apply(choices)
+            assert len(harness.state.changing_calls) == number + (drop is Drop.AFTER)
+            assert_reported(harness)
+
+            harness.platform.heal()
+            await harness.apply(choices)
+
+            assert shape(harness.state) == expected, number
+            again = await harness.apply(choices)
+            assert {step.action for step in again} == {Action.KEEP}, number
+
+
+@EVERY_CHOICE
+@pytest.mark.parametrize("drop", Drop)
+async def test_a_lost_answer_duplicates_nothing(choices: Choices, drop: Drop) -> None:
+    """Each call in turn is dropped, and repeated only if it had no effect."""
+    expected, calls = await uninterrupted(choices)
+
+    for number in range(calls):
+        async with new_harness() as harness:
+            harness.platform.fail(drop, after=number)
+
+            steps = await harness.apply(choices)
+
+            assert shape(harness.state) == expected, number
+            assert {step.id for step in steps} == ids_of(harness.state), number
+            assert Action.UNKNOWN not in {step.action for step in steps}, number
+
+
+async def uninterrupted(choices: Choices) -> tuple[dict[str, list[Any]], int]:
+    """Returns what apply creates, and in how many changing calls."""
+    async with new_harness() as harness:
+        await harness.apply(choices)
+        return shape(harness.state), len(harness.state.changing_calls)
+
+
+def assert_reported(harness: Harness) -> None:
+    """Asserts that all that exists is reported, and the call without an answer as unknown."""
+    created = {step.id for step in harness.reported if step.action is Action.CREATE}
+    (unknown,) = [step for step in harness.reported if step.action is Action.UNKNOWN]
+    assert unknown == harness.reported[-1]
+    assert created <= ids_of(harness.state)
+    assert len(ids_of(harness.state) - created) <= 1

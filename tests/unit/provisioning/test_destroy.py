@@ -1,167 +1,185 @@
-"""Destroy: what apply has made goes, and nothing else; data stays unless it is named."""
+"""Destroy deletes what apply has created, and nothing else; data stays unless it is named."""
 
 from __future__ import annotations
+
+from itertools import count
 
 import pytest
 
 from local.aep_platform import Answering, Call, Drop
-from pendo_aep.provisioning.choices import Choices
-from pendo_aep.provisioning.destroy import plan_destruction
+from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import PlatformError
-from pendo_aep.provisioning.part import Kind
 from pendo_aep.provisioning.plan import Action
-from pendo_aep.provisioning.trial import send_trial
-from pendo_aep.provisioning.wanted import possible_parts
-from tests.unit.provisioning.desk import ALL_CHOICES, NAME, Desk, actions, only, shape
+from pendo_aep.provisioning.resource import Kind
+from tests.unit.provisioning.harness import (
+    ALL_CHOICES,
+    NAME,
+    SAMPLES,
+    Harness,
+    actions,
+    new_harness,
+    only,
+    send_samples,
+    shape,
+)
+
+
+def assert_all_deleted(harness: Harness) -> None:
+    """Asserts that only the namespace is left, which AEP cannot delete."""
+    assert harness.is_complete
+    assert {kind for kind, found in shape(harness.state).items() if found} == {"namespaces"}
 
 
 @pytest.mark.parametrize("name", ["pendo", "http raw", "http xdm"])
-async def test_nothing_is_left_behind(desk: Desk, name: str) -> None:
-    """Everything but the namespace goes, whichever choices it was made with; inlets, too."""
-    await desk.apply(ALL_CHOICES[name])
-    inlet = (await desk.show())["AEP_ENDPOINT"].rpartition("/")[2]
+async def test_everything_is_deleted(harness: Harness, name: str) -> None:
+    """Whichever choices it was created with, and the inlet; the plan before changes nothing."""
+    await harness.apply(ALL_CHOICES[name])
+    inlet = (await harness.show())["AEP_ENDPOINT"].rpartition("/")[2]
+    calls = len(harness.state.changing_calls)
 
-    steps = await desk.destroy()
+    plan = await harness.plan_destroy()
+    assert len(harness.state.changing_calls) == calls
+    steps = await harness.destroy()
 
-    assert desk.is_complete
-    assert {kind for kind, found in shape(desk.state).items() if found} == {"namespaces"}
+    assert sorted(actions(list(plan.steps))) == sorted(actions(steps))
+    assert_all_deleted(harness)
     left = [step for step in steps if step.action is not Action.DELETE]
     assert actions(left) == [(Action.LEAVE, Kind.NAMESPACE)]
     with pytest.raises(KeyError):
-        desk.aep.close_inlet(inlet)
+        harness.aep.close_inlet(inlet)
 
 
-async def test_what_does_not_exist_cannot_go(desk: Desk) -> None:
-    """On an empty platform, and the second time, there is nothing to do."""
-    assert await desk.destroy() == []
-    await desk.apply()
-    await desk.destroy()
-    calls = len(desk.state.changing_calls)
+async def test_there_may_be_nothing_to_delete(harness: Harness) -> None:
+    """On an empty platform, and the second time."""
+    assert await harness.destroy() == []
+    await harness.apply()
+    await harness.destroy()
+    calls = len(harness.state.changing_calls)
 
-    assert actions(await desk.destroy()) == [(Action.LEAVE, Kind.NAMESPACE)]
+    assert actions(await harness.destroy()) == [(Action.LEAVE, Kind.NAMESPACE)]
 
-    assert desk.is_complete
-    assert len(desk.state.changing_calls) == calls
-
-
-async def test_a_look_at_what_would_go_changes_nothing(desk: Desk) -> None:
-    """What people are asked about is what would then happen."""
-    await desk.apply()
-    calls = len(desk.state.changing_calls)
-
-    async with desk.connected() as platform:
-        parts = possible_parts(platform.client, platform.tenant, NAME)
-        plan = await plan_destruction(platform.client, parts, "")
-
-    assert len(desk.state.changing_calls) == calls
-    told = await desk.destroy()
-    assert sorted(actions(list(plan.steps))) == sorted(actions(told))
+    assert harness.is_complete
+    assert len(harness.state.changing_calls) == calls
 
 
-async def send_event(desk: Desk) -> None:
-    """Has the dataset hold data."""
-    async with desk.connected() as platform:
-        trial = await send_trial(platform.session, await desk.show(), None, {})
-    assert trial.is_taken
-    assert [row["_id"] for row in only(desk.state.datasets).rows] == [*trial.event_ids]
+async def test_data_stays_unless_it_is_named(harness: Harness) -> None:
+    """A dataset that holds data stays with its schema; if it is named, all is deleted."""
+    await harness.apply()
+    await send_samples(harness)
 
-
-async def test_data_stays(desk: Desk) -> None:
-    """A dataset that holds data stays with its schema; named, it goes with all that it holds."""
-    await desk.apply()
-    await send_event(desk)
-
-    steps = await desk.destroy()
+    steps = await harness.destroy()
 
     kept = {step.kind: step.details for step in steps if step.action is Action.LEAVE}
     assert kept.keys() == {Kind.NAMESPACE, Kind.DATASET, Kind.SCHEMA, Kind.FIELD_GROUP}
     assert '--delete-data "Pendo Events"' in kept[Kind.DATASET][0]
-    assert not desk.is_complete
-    assert len(only(desk.state.datasets).rows) == 2
+    assert not harness.is_complete
+    assert len(only(harness.state.datasets).rows) == len(SAMPLES)
 
-    await desk.destroy(delete_data="Pendo Events")
-    assert desk.is_complete
-    assert {kind for kind, found in shape(desk.state).items() if found} == {"namespaces"}
+    await harness.destroy(delete_data=NAME)
+    assert_all_deleted(harness)
 
 
-async def test_data_that_comes_late_stays(desk: Desk) -> None:
-    """What came in while the person was being asked is data as well."""
-    await desk.apply()
-    dataset_id = only(desk.state.datasets).id
+async def test_data_that_comes_late_stays(harness: Harness) -> None:
+    """Data that comes in while the person is being asked stays, too."""
+    await harness.apply()
+    dataset_id = only(harness.state.datasets).id
 
-    def comes(call: Call) -> bool:
+    def add_data(call: Call) -> bool:
         if call.method == "DELETE" and "/flows/" in call.path:
-            desk.state.batches["late"] = {
+            harness.state.batches["late"] = {
                 "status": "success",
                 "created": 0,
                 "relatedObjects": [{"type": "dataSet", "id": dataset_id}],
             }
         return False
 
-    desk.platform.fail(Drop.AFTER, matching=comes)
+    harness.platform.fail(Drop.AFTER, matching=add_data)
 
-    steps = await desk.destroy()
+    steps = await harness.destroy()
 
     assert (Action.LEAVE, Kind.DATASET) in actions(steps)
     assert (Action.LEAVE, Kind.SCHEMA) in actions(steps)
-    assert not desk.is_complete
+    assert not harness.is_complete
 
 
-async def test_another_dataset_cannot_be_named(desk: Desk) -> None:
-    """A slip in the name must not be taken for consent."""
-    await desk.apply()
+async def test_another_dataset_cannot_be_named(harness: Harness) -> None:
+    """A typing error in the name must not be taken for consent."""
+    await harness.apply()
 
     with pytest.raises(PlatformError, match="the dataset of this set-up is 'Pendo Events'"):
-        await desk.destroy(delete_data="Pendo events")
+        await harness.destroy(delete_data="Pendo events")
 
-    assert len(desk.state.flows) == 1
+    assert len(harness.state.flows) == 1
 
 
 @pytest.mark.parametrize("kind", [Kind.DATASET, Kind.SCHEMA, Kind.FIELD_GROUP])
-async def test_what_others_have_made_stays(desk: Desk, kind: Kind) -> None:
+async def test_what_others_have_created_stays(harness: Harness, kind: Kind) -> None:
     """A dataset without our tag, a schema without our fields, a field group of another shape."""
-    await desk.apply()
+    await harness.apply()
     if kind is Kind.DATASET:
-        only(desk.state.datasets).body["tags"] = {}
+        only(harness.state.datasets).body["tags"] = {}
     else:
-        desk.state.datasets.clear()
+        harness.state.datasets.clear()
     if kind is Kind.SCHEMA:
-        only(desk.state.schemas).body["allOf"].pop()
+        only(harness.state.schemas).body["allOf"].pop()
     if kind is Kind.FIELD_GROUP:
-        desk.state.schemas.clear()
-        only(desk.state.field_groups).body["meta:intendedToExtend"] = []
+        harness.state.schemas.clear()
+        only(harness.state.field_groups).body["meta:intendedToExtend"] = []
 
-    steps = await desk.destroy()
+    steps = await harness.destroy()
 
     assert (Action.LEAVE, kind) in actions(steps)
-    assert not desk.is_complete
+    assert not harness.is_complete
 
 
-async def test_a_schema_of_profile_stays(desk: Desk) -> None:
-    """AEP does not give it back; the dataset goes, and what stays is told with the reason."""
-    await desk.apply(Choices(profile=True))
+async def test_a_schema_of_profile_stays(harness: Harness) -> None:
+    """AEP does not delete it; the dataset is deleted, and the reason is reported."""
+    await harness.apply(Choices(profile=True))
 
-    steps = await desk.destroy()
+    steps = await harness.destroy()
 
     kept = {step.kind: step.details for step in steps if step.action is Action.LEAVE}
     assert "Profile" in kept[Kind.SCHEMA][0]
-    assert not desk.is_complete
-    assert (len(desk.state.datasets), len(desk.state.schemas)) == (0, 1)
+    assert not harness.is_complete
+    assert (len(harness.state.datasets), len(harness.state.schemas)) == (0, 1)
 
 
-async def test_a_mapping_set_may_outlive_it(desk: Desk) -> None:
-    """Adobe documents no way to delete one: refused, it is told, and taken up by the next apply."""
-    await desk.apply()
+async def test_a_mapping_set_may_stay(harness: Harness) -> None:
+    """Adobe documents no way to delete one: if AEP refuses, the next apply uses it again."""
+    await harness.apply()
 
     def is_mapping_set(call: Call) -> bool:
         return call.method == "DELETE" and "/mappingSets/" in call.path
 
-    desk.platform.fail(Answering(405), matching=is_mapping_set)
+    harness.platform.fail(Answering(405), matching=is_mapping_set)
 
-    steps = await desk.destroy()
+    steps = await harness.destroy()
 
     assert (Action.LEAVE, Kind.MAPPING_SET) in actions(steps)
-    assert desk.is_complete
-    again = await desk.apply()
+    assert harness.is_complete
+    again = await harness.apply()
     assert (Action.CHANGE, Kind.MAPPING_SET) in actions(again)
-    assert only(desk.state.flows).body["transformations"][0]["params"]["mappingVersion"] == 1
+    params = only(harness.state.flows).body["transformations"][0]["params"]
+    assert params["mappingVersion"] == 1
+
+
+@pytest.mark.parametrize("drop", Drop)
+async def test_an_interrupted_run_is_finished_by_the_next(drop: Drop) -> None:
+    """AEP becomes unreachable at each call in turn; the next run deletes what is left."""
+    for number in count():
+        async with new_harness() as harness:
+            await harness.apply(ALL_CHOICES["http raw"])
+            before = len(harness.state.changing_calls)
+            harness.cut_off(drop, number)
+            try:
+                await harness.destroy()
+            except PlatformError:
+                assert harness.reported[-1].action is Action.UNKNOWN
+            else:  # it has fewer calls: all of them have been dropped
+                assert number == len(harness.state.changing_calls) - before > 5
+                return
+
+            harness.platform.heal()
+            await harness.destroy()
+
+            assert_all_deleted(harness)

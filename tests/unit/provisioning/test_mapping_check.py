@@ -1,4 +1,4 @@
-"""The mapping set is tried on our sample events: AEP must make of them what `deliver` makes."""
+"""The mapping preview: AEP must make of our sample events what `deliver` makes of them."""
 
 from __future__ import annotations
 
@@ -6,51 +6,45 @@ from typing import Any, Final
 
 import pytest
 
-from local.aep_platform import Answering, Call
+from local.aep_platform import Answering
 from local.samples import load_samples
-from pendo_aep.provisioning.choices import Choices
-from pendo_aep.provisioning.mapping_check import CannotTry, MappingDiffers, check_mapping
-from pendo_aep.provisioning.wanted import with_groups_found
-from tests.unit.provisioning.desk import Desk, only
-from tests.unit.provisioning.test_standard_groups import BROWSER, remove_group
+from pendo_aep.provisioning.desired import Choices, with_available_groups
+from pendo_aep.provisioning.mapping_check import (
+    MappingMismatch,
+    PreviewUnavailable,
+    check_mapping,
+)
+from tests.unit.provisioning.harness import BROWSER, Harness, is_preview, only, remove_group
 
 SAMPLES: Final = [sample for sample in load_samples() if sample.event is not None]
-# The first that is tried.
+# The first that is previewed.
 NAME: Final = SAMPLES[0].name
 XDM: Final[dict[str, Any]] = SAMPLES[0].xdm or {}
-
-
-def is_preview(call: Call) -> bool:
-    """Is it the call that tries a mapping set?"""
-    return call.path.endswith("/mappingSets/preview")
-
-
-async def check(desk: Desk) -> int:
-    """Tries the mapping for the schema that is there."""
-    async with desk.connected() as platform:
-        tenant = await with_groups_found(platform.client, platform.tenant, Choices())
-        return await check_mapping(platform.client, tenant, only(desk.state.schemas).id)
-
-
-async def test_every_sample_is_mapped_as_deliver_does(desk: Desk) -> None:
-    """All are tried, and nothing is changed by that."""
-    await desk.apply()
-    changes = len(desk.state.changing_calls)
-
-    assert await check(desk) == len(SAMPLES) > 10
-
-    assert len(desk.state.changing_calls) == changes
-
-
-async def test_a_missing_field_group_is_no_difference(desk: Desk) -> None:
-    """Nobody maps its fields."""
-    remove_group(desk.state, BROWSER)
-    await desk.apply()
-
-    assert await check(desk) == len(SAMPLES)
-
-
 PENDO: Final = XDM["_acme"]["pendo"]
+
+
+async def check(harness: Harness) -> int:
+    """Previews the mapping for the schema that exists."""
+    async with harness.connected() as platform:
+        tenant = await with_available_groups(platform.client, platform.tenant, Choices())
+        return await check_mapping(platform.client, tenant, only(harness.state.schemas).id)
+
+
+@pytest.mark.parametrize("is_group_missing", [False, True])
+async def test_every_sample_is_mapped_as_deliver_does(
+    harness: Harness, is_group_missing: bool
+) -> None:
+    """All are previewed, and nothing is changed; a missing field group is no difference."""
+    if is_group_missing:
+        remove_group(harness.state, BROWSER)
+    await harness.apply()
+    changes = len(harness.state.changing_calls)
+
+    assert await check(harness) == len(SAMPLES) > 10
+
+    assert len(harness.state.changing_calls) == changes
+
+
 SAME: Final = {
     "no list": {"data": XDM, "errors": []},
     "no errors": [{"data": XDM}],
@@ -62,67 +56,60 @@ SAME: Final = {
 
 
 @pytest.mark.parametrize("answer", SAME.values(), ids=SAME)
-async def test_what_adobe_leaves_open_is_no_difference(desk: Desk, answer: object) -> None:
+async def test_what_adobe_leaves_open_is_no_difference(harness: Harness, answer: object) -> None:
     """The shape of the answer, nulls for what is not mapped, how a date is written."""
-    await desk.apply()
-    desk.platform.fail(Answering(200, answer), matching=is_preview)
+    await harness.apply()
+    harness.platform.fail(Answering(200, answer), matching=is_preview)
 
-    assert await check(desk) == len(SAMPLES)
+    assert await check(harness) == len(SAMPLES)
 
 
 DIFFERENT: Final = {
     "missing": (
-        {key: value for key, value in XDM.items() if key != "eventType"},
-        f'{NAME}: eventType: pendo-to-aep makes "{XDM["eventType"]}", AEP makes nothing',
+        {"data": {key: value for key, value in XDM.items() if key != "eventType"}},
+        f'eventType: pendo-to-aep makes "{XDM["eventType"]}", AEP makes nothing',
     ),
     "too much": (
-        {**XDM, "surveyResponse": {"surveyID": "x"}},
-        f'{NAME}: surveyResponse: pendo-to-aep makes nothing, AEP makes {{"surveyID":"x"}}',
+        {"data": {**XDM, "surveyResponse": {"surveyID": "x"}}},
+        'surveyResponse: pendo-to-aep makes nothing, AEP makes {"surveyID":"x"}',
     ),
     "another type": (
-        {**XDM, "_acme": {"pendo": {**PENDO, "schemaVersion": "1"}}},
-        f'{NAME}: _acme.pendo.schemaVersion: pendo-to-aep makes 1, AEP makes "1"',
+        {"data": {**XDM, "_acme": {"pendo": {**PENDO, "schemaVersion": "1"}}}},
+        '_acme.pendo.schemaVersion: pendo-to-aep makes 1, AEP makes "1"',
     ),
     "another moment": (
-        {**XDM, "timestamp": "2020-01-01T00:00:00Z"},
-        f'{NAME}: timestamp: pendo-to-aep makes "{XDM["timestamp"]}", AEP makes "2020-01-01T00',
+        {"data": {**XDM, "timestamp": "2020-01-01T00:00:00Z"}},
+        f'timestamp: pendo-to-aep makes "{XDM["timestamp"]}", AEP makes "2020-01-01T00',
+    ),
+    "a failed mapping": (
+        {"data": XDM, "errors": [{"destination": "_id", "exception": "no such function"}]},
+        "_id: AEP cannot map it: no such function",
     ),
 }
 
 
-@pytest.mark.parametrize(("made", "line"), DIFFERENT.values(), ids=DIFFERENT)
+@pytest.mark.parametrize(("answer", "line"), DIFFERENT.values(), ids=DIFFERENT)
 async def test_a_difference_is_shown_with_both_sides(
-    desk: Desk, made: dict[str, Any], line: str
+    harness: Harness, answer: dict[str, Any], line: str
 ) -> None:
-    """The sample and the field, and what either makes of it."""
-    await desk.apply()
-    desk.platform.fail(Answering(200, [{"data": made, "errors": None}]), matching=is_preview)
+    """The sample and the field, and what either makes of it, or AEP's own words."""
+    await harness.apply()
+    harness.platform.fail(Answering(200, [{"errors": None, **answer}]), matching=is_preview)
 
-    with pytest.raises(MappingDiffers) as differs:
-        await check(desk)
+    with pytest.raises(MappingMismatch) as mismatch:
+        await check(harness)
 
-    assert line in str(differs.value)
-
-
-async def test_a_mapping_that_fails_is_shown(desk: Desk) -> None:
-    """With AEP's own words."""
-    await desk.apply()
-    wrong = {"destination": "_id", "exception": "no such function", "source": "id"}
-    made = [{"data": XDM, "errors": [wrong]}]
-    desk.platform.fail(Answering(200, made), matching=is_preview)
-
-    with pytest.raises(MappingDiffers, match=f"{NAME}: _id: AEP cannot map it: no such function"):
-        await check(desk)
+    assert f"{NAME}: {line}" in str(mismatch.value)
 
 
-async def test_a_refused_mapping_set_is_shown(desk: Desk) -> None:
-    """AEP would refuse to make it, too."""
-    await desk.apply()
-    refusal = Answering(400, {"detail": "there is no function contains_key"})
-    desk.platform.fail(refusal, matching=is_preview)
+async def test_a_rejected_mapping_set_is_shown(harness: Harness) -> None:
+    """AEP would reject it on creation, too."""
+    await harness.apply()
+    rejection = Answering(400, {"detail": "there is no function contains_key"})
+    harness.platform.fail(rejection, matching=is_preview)
 
-    with pytest.raises(MappingDiffers, match="there is no function contains_key"):
-        await check(desk)
+    with pytest.raises(MappingMismatch, match="there is no function contains_key"):
+        await check(harness)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +121,12 @@ async def test_a_refused_mapping_set_is_shown(desk: Desk) -> None:
         pytest.param(Answering(200, {"message": "ok"}), id="another answer"),
     ],
 )
-async def test_an_api_that_does_not_preview_says_nothing_of_the_mapping(
-    desk: Desk, answer: Answering
+async def test_without_a_preview_nothing_is_said_about_the_mapping(
+    harness: Harness, answer: Answering
 ) -> None:
-    """Which is told apart from a difference."""
-    await desk.apply()
-    desk.platform.fail(answer, matching=is_preview, times=None)
+    """It is another error than a difference."""
+    await harness.apply()
+    harness.platform.fail(answer, matching=is_preview, times=None)
 
-    with pytest.raises(CannotTry, match=r"^try the mapping set: "):
-        await check(desk)
+    with pytest.raises(PreviewUnavailable, match=r"^try the mapping set: "):
+        await check(harness)

@@ -8,60 +8,51 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
-from pendo_aep.aep.mapping import FIELDS
-from pendo_aep.provisioning.mapping_set import mappings
-from pendo_aep.provisioning.mapping_table import documents
+from pendo_aep.event import Event
+from pendo_aep.provisioning.mapping_docs import documents, sample
 
 PROJECT = Path(__file__).parents[3]
 DOCUMENTS = documents()
+SAMPLE = orjson.loads((PROJECT / "docs" / "aep-sample.json").read_bytes())
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_up_to_date(path: Path) -> None:
-    """Each is as `python -m pendo_aep.provisioning.mapping_table` writes it."""
+    """Each is as `python -m pendo_aep.provisioning.mapping_docs` writes it."""
     assert path.read_text("utf-8") == DOCUMENTS[path]
-
-
-def test_everything_is_said() -> None:
-    """The page has every field of the table, and every mapping to be filled in."""
-    [page] = [text for path, text in DOCUMENTS.items() if path.name == "mapping.md"]
-    for field in FIELDS:
-        assert f"| `{field.source}` |" in page
-        assert f"| {field.title} |" in page
-    for line in mappings("TENANT", "PendoVisitor"):
-        assert f"`{line['destination']}`" in page
-        assert line["source"] in page
 
 
 SHOW = """
 import json
-from pendo_aep.provisioning import field_group, mapping_set
+from pendo_aep.provisioning.mapping_set import mappings
+from pendo_aep.provisioning.schema import field_group_body
 from pendo_aep.aep.format import Xdm
 xdm = Xdm(
     schema_id="", dataset_id="", ims_org_id="", tenant_id="a", identity_namespace="N", flow_id=""
 )
 event = {"id": "a", "type": "x", "occurredAt": "t", "nps": {"rating": 0}}
-group = field_group.field_group("", "a")["definitions"]["customFields"]["properties"]["_a"]
+group = field_group_body("", "a")["definitions"]["customFields"]["properties"]["_a"]
 print(json.dumps({
     "xdm": xdm.entity(event)["_a"]["pendo"]["nps"],
     "group": group["properties"]["pendo"]["properties"]["nps"]["properties"],
-    "mappings": mapping_set.mappings("a", "N"),
+    "mappings": mappings("a", "N"),
 }))
 """
 
 
-def test_one_line_changes_all(tmp_path: Path) -> None:
-    """One other line in the table: XDM, field group, mapping set and page follow it."""
+def test_one_row_changes_everything(tmp_path: Path) -> None:
+    """A change of one row of the table changes XDM, field group, mapping set and page."""
     shutil.copytree(PROJECT / "pendo_aep", tmp_path / "pendo_aep")
     shutil.copytree(PROJECT / "sample_events", tmp_path / "sample_events")
     (tmp_path / "docs").mkdir()
     table = tmp_path / "pendo_aep" / "aep" / "mapping.py"
-    line = '"{tenant}.pendo.nps.%s", "number", "NPS %s"'
+    row = '"{tenant}.pendo.nps.%s", "number", "NPS %s"'
     text = table.read_text("utf-8")
-    assert line % ("rating", "rating") in text
-    table.write_text(text.replace(line % ("rating", "rating"), line % ("score", "score")))
+    assert row % ("rating", "rating") in text
+    table.write_text(text.replace(row % ("rating", "rating"), row % ("score", "score")))
 
     def run(*arguments: str) -> str:
         command = [sys.executable, *arguments]
@@ -69,7 +60,7 @@ def test_one_line_changes_all(tmp_path: Path) -> None:
             command, cwd=tmp_path, capture_output=True, check=True
         ).stdout.decode()
 
-    run("-m", "pendo_aep.provisioning.mapping_table")
+    run("-m", "pendo_aep.provisioning.mapping_docs")
     shown = json.loads(run("-c", SHOW))
     assert shown["xdm"] == {"score": 0}
     assert shown["group"]["score"] == {"title": "NPS score", "type": "number"}
@@ -78,3 +69,22 @@ def test_one_line_changes_all(tmp_path: Path) -> None:
     page = (PROJECT / "docs" / "mapping.md").read_text("utf-8")
     changed = page.replace(".nps.rating`", ".nps.score`").replace("| NPS rating |", "| NPS score |")
     assert (tmp_path / "docs" / "mapping.md").read_text("utf-8") == changed != page
+
+
+def test_the_sample_has_every_key_of_an_event() -> None:
+    """AEP knows everything in a normalised event."""
+    assert set(Event.__annotations__) <= set(SAMPLE)
+
+
+def test_the_first_event_wins() -> None:
+    """If several events have a field, the first one's is used, with what `raw` adds to it."""
+    first: Event = orjson.loads('{"id":"a","type":"x","occurredAt":"t","properties":{"a":1}}')
+    second: Event = orjson.loads('{"id":"b","type":"y","properties":{"b":2},"userAgent":"u"}')
+    assert sample([first, second]) == {
+        "id": "a",
+        "type": "x",
+        "occurredAt": "t",
+        "properties": {"a": 1},
+        "userAgent": "u",
+        "propertiesJson": '{"a":1}',
+    }

@@ -1,58 +1,60 @@
-"""The plan: what would be made or changed, and what stands in the way. It changes nothing."""
+"""The plan: what would be created or changed, and what conflicts. It changes nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 
 from local.aep_platform import Dataset, PlatformState, Resource
 from local.aep_platform.state import Connection
-from pendo_aep.provisioning.choices import Choices
+from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import Conflict
-from pendo_aep.provisioning.part import Kind
 from pendo_aep.provisioning.plan import Action
-from tests.unit.provisioning.desk import ALL_CHOICES, Break, Desk, actions, only
+from pendo_aep.provisioning.resource import Kind
+from tests.cases import Case, cases
+from tests.unit.provisioning.harness import (
+    ALL_CHOICES,
+    Harness,
+    actions,
+    changes,
+    only,
+    own_fields,
+)
+
+Mutation: TypeAlias = Callable[[PlatformState], object]
+"""What somebody else does to the resources."""
 
 
 @pytest.mark.parametrize("choices", ALL_CHOICES.values(), ids=ALL_CHOICES)
-async def test_everything_is_to_be_made(desk: Desk, choices: Choices) -> None:
-    """On an empty platform each part is to be created, and the plan changes nothing."""
-    steps = await desk.plan(choices)
+async def test_on_an_empty_platform_everything_is_created(
+    harness: Harness, choices: Choices
+) -> None:
+    """Each resource is to be created, and the plan changes nothing."""
+    steps = await harness.plan(choices)
 
-    made = [Kind.NAMESPACE, Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET]
-    made += [Kind.CONNECTION] if choices.source == "http" else []
-    made += [Kind.SOURCE, Kind.TARGET]
-    made += [Kind.MAPPING_SET] if choices.format == "raw" else []
-    assert actions(steps) == [(Action.CREATE, kind) for kind in [*made, Kind.FLOW]]
+    kinds = [Kind.NAMESPACE, Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET]
+    kinds += [Kind.CONNECTION] if choices.source == "http" else []
+    kinds += [Kind.SOURCE, Kind.TARGET]
+    kinds += [Kind.MAPPING_SET] if choices.format == "raw" else []
+    assert actions(steps) == [(Action.CREATE, kind) for kind in [*kinds, Kind.FLOW]]
     assert {step.id for step in steps} == {""}
-    assert desk.state.changing_calls == []
+    assert harness.state.changing_calls == []
 
 
-@pytest.mark.parametrize("choices", ALL_CHOICES.values(), ids=ALL_CHOICES)
-async def test_nothing_is_to_be_done_after_apply(desk: Desk, choices: Choices) -> None:
-    """What `apply` has made is as it should be, whatever the server has added to it."""
-    await desk.apply(choices)
-
-    steps = await desk.plan(choices)
-
-    assert {step.action for step in steps} == {Action.KEEP}
-    assert all(step.id for step in steps)
-
-
-async def test_what_is_missing_inside_is_named(desk: Desk) -> None:
-    """A field, a mapping, the Profile: each is a change, and so is what depends on it."""
-    await desk.apply()
-    fields = own_fields(desk.state)
+async def test_what_is_missing_inside_is_named(harness: Harness) -> None:
+    """A field, a mapping, Profile: each is a change, and so is what depends on it."""
+    await harness.apply()
+    fields = own_fields(harness.state)
     del fields["visitorId"]
     fields["nps"]["properties"]["rating"]["title"] = "Score"
-    mapping = only(desk.state.mapping_sets).versions[0]["mappings"].pop()
+    mapping = only(harness.state.mapping_sets).versions[0]["mappings"].pop()
 
-    steps = await desk.plan(Choices(profile=True))
+    steps = await harness.plan(Choices(profile=True))
 
-    changes = {step.kind: step.details for step in steps if step.action is Action.CHANGE}
-    assert changes == {
+    assert changes(steps) == {
         Kind.FIELD_GROUP: (
             "field _acme.pendo.visitorId",
             "title of _acme.pendo.nps.rating: 'NPS rating'",
@@ -64,46 +66,15 @@ async def test_what_is_missing_inside_is_named(desk: Desk) -> None:
     }
 
 
-async def test_what_others_have_added_is_theirs(desk: Desk) -> None:
-    """More fields, tags and field groups, and other descriptions, are nothing to be changed."""
-    await desk.apply()
-    own_fields(desk.state)["ours"] = {"title": "Ours", "type": "string"}
-    only(desk.state.datasets).body["tags"]["team"] = ["growth"]
-    for found in (desk.state.field_groups, desk.state.schemas, desk.state.flows):
+async def test_additions_of_others_are_kept(harness: Harness) -> None:
+    """Other fields, tags, field groups and descriptions need no change."""
+    await harness.apply()
+    own_fields(harness.state)["ours"] = {"title": "Ours", "type": "string"}
+    only(harness.state.datasets).body["tags"]["team"] = ["growth"]
+    for found in (harness.state.field_groups, harness.state.schemas, harness.state.flows):
         only(found).body["description"] = "Do not touch"
 
-    assert {step.action for step in await desk.plan()} == {Action.KEEP}
-
-
-def own_fields(state: PlatformState) -> Any:
-    """The fields under `_acme.pendo`, to be changed."""
-    own = only(state.field_groups).body["definitions"]["customFields"]["properties"]["_acme"]
-    return own["properties"]["pendo"]["properties"]
-
-
-def _other_type(state: PlatformState) -> None:
-    own_fields(state)["nps"]["properties"]["rating"]["type"] = "string"
-
-
-def _narrower(state: PlatformState) -> None:
-    own_fields(state)["visitorId"]["maxLength"] = 8
-
-
-def _other_class(state: PlatformState) -> None:
-    profile = "https://ns.adobe.com/xdm/context/profile"
-    only(state.schemas).body["allOf"][0]["$ref"] = profile
-
-
-def _group_of_other_class(state: PlatformState) -> None:
-    only(state.field_groups).body["meta:intendedToExtend"] = ["https://ns.adobe.com/xdm/x"]
-
-
-def _other_schema(state: PlatformState) -> None:
-    only(state.datasets).body["schemaRef"]["id"] = "https://ns.adobe.com/acme/schemas/other"
-
-
-def _second_dataset(state: PlatformState) -> None:
-    state.datasets["second"] = Dataset(id="second", body=deepcopy(only(state.datasets).body))
+    assert {step.action for step in await harness.plan()} == {Action.KEEP}
 
 
 def _second_source(state: PlatformState) -> None:
@@ -111,12 +82,8 @@ def _second_source(state: PlatformState) -> None:
     state.source_connections["second"] = Connection(id="second", body=body)
 
 
-def _other_target(state: PlatformState) -> None:
-    only(state.target_connections).body["params"]["dataSetId"] = "another"
-
-
-def _no_people(state: PlatformState) -> None:
-    state.namespaces["PendoVisitor"]["idType"] = "NON_PEOPLE"
+def _second_dataset(state: PlatformState) -> None:
+    state.datasets["second"] = Dataset(id="second", body=deepcopy(only(state.datasets).body))
 
 
 def _taken_title(state: PlatformState) -> None:
@@ -128,99 +95,86 @@ def _taken_display_name(state: PlatformState) -> None:
     state.namespaces["Other"] = {**state.namespaces.pop("PendoVisitor"), "code": "Other"}
 
 
-CONFLICTS: dict[str, tuple[Break, list[str]]] = {
-    "a field of another type": (
-        _other_type,
-        ["_acme.pendo.nps.rating: type is 'string', but must be 'number'", "--name"],
-    ),
-    "a field that would refuse ours": (_narrower, ["_acme.pendo.visitorId: maxLength 8"]),
-    "a schema of another class": (_other_class, ["schema 'Pendo Events'", "class", "--name"]),
-    "a field group of another class": (_group_of_other_class, ["'Pendo Events Fields'", "class"]),
-    "a dataset of another schema": (_other_schema, ["acme/schemas/other", "--name"]),
-    "two datasets": (_second_dataset, ["there are 2", "second", "--name"]),
-    "two source connections": (_second_source, ["there are 2", "second", "--name"]),
-    "a target of another dataset": (_other_target, ["params.dataSetId is 'another'", "destroy"]),
-    "a namespace of no people": (_no_people, ["NON_PEOPLE", "AEP_IDENTITY_NAMESPACE"]),
-    "a title that is taken": (_taken_title, ["'Pendo Events Fields' is taken", "--name"]),
-    "a display name that is taken": (
-        _taken_display_name,
-        ["'Pendo Visitor'", "AEP_IDENTITY_NAMESPACE=Other"],
-    ),
+MUTATIONS: dict[str, Mutation] = {
+    "two datasets": _second_dataset,
+    "two source connections": _second_source,
+    "a title that is taken": _taken_title,
+    "a display name that is taken": _taken_display_name,
 }
 
 
-@pytest.mark.parametrize(("harm", "texts"), CONFLICTS.values(), ids=CONFLICTS)
-async def test_what_cannot_be_changed_is_an_error(
-    desk: Desk, harm: Break, texts: list[str]
-) -> None:
-    """It names the thing, the cause and the next step, before anything is made."""
-    await desk.apply()
-    harm(desk.state)
-    before = len(desk.state.changing_calls)
+def mutate(state: PlatformState, case: Case) -> None:
+    """Does what a row of the table says: sets one value of a resource, or calls its function."""
+    if mutation := MUTATIONS.get(case["case"]):
+        mutation(state)
+        return
+    resources = getattr(state, case["in"])
+    inner = resources if case["in"] == "namespaces" else only(resources).body
+    *path, last = case["path"]
+    for key in path:
+        inner = inner[key]
+    inner[last] = case["value"]
+
+
+@pytest.mark.parametrize("case", cases("aep_conflicts"))
+async def test_a_conflict_is_an_error(harness: Harness, case: Case) -> None:
+    """It names the resource, the cause and the next step, before anything is created."""
+    await harness.apply()
+    mutate(harness.state, case)
+    before = len(harness.state.changing_calls)
 
     with pytest.raises(Conflict) as conflict:
-        await desk.apply()
+        await harness.apply()
 
-    assert [text for text in texts if text not in str(conflict.value)] == []
-    assert desk.told == []
-    assert len(desk.state.changing_calls) == before
+    assert [text for text in case["says"] if text not in str(conflict.value)] == []
+    assert harness.reported == []
+    assert len(harness.state.changing_calls) == before
 
 
-async def test_all_conflicts_are_named_at_once(desk: Desk) -> None:
+async def test_all_conflicts_are_named_at_once(harness: Harness) -> None:
     """One line for each, so that people need not find them one by one."""
-    await desk.apply()
-    _other_type(desk.state)
-    _second_source(desk.state)
+    await harness.apply()
+    own_fields(harness.state)["visitorId"]["type"] = "number"
+    _second_source(harness.state)
 
     with pytest.raises(Conflict) as conflict:
-        await desk.plan()
+        await harness.plan()
 
     assert len(str(conflict.value).splitlines()) == 2
 
 
-async def test_other_choices_under_the_same_name_are_an_error(desk: Desk) -> None:
-    """A flow cannot become one of another source; the error says how to go on."""
-    await desk.apply()
+async def test_other_choices_under_the_same_name_are_an_error(harness: Harness) -> None:
+    """A dataflow cannot change its source; the error says how to continue."""
+    await harness.apply()
 
-    with pytest.raises(Conflict) as conflict:
-        await desk.apply(Choices(source="http"))
+    with pytest.raises(Conflict, match=r"'Pendo Events Source'.*choose another --name"):
+        await harness.apply(Choices(source="http"))
 
-    assert "'Pendo Events Source'" in str(conflict.value)
-    assert "choose another --name" in str(conflict.value)
-    assert len(desk.state.connections) == 0
+    assert len(harness.state.connections) == 0
 
 
-async def test_an_open_inlet_does_not_become_a_closed_one(desk: Desk) -> None:
-    """Whoever asks for a token must not be left with an inlet that wants none."""
-    await desk.apply(Choices(source="http"))
+async def test_an_open_inlet_cannot_become_authenticated(harness: Harness) -> None:
+    """Whoever asks for a token must not keep an inlet that wants none."""
+    await harness.apply(Choices(source="http"))
 
     with pytest.raises(Conflict, match="authenticationRequired is False, not True"):
-        await desk.plan(Choices(source="http", authenticated=True))
+        await harness.plan(Choices(source="http", authenticated=True))
 
 
-async def test_names_are_found_beyond_the_first_page(desk: Desk) -> None:
-    """Others have hundreds of things in the sandbox; ours are found, and not made again."""
-    await desk.apply()
-    state = desk.state
-    for number in range(250):
-        other = f"other-{number}"
-        for found, connection in (
-            (state.source_connections, only_ours(state.source_connections)),
-            (state.target_connections, only_ours(state.target_connections)),
-        ):
-            body = {**connection.body, "name": other}
-            found[other] = Connection(id=other, body=body)
-        resource = only_ours(state.schemas)
-        state.schemas[other] = Resource(
-            id=other, kind="schemas", body={**resource.body, "title": other}, tenant=state.tenant
-        )
-    for found in (state.source_connections, state.target_connections):
+async def test_names_are_found_beyond_the_first_page(harness: Harness) -> None:
+    """In a sandbox with hundreds of resources, ours are found and not created again."""
+    await harness.apply()
+    state = harness.state
+    collections = state.source_connections, state.target_connections
+    ours = [only(found).body for found in collections]
+    schema: Any = only(state.schemas)
+    for name in (f"other-{number}" for number in range(250)):
+        for found, body in zip(collections, ours, strict=True):
+            found[name] = Connection(id=name, body={**body, "name": name})
+        body = {**schema.body, "title": name}
+        state.schemas[name] = Resource(id=name, kind="schemas", body=body, tenant=state.tenant)
+    for found in collections:
         first = next(iter(found))
         found[first] = found.pop(first)  # ours come last
 
-    assert {step.action for step in await desk.plan()} == {Action.KEEP}
-
-
-def only_ours(found: dict[str, Any]) -> Any:
-    """The first one, which `apply` has made."""
-    return next(iter(found.values()))
+    assert {step.action for step in await harness.plan()} == {Action.KEEP}

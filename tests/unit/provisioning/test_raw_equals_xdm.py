@@ -1,4 +1,4 @@
-"""Raw or XDM: AEP stores the same. Data Prep maps what `raw` sends to what `xdm` writes."""
+"""Raw or XDM, AEP stores the same: Data Prep maps what `raw` sends to what `xdm` sends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from local.aep_platform.data_prep.mapping import Mapping, apply_mappings, compil
 from local.aep_platform.registry.resolve import resolve
 from local.aep_platform.registry.standard import standard_resources
 from local.aep_platform.xdm import problems_of
+from local.functions import PROJECT
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
 from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import parse
-from pendo_aep.provisioning.field_group import field_group
-from pendo_aep.provisioning.mapping_set import mapping_set, mappings
-from pendo_aep.provisioning.schema import schema
+from pendo_aep.provisioning.mapping_set import mappings
+from pendo_aep.provisioning.schema import field_group_body, schema_body
 from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
-from tests.local.aep_platform.client import CONVERSION
-from tests.unit.provisioning.tenant import NAMESPACE, tenant
 
+NAMESPACE = "PendoVisitor"
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
 NOW = "2026-01-31T09:30:00.000Z"
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
@@ -43,31 +42,18 @@ XDM = Xdm(
 
 
 def raw(event: Event) -> Any:
-    """What `raw` sends of an event."""
+    """Returns what `raw` sends of an event."""
     return orjson.loads(Raw().encode(encode(event), event))
 
 
 def xdm(event: Event) -> Any:
-    """The entity that `xdm` sends of an event."""
+    """Returns the entity that `xdm` sends of an event."""
     return orjson.loads(orjson.dumps(XDM.entity(event)))
 
 
-async def test_every_sample() -> None:
-    """Over HTTP, each sample event becomes in Data Prep just what `xdm` would have sent."""
-    events = [read_event(orjson.dumps(sample.event)) for sample in SAMPLES]
-    async with tenant() as made:
-        body = mapping_set("Pendo Events", made.schema["$id"], TENANT, NAMESPACE)
-        request = {"data": [raw(event) for event in events], "mappingSet": body}
-        shown = await made.post(f"{CONVERSION}/mappingSets/preview", request)
-
-    assert len(shown) == len(SAMPLES) > 10
-    for event, row in zip(events, shown, strict=True):
-        assert (event["type"], row) == (event["type"], {"data": xdm(event), "errors": None})
-
-
 def resolved(tenant_id: str) -> dict[str, Any]:
-    """The schema of events, in the registry of a tenant."""
-    group = field_group("Fields", tenant_id)
+    """Returns the schema of events as the registry of a tenant resolves it."""
+    group = field_group_body("Fields", tenant_id)
     return resolve(
         PlatformState(
             sandbox="prod",
@@ -78,12 +64,12 @@ def resolved(tenant_id: str) -> dict[str, Any]:
                 GROUP_ID: Resource(id=GROUP_ID, kind="mixins", body=group, tenant=tenant_id)
             },
         ),
-        schema("Events", GROUP_ID),
+        schema_body("Events", GROUP_ID),
     )
 
 
 def compiled(tenant_id: str) -> list[Mapping]:
-    """The mapping set of a tenant."""
+    """Returns the mapping set of a tenant, ready to map."""
     return [
         compile_mapping(one["sourceType"], one["source"], one["destination"], resolved(tenant_id))
         for one in mappings(tenant_id, NAMESPACE)
@@ -95,11 +81,11 @@ MAPPINGS = compiled(TENANT)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_what_every_event_has(sample: Sample) -> None:
-    """`_id`, `timestamp` and `eventType` always, `identityMap` with a visitor, and it is valid."""
+def test_every_sample(sample: Sample) -> None:
+    """The row is valid, with `_id`, `timestamp`, `eventType`, and `identityMap` for a visitor."""
     event = read_event(orjson.dumps(sample.event))
     row, errors = apply_mappings(MAPPINGS, raw(event))
-    assert errors == []
+    assert (row, errors) == (xdm(event), [])
     assert row["_id"] == event["id"]
     assert row["timestamp"] == event["occurredAt"]
     assert row["eventType"] == event["type"]
@@ -107,8 +93,24 @@ def test_what_every_event_has(sample: Sample) -> None:
     assert list(problems_of(row, RESOLVED)) == []
 
 
+def test_the_sample_for_uploads() -> None:
+    """It fills every destination: AEP's mapping step offers every source that the mappings need."""
+    event = read_event((PROJECT / "docs" / "aep-sample.json").read_bytes())
+    row, errors = apply_mappings(MAPPINGS, event)
+    assert (row, errors) == (xdm(event), [])
+    destinations = [line["destination"].split(".") for line in mappings(TENANT, NAMESPACE)]
+    assert [path for path in destinations if value_at(row, path) is None] == []
+
+
+def value_at(row: Any, path: list[str]) -> Any:
+    """Returns the value at a path; None if there is none."""
+    for key in path:
+        row = row.get(key, {})
+    return row or None
+
+
 def test_scores_and_answers() -> None:
-    """An NPS rating is a number, 0 too; only an answer with its poll is a survey's answer."""
+    """An NPS rating is a number, also 0; survey answers have only the answers with a poll id."""
     zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
     row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
     assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
@@ -120,7 +122,7 @@ def test_scores_and_answers() -> None:
 
 @pytest.mark.parametrize("case", cases("empty_values"))
 def test_empty_values(case: Case) -> None:
-    """Both formats leave out the same, and the row is valid: AEP takes an empty value nowhere."""
+    """Both formats leave out the same, and the row is valid: AEP accepts no empty value."""
     event = read_event(
         orjson.dumps({"id": "a", "type": "poll.submitted", "occurredAt": NOW} | case["event"])
     )
@@ -132,7 +134,7 @@ def test_empty_values(case: Case) -> None:
 @pytest.mark.parametrize("character", ["x", "ä", "\n", "\U0001f600"])
 @pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
 def test_an_identity_that_aep_would_skip(character: str, length: int, is_identity: bool) -> None:
-    """Too long a visitor id is a field, and no identity, whichever format is sent."""
+    """A visitor id that is too long is a field, but not an identity, in both formats."""
     event = event_of({"event": "x", "visitorId": "v" + character * (length - 2) + "v"})
     row, errors = apply_mappings(MAPPINGS, raw(event))
     assert (row, errors) == (xdm(event), [])
@@ -149,7 +151,7 @@ def test_a_tenant_with_an_underscore() -> None:
 
 
 def event_of(webhook: dict[str, Any]) -> Event:
-    """The normalised event of a webhook."""
+    """Returns the normalised event of a webhook."""
     body = VerifiedBody(orjson.dumps(webhook))
     return normalise(parse(body), body, RECEIVED)
 
@@ -195,6 +197,6 @@ PROPERTIES = st.fixed_dictionaries(
 @example({"event": "poll.", "properties": {"guideId": "g"}})
 @example({"event": "pollSubmitted", "properties": {"polls": [{"value": ""}]}})
 def test_any_webhook(webhook: dict[str, Any]) -> None:
-    """Whatever Pendo sends, both formats come to the same row."""
+    """Whatever Pendo sends, both formats give the same row."""
     event = event_of(webhook)
     assert apply_mappings(MAPPINGS, raw(event)) == (xdm(event), [])

@@ -10,9 +10,9 @@ import pytest
 
 from local.pubsub import PubSubServer, rejecting
 from local.tcp_proxy import TcpProxy
+from pendo_aep.pubsub import PublishFailed, PublishRejected
 from pendo_aep.pubsub.client import connect, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
-from pendo_aep.pubsub.topic import PublishFailed, PublishRejected
 
 TOPIC = "projects/p/topics/events"
 # Google's words (googleapis/google-cloud-go#8179; snowplow/enrich#485).

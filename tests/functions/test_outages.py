@@ -1,0 +1,211 @@
+"""Faults of AEP, outages and crashes, by push and by pull: every event is settled in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from local import aep
+from local.aep import Behaviour, Fault, Shape
+from tests.cases import Case, cases
+from tests.conftest import PubSub
+from tests.delivery_harness import (
+    CLIENT_SECRET,
+    EMULATOR_GIVES_UP,
+    Consumer,
+    DeliveryHarness,
+    delivery_harness,
+    make_fault,
+)
+from tests.webhooks import COMMENT, VISITOR, unique_id
+
+pytestmark = pytest.mark.slow
+FAULT_EVENTS, OUTAGE_EVENTS = 500, 2000
+KILLS = 5
+# What the batch endpoint answered in a log of 2024, when an inlet for XDM got raw events.
+NO_HEADER = b'{"message": "The \'header\' field is mandatory"}'
+Record = Callable[[str, object], None]
+_numbers = count()
+
+
+def new_ids(many: int) -> list[str]:
+    """Returns event IDs that nothing else uses."""
+    return [
+        hashlib.sha1(b"fault %d" % n, usedforsecurity=False).hexdigest()
+        for n in (next(_numbers) for _ in range(many))
+    ]
+
+
+@pytest.fixture(scope="class")
+async def running(
+    pubsub: PubSub, project_ids: Iterator[str], request: pytest.FixtureRequest
+) -> AsyncIterator[DeliveryHarness]:
+    """One consumer on one server, for all faults."""
+    consumer: Consumer = request.cls.consumer
+    async with delivery_harness(pubsub.host, next(project_ids)) as harness:
+        async with harness.running(consumer):
+            yield harness
+        # No secret and no personal data in anything that was printed.
+        printed = "\n".join(harness.output)
+        for canary in (VISITOR, COMMENT, CLIENT_SECRET, "Bearer"):
+            assert canary not in printed
+
+
+def skip_what_the_emulator_cannot(consumer: Consumer, pubsub: PubSub) -> None:
+    """Skips a test of push on Google's emulator, after failures."""
+    if consumer == "push" and pubsub.server is None:
+        pytest.skip(EMULATOR_GIVES_UP)
+
+
+def reached(harness: DeliveryHarness, events: int) -> Callable[[], bool]:
+    """Returns a condition: AEP has so many events."""
+    return lambda: len(harness.aep.distinct_ids) >= events
+
+
+class Outages:
+    """The tests for one consumer; a class each, so that the two run in parallel."""
+
+    consumer: Consumer
+
+    @pytest.mark.parametrize("case", cases("faults"))
+    async def test_every_event_is_settled(
+        self, running: DeliveryHarness, case: Case, record_property: Record
+    ) -> None:
+        """Nothing is lost, and nothing dead-lettered that a later attempt would have delivered."""
+        consumer, stand_in = self.consumer, running.aep
+        ids = new_ids(case.get("events", FAULT_EVENTS))
+        victims = set(victims_of(case, ids)) if "dead" in case else set()
+        before, accepted_before = len(stand_in.requests), len(stand_in.accepted)
+        stand_in.behaviour = replace(
+            Behaviour(needs_token=True), shape=Shape(case.get("shape", "docs"))
+        )
+        stand_in.faults.clear()
+        stand_in.faults.add(*faults_of(case, ids))
+        if case.get("revoked"):
+            stand_in.revoke_tokens()
+
+        await running.publish(consumer, ids)
+        if mended_after := case.get("mended_after"):
+            await running.until(consumer, lambda: len(stand_in.requests) >= before + mended_after)
+            assert not running.dead.keys() & set(ids)
+            stand_in.faults.clear()
+            stand_in.behaviour = Behaviour(needs_token=True)
+        await running.until(consumer, lambda: running.settled(ids), 90)
+
+        dead = running.dead.keys() & set(ids)
+        accepted = [message.id for message in stand_in.accepted[accepted_before:]]
+        row = {
+            "fault": case["case"],
+            "way": consumer,
+            "events": len(ids),
+            "accepted": len(set(accepted)),
+        }
+        row |= {"again": len(accepted) - len(set(accepted)), "dead": len(dead)}
+        record_property("faults of AEP", row | {"requests": len(stand_in.requests) - before})
+        assert dead == victims
+        assert {running.dead[i]["reason"] for i in dead} == ({case["dead"]} if victims else set())
+        assert set(ids) - dead <= stand_in.distinct_ids
+
+    async def test_an_outage_loses_nothing(
+        self,
+        pubsub: PubSub,
+        project_ids: Iterator[str],
+        pytestconfig: pytest.Config,
+        record_property: Record,
+    ) -> None:
+        """2,000 events arrive during an outage: under 100 requests in it, and all are delivered."""
+        consumer, seconds = self.consumer, pytestconfig.getoption("--outage-seconds")
+        skip_what_the_emulator_cannot(consumer, pubsub)
+        ids = [unique_id(number) for number in range(OUTAGE_EVENTS)]
+        async with (
+            delivery_harness(pubsub.host, next(project_ids)) as harness,
+            harness.running(consumer),
+        ):
+            harness.aep.faults.add(aep.answering(503))
+            arrivals = asyncio.create_task(harness.publish(consumer, ids, over_seconds=seconds / 2))
+            await asyncio.sleep(seconds)  # the outage itself
+            during = len(harness.aep.requests)
+            await arrivals
+            harness.aep.faults.clear()
+
+            await harness.until(consumer, lambda: harness.settled(ids), 150)
+
+            row = {
+                "way": consumer,
+                "seconds": seconds,
+                "events": OUTAGE_EVENTS,
+                "requests": during,
+                "later": len(harness.aep.requests),
+            }
+            record_property("AEP is down", row)
+            assert harness.aep.distinct_ids == set(ids)
+            assert not harness.dead
+            assert 0 < during < 100
+
+    async def test_killing_the_function_loses_nothing(
+        self, pubsub: PubSub, project_ids: Iterator[str]
+    ) -> None:
+        """Killed five times while 5,000 events are under way, it still delivers every one."""
+        consumer = self.consumer
+        skip_what_the_emulator_cannot(consumer, pubsub)
+        events = 5000 if pubsub.server else 1000
+        ids = [unique_id(number) for number in range(events)]
+        # What a killed drain held comes again after its ack deadline: let that be soon.
+        settings = {"BATCH_MAX_MESSAGES": "50", "BATCH_MAX_IN_FLIGHT": "2", "DRAIN_SECONDS": "1"}
+        async with (
+            delivery_harness(pubsub.host, next(project_ids)) as harness,
+            harness.running(consumer, **settings),
+        ):
+            await harness.publish(consumer, ids)
+            for kill in range(1, KILLS + 1):
+                # Each a bit later; what is in flight at that moment is cut off.
+                await harness.until(consumer, reached(harness, kill * events // (KILLS + 1)), 120)
+                await harness.kill(consumer)
+            await harness.until(consumer, lambda: harness.settled(ids), 120)
+
+            assert harness.aep.distinct_ids == set(ids)
+            assert not harness.dead
+
+
+class TestPush(Outages):
+    """Messages that Pub/Sub pushes to `deliver`."""
+
+    consumer = "push"
+
+
+class TestDrain(Outages):
+    """Messages that `drain` pulls."""
+
+    consumer = "drain"
+
+
+def victims_of(case: Case, ids: list[str]) -> list[str]:
+    """Returns the events that must become dead letters."""
+    kinds = {kind for kind, _, _ in case.get("faults", [])}
+    if "poison" in kinds:
+        return [ids[len(ids) // 3]]
+    return ids[17::50] if "one_in_fifty" in kinds else []
+
+
+def faults_of(case: Case, ids: list[str]) -> list[Fault]:
+    """Returns the faults of a case: those of `local.aep`, and some that need the events' IDs."""
+    which = aep.has_id(*victims_of(case, ids))
+    of_events: dict[str, Callable[..., Fault]] = {
+        "wrong_setting": lambda: aep.answering(400, body=NO_HEADER),
+        "poison": lambda status: aep.answering(status).when(which),
+        "too_many": lambda: aep.answering(413).of_at_least(2),
+        "one_in_fifty": lambda: aep.refusing(which),
+    }
+    faults = []
+    for kind, arguments, times in case.get("faults", []):
+        if kind in of_events:
+            fault = of_events[kind](**arguments)
+            faults.append(fault if times is None else fault.times(times))
+        else:
+            faults.append(make_fault(kind, arguments, times))
+    return faults

@@ -1,1 +1,0 @@
-"""What others have written down: an OpenAPI description, and the test data of Adobe's own sink."""
