@@ -49,7 +49,7 @@ async def test_an_edited_body_is_sent(page: Page) -> None:
     await page.get_by_role("button", name="Open the event").click()
     panel = page.locator("#detail")
     await expect(panel).to_contain_text("exactly-this")
-    shown = panel.get_by_role("region", name="Body as Received from Pendo")
+    shown = panel.get_by_role("region", name="Body sent by Pendo")
     assert json.loads(await shown.inner_text()) == json.loads(body)
 
 
@@ -158,7 +158,7 @@ async def test_batches_show_their_size_and_fill(page: Page, running: Running) ->
     await expect(line.locator(".status")).to_contain_text(str(largest.status))
 
 
-CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "trouble.json").read_bytes())
+CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "fault_cases.json").read_bytes())
 
 
 def test_every_kind_has_a_case() -> None:

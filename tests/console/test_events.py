@@ -129,7 +129,7 @@ async def test_the_details_show_the_request(page: Page) -> None:
     request = panel.get_by_role("tabpanel", name="Webhook")
     await expect(request.get_by_text("X-Pendo-Signature")).to_be_visible()
     await expect(request.get_by_text(re.compile("^[0-9a-f]{64}$"))).to_be_visible()
-    body = request.get_by_role("region", name="Body as Received from Pendo")
+    body = request.get_by_role("region", name="Body sent by Pendo")
     sent = json.loads(await body.inner_text())
     assert sent["visitorId"] == "sent@open"
     answer = request.get_by_role("region", name="Answer of receive")
@@ -141,7 +141,7 @@ async def test_large_numbers_are_shown_exactly(page: Page) -> None:
     body = body_of("track_event_received", visitorId="big@open")
     await send(page, body=body.replace('"properties": {', '"properties": {"n": 98765432109876543,'))
     panel = await open_event(page, "big@open")
-    shown = panel.get_by_role("region", name="Body as Received from Pendo")
+    shown = panel.get_by_role("region", name="Body sent by Pendo")
     await expect(shown).to_contain_text('"n": 98765432109876543,')
 
 

@@ -72,7 +72,7 @@ async def test_html_in_an_unreadable_body_is_shown_and_not_run(page: Page) -> No
     )
     await send(page, body=f"<html>{HTML}")
     await row(page, "dead").first.click()
-    block = page.locator("#detail").get_by_role("region", name="Body as Received from Pendo")
+    block = page.locator("#detail").get_by_role("region", name="Body sent by Pendo")
     await expect(block).to_have_text(f"<html>{HTML}")
     await expect(page).to_have_title("pendo-to-aep, local")
 
