@@ -11,11 +11,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import orjson
 import pytest
 
+from local.aep import AepServer, has_id, refusing
 from local.functions import PROJECT, Function, FunctionFailed, end_group
-from local.samples import LARGE_BYTES, grown, load_samples
+from local.pipeline import DEAD_KEPT, PROJECT_ID, SECRET, administer, call_repeatedly, run_pipeline
+from local.pubsub import PubSubServer
+from local.samples import LARGE_BYTES, grown, load_samples, sign
 from local.tcp_proxy import TcpProxy
 
 
@@ -78,6 +82,31 @@ async def test_ctrl_c_leaves_no_process_behind(number: signal.Signals) -> None:
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
     assert not started & everything()
+
+
+async def test_drain_can_take_the_place_of_deliver(http: aiohttp.ClientSession) -> None:
+    """With `receive` and `drain` a sample arrives at AEP, and a refused one in the dead letters."""
+    samples = {sample.name: sample for sample in load_samples()}
+    good, bad = samples["nps_submitted_comment"], samples["guide_displayed"]
+    assert good.event is not None
+    assert bad.event is not None
+    bad_id, good_id = bad.event["id"], good.event["id"]
+    async with (
+        AepServer(faults=[refusing(has_id(bad_id))]) as aep,
+        PubSubServer() as server,
+        run_pipeline(server.host, aep, functions=("receive", "drain")) as pipeline,
+        administer(server.host) as admin,
+    ):
+        for sample in (good, bad):
+            headers = sign(sample.body, SECRET)
+            async with http.post(pipeline.receive.url, data=sample.body, headers=headers) as answer:
+                assert answer.status == 200
+        async with asyncio.timeout(60), call_repeatedly(pipeline.drain):
+            kept = f"projects/{PROJECT_ID}/subscriptions/{DEAD_KEPT}"
+            dead = await anext(admin.consume(kept))
+            await aep.wait_for(lambda: aep.distinct_ids == {good_id}, 60)
+
+    assert (dead.attributes["eventId"], dead.attributes["reason"]) == (bad_id, "rejected")
 
 
 # In its own process, because uvloop forks differently from asyncio.
