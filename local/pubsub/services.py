@@ -21,7 +21,6 @@ _ListTopicsResponse = types.ListTopicsResponse.pb()
 _ListTopicSubscriptionsResponse = types.ListTopicSubscriptionsResponse.pb()
 _Subscription = types.Subscription.pb()
 _PullResponse = types.PullResponse.pb()
-_StreamingPullRequest = types.StreamingPullRequest.pb()
 _StreamingPullResponse = types.StreamingPullResponse.pb()
 _ListSubscriptionsResponse = types.ListSubscriptionsResponse.pb()
 
@@ -38,25 +37,20 @@ class PublisherService:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Returns the service for a gRPC server."""
-        calls = [
-            ("CreateTopic", self._create_topic, _Topic, _Topic),
-            ("GetTopic", self._get_topic, types.GetTopicRequest.pb(), _Topic),
-            ("ListTopics", self._list_topics, types.ListTopicsRequest.pb(), _ListTopicsResponse),
-            (
-                "ListTopicSubscriptions",
+        calls = {
+            "CreateTopic": (self._create_topic, _Topic),
+            "GetTopic": (self._get_topic, types.GetTopicRequest.pb()),
+            "ListTopics": (self._list_topics, types.ListTopicsRequest.pb()),
+            "ListTopicSubscriptions": (
                 self._list_subscriptions,
                 types.ListTopicSubscriptionsRequest.pb(),
-                _ListTopicSubscriptionsResponse,
             ),
-            ("DeleteTopic", self._delete_topic, types.DeleteTopicRequest.pb(), Empty),
-            ("Publish", self._publish, types.PublishRequest.pb(), _PublishResponse),
-        ]
+            "DeleteTopic": (self._delete_topic, types.DeleteTopicRequest.pb()),
+            "Publish": (self._publish, types.PublishRequest.pb()),
+        }
         return grpc.method_handlers_generic_handler(
             "google.pubsub.v1.Publisher",
-            {
-                name: unary(name, method, request, response, self._faults)
-                for name, method, request, response in calls
-            },
+            {name: unary(name, *call, self._faults) for name, call in calls.items()},
         )
 
     async def _create_topic(self, request: Pb) -> Pb:
@@ -103,35 +97,18 @@ class SubscriberService:
 
     def handler(self) -> grpc.GenericRpcHandler:
         """Returns the service for a gRPC server."""
-        calls = [
-            ("CreateSubscription", self._create, _Subscription, _Subscription),
-            ("GetSubscription", self._get, types.GetSubscriptionRequest.pb(), _Subscription),
-            (
-                "ListSubscriptions",
-                self._list,
-                types.ListSubscriptionsRequest.pb(),
-                _ListSubscriptionsResponse,
-            ),
-            ("DeleteSubscription", self._delete, types.DeleteSubscriptionRequest.pb(), Empty),
-            ("Pull", self._pull, types.PullRequest.pb(), _PullResponse),
-            ("Acknowledge", self._acknowledge, types.AcknowledgeRequest.pb(), Empty),
-            (
-                "ModifyAckDeadline",
-                self._modify_ack_deadline,
-                types.ModifyAckDeadlineRequest.pb(),
-                Empty,
-            ),
-        ]
-        handlers = {
-            name: unary(name, method, request, response, self._faults)
-            for name, method, request, response in calls
+        calls = {
+            "CreateSubscription": (self._create, _Subscription),
+            "GetSubscription": (self._get, types.GetSubscriptionRequest.pb()),
+            "ListSubscriptions": (self._list, types.ListSubscriptionsRequest.pb()),
+            "DeleteSubscription": (self._delete, types.DeleteSubscriptionRequest.pb()),
+            "Pull": (self._pull, types.PullRequest.pb()),
+            "Acknowledge": (self._acknowledge, types.AcknowledgeRequest.pb()),
+            "ModifyAckDeadline": (self._modify_ack_deadline, types.ModifyAckDeadlineRequest.pb()),
         }
+        handlers = {name: unary(name, *call, self._faults) for name, call in calls.items()}
         handlers["StreamingPull"] = stream(
-            "StreamingPull",
-            self._streaming_pull,
-            _StreamingPullRequest,
-            _StreamingPullResponse,
-            self._faults,
+            "StreamingPull", self._streaming_pull, types.StreamingPullRequest.pb(), self._faults
         )
         return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
 

@@ -215,10 +215,9 @@ def unary(
     name: str,
     method: Unary,
     request: type[Message],
-    response: type[Message],
     faults: FaultPlan[Effect],
 ) -> "grpc.RpcMethodHandler[Pb, Pb]":
-    """Returns a handler for a call with one request and one response, given as protobuf classes."""
+    """Returns a handler for a call with one request, of this protobuf class, and one response."""
 
     async def call(request: Pb, context: Context) -> Pb:
         effects = faults.take(name, _messages(name, request)) if faults else []
@@ -238,7 +237,7 @@ def unary(
     return grpc.unary_unary_rpc_method_handler(
         call,
         request_deserializer=request.FromString,
-        response_serializer=response.SerializeToString,
+        response_serializer=_serialize,
     )
 
 
@@ -246,7 +245,6 @@ def stream(
     name: str,
     method: Stream,
     request: type[Message],
-    response: type[Message],
     faults: FaultPlan[Effect],
 ) -> "grpc.RpcMethodHandler[Pb, Pb]":
     """Returns a handler for a call that streams both ways; faults affect its opening."""
@@ -262,8 +260,13 @@ def stream(
     return grpc.stream_stream_rpc_method_handler(
         call,
         request_deserializer=request.FromString,
-        response_serializer=response.SerializeToString,
+        response_serializer=_serialize,
     )
+
+
+def _serialize(message: Pb) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized
 
 
 def _messages(name: str, request: Pb) -> list[PublishedMessage]:
