@@ -1,1 +1,1 @@
-"""The comparisons behind the project's choices: each module is one, and anyone can run it."""
+"""Benchmarks: the comparisons behind the project's choices."""

@@ -8,25 +8,12 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+import orjson
 import uvloop
 from rich.console import Console
 
-from benchmarks import (
-    deliver,
-    drain,
-    growth,
-    layers,
-    markdown,
-    memory,
-    pipeline,
-    publishing,
-    receive,
-    report,
-    sending,
-    start,
-    steps,
-)
-from benchmarks.figures import Figure, past_guard, reaches
+from benchmarks import breakdown, clients, comparisons
+from benchmarks.figures import RESULTS, Figure, as_json, past_guard, reaches, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +26,19 @@ class Comparison:
 
 
 COMPARISONS = {
-    "receive": Comparison(receive.measure, 6_000, 2_000),
-    "deliver": Comparison(deliver.measure, 6_000, 2_000),
-    "drain": Comparison(drain.measure, 40_000, 10_000),
-    "sending": Comparison(sending.measure, 300, 100),
-    "publishing": Comparison(publishing.measure, 20_000, 6_400),
-    "start": Comparison(start.measure, 3, 1),
-    "memory": Comparison(memory.measure, 100_000, 20_000),
-    "steps": Comparison(steps.measure, 20_000, 5_000),
-    "growth": Comparison(growth.measure, 4_000, 1_000),
-    "layers": Comparison(layers.measure, 4_000, 1_000),
+    "receive": Comparison(comparisons.measure_receive, 6_000, 2_000),
+    "deliver": Comparison(comparisons.measure_deliver, 6_000, 2_000),
+    "drain": Comparison(comparisons.measure_drain, 40_000, 10_000),
+    "sending": Comparison(clients.measure_sending, 300, 100),
+    "publishing": Comparison(clients.measure_publishing, 20_000, 6_400),
+    "start": Comparison(comparisons.measure_start, 3, 1),
+    "memory": Comparison(comparisons.measure_memory, 100_000, 20_000),
+    "steps": Comparison(breakdown.measure_steps, 20_000, 5_000),
+    "growth": Comparison(comparisons.measure_growth, 4_000, 1_000),
+    "layers": Comparison(breakdown.measure_layers, 4_000, 1_000),
 }
-# What is derived from others needs those.
-_DERIVED = {"pipeline": ("receive", "deliver")}
+# Comparisons that are computed from others.
+DERIVED = {"pipeline": ("receive", "deliver")}
 _SHORT_ROUNDS = 3
 
 
@@ -64,25 +51,25 @@ async def _measure(
         comparison = COMPARISONS[name]
         amount = comparison.short_amount if is_short else comparison.amount
         figures += await comparison.measure(rounds, amount)
-    return [*figures, *pipeline.derive(figures)]
+    return [*figures, *comparisons.derive_pipeline(figures)]
 
 
 def main() -> int:
-    """Runs them, and answers the exit code."""
+    """Runs the comparisons and returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
         "names",
         nargs="*",
         metavar="NAME",
         choices=[*COMPARISONS, []],
-        help=f"of {', '.join(COMPARISONS)}; all if none is given, and then the results are saved",
+        help=f"of {', '.join(COMPARISONS)}; default: all, and the results are saved",
     )
     parser.add_argument("--rounds", type=int, help="measured rounds (7; quick 3)")
     parser.add_argument("--quick", action="store_true", help="short rounds; saves nothing")
     parser.add_argument(
         "--guard",
         action="store_true",
-        help="quick, and only what has a guard; fails if a figure is past it",
+        help="quick, and only figures with a guard; fails if a figure is past it",
     )
     options = parser.parse_args()
     is_short = options.quick or options.guard
@@ -93,9 +80,9 @@ def main() -> int:
         names = [name for name in names if name in _guarded()]
     console = Console(stderr=True)
     figures = uvloop.run(_measure(names, rounds, console, is_short=is_short))
-    report.show(figures, known, Console())
+    show(figures, known, Console())
     if options.guard:
-        chosen = {*names, *(new for new, of in _DERIVED.items() if {*of} <= {*names})}
+        chosen = {*names, *(new for new, of in DERIVED.items() if {*of} <= {*names})}
         guarded = [reach for reach in known.values() if reach.comparison in chosen]
         for wrong in past_guard(figures, guarded):
             console.print(f"[red]{wrong}")
@@ -106,20 +93,21 @@ def main() -> int:
 
 
 def _guarded() -> set[str]:
-    """The comparisons that measure a figure with a guard."""
+    """Returns the comparisons that measure a figure with a guard."""
     found = {reach.comparison for reach in reaches().values() if reach.guard is not None}
-    return found | {name for derived in found for name in _DERIVED.get(derived, ())}
+    return found | {name for derived in found for name in DERIVED.get(derived, ())}
 
 
 def _save(figures: Sequence[Figure]) -> None:
-    from benchmarks import cost_page, plot  # matplotlib takes a second to import
+    from benchmarks import cost, readme  # matplotlib takes a second to import
 
     known = reaches()
-    results = report.as_json(figures, known, today=datetime.datetime.now(datetime.UTC).date())
-    report.save(results)
-    markdown.fill(figures, known, results)
-    plot.draw({figure.name: figure.value for figure in figures})
-    cost_page.write()
+    results = as_json(figures, known, today=datetime.datetime.now(datetime.UTC).date())
+    lasting = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    RESULTS.write_bytes(orjson.dumps(results, option=lasting))
+    readme.write_tables(figures, known, results)
+    readme.draw_plot(figures)
+    cost.write_page()
 
 
 if __name__ == "__main__":

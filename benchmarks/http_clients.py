@@ -1,4 +1,4 @@
-"""Which HTTP client should `deliver` use? `python -m benchmarks.http_clients`, about two minutes.
+"""Compares HTTP clients for `deliver`: `python -m benchmarks.http_clients`, about two minutes.
 
 `deliver` posts batches of about 100 kB to one host, a few at a time, from an asyncio process whose
 start-up and CPU are billed. The clients take turns, so that a busy machine disturbs them alike:
@@ -6,8 +6,8 @@ start-up and CPU are billed. The clients take turns, so that a busy machine dist
 * alone: the import in a fresh interpreter; added: what the client adds to a process that has loaded
   the function's framework, until it could open an HTTPS connection;
 * POST: CPU time that the operating system charges to the client's process, all threads, user and
-  system. The server is another process. Connections are kept alive, or the run fails. No TLS: it is
-  the same OpenSSL for every client. Wall time is mostly the server's pause before it answers.
+  system. The server is another process. Connections are kept alive, or the run fails. There is no
+  TLS, because OpenSSL is the same for every client. Wall time is mostly the server's pause.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import multiprocessing
 import platform
 import re
+import subprocess
 import sys
 import time
 from collections import defaultdict
@@ -29,7 +30,8 @@ from itertools import count
 from statistics import median
 from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.cpu import cpu_seconds, measure_start_up
+from rich.console import Console
+from rich.table import Table
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -42,12 +44,12 @@ if TYPE_CHECKING:
 SPAWN = multiprocessing.get_context("spawn")  # fresh interpreters that inherit nothing
 IN_FLIGHT = 4
 TIMEOUT_SECONDS = 30
-# As AEP takes its time. At once, answers reach the event loop in bunches, which flatters aiohttp.
+# Like AEP's. Immediate answers would reach the event loop in bunches, which flatters aiohttp.
 ANSWER_SECONDS = 0.02
 BODY = b'{"messages":["%s"]}' % (b"x" * 100_000)
 CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 HEADERS = {"Content-Type": "application/json"}
-# What `deliver` has loaded anyway: a client is charged only for what it adds.
+# `deliver` loads these anyway: a client is charged only for what it adds.
 FRAMEWORK = "import functions_framework.aio, uvicorn_worker, uvloop"
 
 
@@ -119,7 +121,7 @@ async def post_with_requests(url: str) -> AsyncIterator[Post]:
 
 @contextmanager
 def in_threads(post: Callable[[], Answer]) -> Iterator[Post]:
-    """The way a blocking client is used from asyncio; the hand-over is part of its price."""
+    """Runs a blocking client in threads, as asyncio code must; that is part of its cost."""
     loop = asyncio.get_running_loop()
     with ThreadPoolExecutor(IN_FLIGHT) as threads:
         yield lambda: loop.run_in_executor(threads, post)
@@ -158,16 +160,41 @@ class Row(NamedTuple):
     times_best: float
 
 
+class StartUp(NamedTuple):
+    """What some statements cost a fresh interpreter: milliseconds of CPU, and modules loaded."""
+
+    cpu_ms: float
+    modules: int
+
+
+def measure_start_up(statements: str, *, after: str = "pass") -> StartUp:
+    """Runs `statements` in a fresh interpreter that has run `after`.
+
+    Raises:
+        subprocess.CalledProcessError: The statements failed; their output is on stderr.
+    """
+    script = f"""
+import sys, time
+{after}
+modules, cpu = len(sys.modules), time.process_time()
+{statements}
+print((time.process_time() - cpu) * 1000, len(sys.modules) - modules)
+"""
+    output = subprocess.check_output([sys.executable, "-c", script], text=True)
+    cpu_ms, modules = output.split()
+    return StartUp(float(cpu_ms), int(modules))
+
+
 def measure_posting(client: Client, url: str, requests: int) -> tuple[float, float]:
-    """Milliseconds of CPU and of wall time for each POST from this process, a fresh one."""
+    """Returns milliseconds of CPU and of wall time for each POST from this fresh process."""
     import uvloop  # as uvicorn does, under which the functions run
 
     async def measure() -> tuple[float, float]:
         async with client.connect(url) as post:
             answers = await _post_all(post, 10 * IN_FLIGHT)  # warm-up: connections, lazy imports
-            cpu, wall = cpu_seconds(), time.perf_counter()
+            cpu, wall = time.process_time(), time.perf_counter()
             answers |= await _post_all(post, requests)
-            cpu, wall = cpu_seconds() - cpu, time.perf_counter() - wall
+            cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
         if len(answers) > IN_FLIGHT or any(status != 207 for status, _ in answers):
             raise RuntimeError(f"{client.name}: not only 207s, or not kept alive: {answers}")
         return cpu / requests * 1000, wall / requests * 1000
@@ -177,7 +204,7 @@ def measure_posting(client: Client, url: str, requests: int) -> tuple[float, flo
 
 
 async def _post_all(post: Post, requests: int) -> set[Answer]:
-    """The different answers to `requests` POSTs; the body of an answer names its connection."""
+    """Returns the distinct answers to the POSTs; the body of each names its connection."""
     answers: set[Answer] = set()
     remaining = iter(range(requests))
 
@@ -192,7 +219,7 @@ async def _post_all(post: Post, requests: int) -> set[Answer]:
 
 
 def serve(port: Connection) -> None:
-    """Answer every POST on 127.0.0.1 with a 207, until ended; the port goes through `port`."""
+    """Answers every POST on 127.0.0.1 with a 207; sends its port through `port`."""
     numbers = count(1)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -215,7 +242,7 @@ def serve(port: Connection) -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """The URL of a server in a process of its own."""
+    """Runs a server in a process of its own, and yields its URL."""
     receiver, sender = SPAWN.Pipe(duplex=False)
     process = SPAWN.Process(target=serve, args=(sender,), daemon=True)
     process.start()
@@ -228,7 +255,7 @@ def server() -> Iterator[str]:
 
 
 def compare(rounds: int, requests: int) -> list[Row]:
-    """Measure every client `rounds` times, in turns; `requests` POSTs each time."""
+    """Measures every client `rounds` times, in turns; `requests` POSTs each time."""
     samples: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for client in CLIENTS:  # not counted: compiles the modules and reads them from the disk
         measure_start_up(f"import {client.name}", after=FRAMEWORK)
@@ -250,7 +277,7 @@ def compare(rounds: int, requests: int) -> list[Row]:
 
 
 def rank(name: str, samples: Mapping[str, Sequence[float]]) -> list[Row]:
-    """The clients in one measurement, best first."""
+    """Returns the clients in one measurement, best first."""
     ranked = sorted((median(rounds), client, rounds) for client, rounds in samples.items())
     best = ranked[0][0]
     return [
@@ -260,25 +287,15 @@ def rank(name: str, samples: Mapping[str, Sequence[float]]) -> list[Row]:
 
 
 def show(rows: Sequence[Row]) -> None:
-    """Print the rows as a table: drawn on a terminal, plain columns elsewhere."""
-    header = ("measurement", "client", "median", "lowest", "highest", "x best")
-    cells = [(*row[:2], *(f"{number:.2f}" for number in row[2:])) for row in rows]
-    if sys.stdout.isatty():
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(*header)
-        for line in cells:
-            table.add_row(*line)
-        Console().print(table)
-    else:
-        widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
-        for line in (header, *cells):
-            print("  ".join(map(str.ljust, line, widths)).rstrip())
+    """Prints the rows as a table."""
+    found = Table("measurement", "client", "median", "lowest", "highest", "x best", box=None)
+    for row in rows:
+        found.add_row(*row[:2], *(f"{value:.2f}" for value in row[2:]))
+    Console(width=None if sys.stdout.isatty() else 100).print(found)
 
 
 def main() -> None:
-    """Parse the options, measure, print."""
+    """Runs the comparison and prints it."""
     parser = argparse.ArgumentParser(description="Compare HTTP clients for posting batches.")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each client (%(default)s)")
     parser.add_argument("--requests", type=int, default=400, help="POSTs a turn (%(default)s)")

@@ -1,7 +1,7 @@
-"""Pub/Sub and the AEP stand-in in a process of their own, so that their CPU is not the function's.
+"""Pub/Sub and the AEP stand-in in a process of their own, so their CPU is not the function's.
 
-`python -m benchmarks.servers` prints where they listen; then it takes a JSON command a line, and
-answers each with what AEP has seen.
+`python -m benchmarks.servers` prints where they listen. Then it reads one JSON command a line, and
+answers each with what AEP has received.
 """
 
 from __future__ import annotations
@@ -14,25 +14,26 @@ from typing import Any, Self
 import orjson
 import uvloop
 
-from benchmarks import events
+from benchmarks.load import event
 from local.aep import AepEvent, AepServer, Behaviour, ReceivedRequest
 from local.functions import PROJECT, end_group
 from local.pubsub import PubSubServer
 from pendo_aep import tune_gc
+from pendo_aep.event import message_attributes
 
 TOPIC = "projects/local/topics/pendo-events"
 PULL = "pendo-events-pull"
-# Adobe does not say how long its answer takes; from one region to another this is what it may be.
+# Adobe does not say how long an answer takes; this is plausible between regions.
 AEP_SECONDS = 0.02
 
 
 @dataclass(slots=True)
 class Counts:
-    """What AEP has seen so far.
+    """What AEP has received so far.
 
     Attributes:
         requests: how many.
-        messages: those it took.
+        messages: accepted.
         bytes: of all requests.
         last_at: when the last request ended, in seconds since the epoch.
     """
@@ -42,8 +43,8 @@ class Counts:
     bytes: int = 0
     last_at: float = 0.0
 
-    def note(self, event: AepEvent) -> None:
-        """Counts what the stand-in tells of a request that has ended."""
+    def add(self, event: AepEvent) -> None:
+        """Counts a request that has ended."""
         if isinstance(event, ReceivedRequest):
             self.requests += 1
             self.messages += event.messages
@@ -52,16 +53,14 @@ class Counts:
 
 
 class Servers:
-    """`async with Servers() as servers`: they run meanwhile.
+    """`async with Servers() as servers` runs both.
 
     Attributes:
         pubsub: host and port of Pub/Sub, which has the topics and one subscription to pull from.
-        aep: the URL of the AEP stand-in.
         endpoint: AEP's streaming endpoint, which takes 20 ms for a request.
     """
 
     pubsub: str
-    aep: str
     endpoint: str
 
     async def __aenter__(self) -> Self:
@@ -73,14 +72,14 @@ class Servers:
             start_new_session=True,
         )
         addresses = await self._answer()
-        self.pubsub, self.aep, self.endpoint = (addresses[k] for k in ("pubsub", "aep", "endpoint"))
+        self.pubsub, self.endpoint = addresses["pubsub"], addresses["endpoint"]
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await end_group(self._process)
 
     async def counts(self, *, publish: int = 0) -> Counts:
-        """What AEP has seen, after so many events were put into the subscription `PULL`."""
+        """Publishes so many events to the subscription `PULL`; returns what AEP has received."""
         assert self._process.stdin is not None  # noqa: S101 (it is a pipe)
         self._process.stdin.write(orjson.dumps({"publish": publish}) + b"\n")
         return Counts(**await self._answer())
@@ -89,7 +88,7 @@ class Servers:
         assert self._process.stdout is not None  # noqa: S101 (it is a pipe)
         line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the benchmark's servers have ended; what they said is above")
+            raise RuntimeError("the benchmark's servers have ended; their output is above")
         answer: dict[str, Any] = orjson.loads(line)
         return answer
 
@@ -99,23 +98,23 @@ async def _serve() -> None:
     behaviour = Behaviour(latency_seconds=AEP_SECONDS)
     async with (
         PubSubServer(history=0) as pubsub,
-        AepServer(behaviour, observer=counts.note) as aep,
+        AepServer(behaviour, observer=counts.add) as aep,
     ):
         for topic in (TOPIC, f"{TOPIC}-pulled", f"{TOPIC}-dead"):
             pubsub.create_topic(topic)
         pubsub.create_subscription(
             f"projects/local/subscriptions/{PULL}", f"{TOPIC}-pulled", ack_deadline=60
         )
-        _say({"pubsub": pubsub.host, "aep": aep.url, "endpoint": aep.endpoint})
+        _say({"pubsub": pubsub.host, "endpoint": aep.endpoint})
         commands = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
         )
         while line := await commands.readline():
             for _ in range(orjson.loads(line)["publish"]):
-                event = events.event()
-                pubsub.publish(f"{TOPIC}-pulled", orjson.dumps(event), **events.attributes(event))
-            # The stand-in remembers all it took, and a process of gigabytes answers ever slower.
+                of = event()
+                pubsub.publish(f"{TOPIC}-pulled", orjson.dumps(of), **message_attributes(of))
+            # The stand-in keeps all it accepts, and a process of gigabytes answers ever slower.
             aep.accepted.clear()
             aep.distinct_ids.clear()
             aep.requests.clear()

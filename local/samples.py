@@ -19,7 +19,7 @@ RECEIVED_AT = "2026-11-02T12:00:00.000Z"
 # Sizes of the webhooks that tests use besides the samples, which are all under 2 kB.
 LARGE_BYTES: Final = (5_000, 50_000, 500_000)
 # Contains what JSON escapes (quotes, backslashes, line breaks) and other scripts, but no brackets
-# and no surrogates, because `tests.fuzz.reader` does not judge texts with many of them.
+# and no surrogates, because `tests.fuzz.common` does not judge texts with many of them.
 _REMARK: Final = (
     'They call it "the map that lies": see C:\\routes\\north, and 5 % of all trips since May.\n' * 7
     + "Пробки не учитываются; 経路が遠回りです。"

@@ -1,1 +1,1 @@
-"""What our functions are compared with, written as well as the people who would write it do."""
+"""What our functions are compared with, as competent people would write it."""

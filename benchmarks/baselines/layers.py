@@ -1,10 +1,10 @@
-"""Our functions with only their first steps, one step more each: what each step costs in place.
+"""Our functions cut short after each step, to measure what each step costs in place.
 
 In a loop of its own a step runs from warm caches; in a server a request has evicted much of what
-the next one needs. So the price of a step is what the next function costs more than this one.
+the next one needs. So the cost of a step is the difference between one function and the next.
 """
 
-# ruff: noqa: E402 (as in main.py: the collector is told before there is anything to collect)
+# ruff: noqa: E402 (as in main.py: the collector is set up before there is anything to collect)
 
 from pendo_aep import tune_gc
 
@@ -57,7 +57,7 @@ async def _normalised(request: Request) -> tuple[bytes, dict[str, str]]:
 
 
 class _Waiting:
-    """The group commit, with the time that AEP takes, and nothing sent."""
+    """The group commit, with the time that AEP takes, but nothing sent."""
 
     def __init__(self) -> None:
         limits = Limits(
@@ -69,7 +69,7 @@ class _Waiting:
         self._batches: GroupCommit[bytes, bool] = GroupCommit(self._commit, limits)
 
     async def _commit(self, batch: Sequence[bytes]) -> list[bool]:
-        await asyncio.sleep(AEP_SECONDS)  # in place of the request that takes so long
+        await asyncio.sleep(AEP_SECONDS)  # in place of the request
         return [True] * len(batch)
 
     async def submit(self, request: Request) -> None:
@@ -89,21 +89,21 @@ async def reads(request: Request) -> Response:
 
 @functions_framework.aio.http
 async def verifies(request: Request) -> Response:
-    """And verifies its signature."""
+    """Reads a webhook and verifies its signature."""
     await _verified(request)
     return _ACCEPTED
 
 
 @functions_framework.aio.http
 async def parses(request: Request) -> Response:
-    """And parses and validates it."""
+    """Also parses and validates it."""
     await _parsed(request)
     return _ACCEPTED
 
 
 @functions_framework.aio.http
 async def normalises(request: Request) -> Response:
-    """And makes the message of it that `receive` would publish."""
+    """Also makes the message that `receive` would publish."""
     await _normalised(request)
     return _ACCEPTED
 
@@ -117,6 +117,6 @@ async def takes(request: Request) -> Response:
 
 @functions_framework.aio.http
 async def waits(request: Request) -> Response:
-    """And waits in a batch for as long as AEP takes, with nothing sent."""
+    """Reads a push and waits in a batch for as long as AEP takes, with nothing sent."""
     await _waiting.submit(request)
     return _NO_CONTENT

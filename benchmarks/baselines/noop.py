@@ -1,4 +1,4 @@
-"""Functions that do nothing, on the same server: the least that the platform costs."""
+"""Functions that do nothing, on the same server: the minimum that the platform costs."""
 
 import functions_framework.aio
 from starlette.requests import Request

@@ -1,4 +1,4 @@
-"""The pipeline in the shape of Google's quickstarts: a message a call, a request a message."""
+"""The pipeline in the shape of Google's quickstarts: one message a call, one request a message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from flask import Request
 from google.cloud import pubsub_v1  # type: ignore[import-untyped] # Google ships no types
 
 _ANSWER_SECONDS = 10
-# A session is not made for several threads at once, and the server has some.
+# A session is not thread-safe, and the server has several threads.
 _local = threading.local()
 
 
@@ -28,7 +28,7 @@ def _publisher() -> pubsub_v1.PublisherClient:
 
 @functions_framework.http
 def receive(request: Request) -> tuple[dict[str, str], int]:
-    """Verifies a webhook and publishes it, and waits until Pub/Sub has stored it."""
+    """Verifies a webhook, publishes it, and waits until Pub/Sub has stored it."""
     body = request.get_data()
     secret = os.environ["PENDO_WEBHOOK_SECRETS"].encode()
     expected = hmac.new(secret, body, hashlib.sha256).hexdigest()
@@ -43,7 +43,7 @@ def receive(request: Request) -> tuple[dict[str, str], int]:
 
 @functions_framework.cloud_event
 def deliver(event: CloudEvent) -> None:
-    """Posts the one message of an event to AEP."""
+    """Posts one message to AEP."""
     data = base64.b64decode(event.data["message"]["data"])
     if not hasattr(_local, "session"):
         _local.session = requests.Session()

@@ -40,13 +40,11 @@ CONTENT_TYPE_STATUS: Final = 415
 ACTION_CONTENT_TYPES: Final = frozenset({"", "application/json"})
 ACTION_CONTENT_TYPE_STATUS: Final = 415
 
-# Adobe gives XDM-1010 to XDM-1017 for "Resource not found" by type; only that of a schema is seen.
+# Adobe gives XDM-1010 to XDM-1017 for "Resource not found" by type; only a schema's is seen.
 NOT_FOUND_CODES: Final = {
     "classes": "XDM-1010-404",
     "mixins": "XDM-1011-404",
     "schemas": "XDM-1012-404",
-    "datatypes": "XDM-1013-404",
-    "descriptors": "XDM-1014-404",
 }
 # Adobe: `limit` and `start` "are only valid" with `orderby`, without the answer to one alone.
 PAGE_WITHOUT_ORDER: Final = "'limit' and 'start' need 'orderby'"
@@ -55,16 +53,11 @@ MALFORMED_CODE: Final = "XDM-1400-400"  # a body that is no resource, a patch th
 FIELD_CODE: Final = "XDM-1401-400"  # a field's name or type
 BREAKING_CHANGE_CODE: Final = "XDM-1402-400"  # schema evolution, once a dataset uses the schema
 IN_USE_CODE: Final = "XDM-1403-400"  # deleting what something else is made of
-DESCRIPTOR_CODE: Final = "XDM-1404-400"  # a descriptor's own rules
-# Adobe does not say whether the same identity descriptor may be made twice.
-DUPLICATE_DESCRIPTOR_REFUSED: Final = True
 # Adobe: to add a field group to a schema, patch both `/meta:extends` and `/allOf`. It does not say
 # what becomes of one without the other.
 EXTENDS_MUST_MATCH: Final = True
 # Adobe: 406 where a format or version is not available; its body is not printed.
 NOT_ACCEPTABLE_CODE: Final = "XDM-1406-406"
-# Adobe prints 201 in its guide and 200 in its OpenAPI for PUT of a descriptor.
-DESCRIPTOR_PUT_STATUS: Final = 200
 
 # Adobe: a display name that is taken is refused; it prints the answer for a code only.
 NAMESPACE_NAME_TAKEN_STATUS: Final = 409
@@ -117,8 +110,5 @@ IS_EMPTY_OF_A_TEXT_FAILS: Final = True
 # Adobe does not say whether two mappings may have one destination.
 DUPLICATE_DESTINATION_REFUSED: Final = True
 
-# Adobe does not say what becomes of a field that the schema does not have.
+# Adobe does not say what happens to a field that the schema does not have.
 UNKNOWN_FIELD_IS_INVALID: Final = True
-# Adobe: null is not accepted "for any ingested field". What is made of a leaf that is missing
-# under `[*]` is not said: here it keeps its place as null, no more valid there than elsewhere.
-NULL_IN_ARRAY_IS_VALID: Final = False

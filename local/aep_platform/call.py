@@ -1,112 +1,141 @@
-"""One call of an API, as its handler sees it, and what the handler answers."""
+"""A call of AEP's platform APIs as its handler sees it, the routes, and what a role allows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, TypeAlias
-from urllib.parse import unquote
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
 
+import jsonpatch
 import orjson
-from multidict import MultiMapping
 
-from local.aep_platform import problems
-from local.aep_platform.permissions import Permission
-from local.aep_platform.state import PlatformState
+from local import http_server
+from local.aep_platform import errors
+from local.aep_platform.state import Json, PlatformState
 
-Json: TypeAlias = dict[str, Any]
+_FILTER = re.compile(r"(?P<name>[^=<>!~]+)==(?P<value>.*)", re.DOTALL)
+_PATCH_OPERATIONS = frozenset({"add", "remove", "replace"})
+
+
+class Permission(StrEnum):
+    """A permission of a role (Adobe, "Access control overview"), by its name in Adobe's UI.
+
+    Which call needs which permission is inferred from their descriptions: Adobe tabulates none.
+    """
+
+    VIEW_SANDBOXES = "View Sandboxes"
+    VIEW_SCHEMAS = "View Schemas"
+    MANAGE_SCHEMAS = "Manage Schemas"
+    VIEW_DATASETS = "View Datasets"
+    MANAGE_DATASETS = "Manage Datasets"
+    VIEW_IDENTITY_NAMESPACES = "View Identity Namespaces"
+    MANAGE_IDENTITY_NAMESPACES = "Manage Identity Namespaces"
+    VIEW_SOURCES = "View Sources"
+    MANAGE_SOURCES = "Manage Sources"
+    MANAGE_PROFILES = "Manage Profiles"
+
+
+# Inferred from Adobe's descriptions ("read, create, edit and delete"): managing includes viewing.
+_INCLUDED = {
+    Permission.VIEW_SCHEMAS: Permission.MANAGE_SCHEMAS,
+    Permission.VIEW_DATASETS: Permission.MANAGE_DATASETS,
+    Permission.VIEW_IDENTITY_NAMESPACES: Permission.MANAGE_IDENTITY_NAMESPACES,
+    Permission.VIEW_SOURCES: Permission.MANAGE_SOURCES,
+}
+
+
+def allows(granted: set[Permission], needed: Permission) -> bool:
+    """Returns whether a role with these permissions has the one that is needed."""
+    return needed in granted or _INCLUDED.get(needed) in granted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(http_server.Call):
     """A call that has passed the gateway.
 
     Attributes:
-        method: in capitals.
-        path: as sent, percent-encoding included.
-        params: what stands in the path for the names of the route's template, decoded.
-        query: may hold a name several times.
-        headers: case-insensitive.
-        body: as sent.
         state: of the sandbox that the call names.
         permissions: of the role that the credential has.
     """
 
-    method: str
-    path: str
-    query: MultiMapping[str]
-    headers: Mapping[str, str]
-    body: bytes = b""
     state: PlatformState
-    permissions: set[Permission] = field(default_factory=set)
-    params: Mapping[str, str] = field(default_factory=dict)
+    permissions: set[Permission]
 
-    def document(self, service: str) -> Any:
-        """The body, read.
+    def json(self, service: str) -> Any:
+        """Parses the body.
 
         Raises:
-            Refused: it is not JSON.
+            ApiError: it is not JSON.
         """
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
-            raise problems.service(service, 400, "The request body is not JSON") from None
+            raise errors.service(service, 400, "The request body is not JSON") from None
 
     def fields(self, service: str, *required: str) -> Json:
-        """The body, which must be an object that has these keys.
+        """Parses the body, which must be an object with these keys.
 
         Raises:
-            Refused: it is something else.
+            ApiError: it is not.
         """
-        document = self.document(service)
+        document = self.json(service)
         if not isinstance(document, dict):
-            raise problems.service(service, 400, "The request body is not a JSON object")
+            raise errors.service(service, 400, "The request body is not a JSON object")
         for name in required:
             if document.get(name) in (None, "", {}, []):
-                raise problems.service(service, 400, f"'{name}' is required")
+                raise errors.service(service, 400, f"'{name}' is required")
         return document
 
+    def matches(self, item: Mapping[str, Any]) -> bool:
+        """Returns whether an item passes every `property` filter of the query.
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call that succeeded is told; `changed` False where there was nothing to change."""
+        Of Adobe's filters only `name==value` is simulated; of a list, one element is enough.
 
-    status: int = 200
-    body: object = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    changed: bool = True
+        Raises:
+            ApiError: it is another filter.
+        """
+        for text in self.query.getall("property", []):
+            found = _FILTER.fullmatch(text)
+            if found is None:
+                raise errors.not_simulated(f"property={text}")
+            value = item.get(found["name"])
+            values = value if isinstance(value, list) else [value]
+            if found["value"] not in map(str, values):
+                return False
+        return True
 
 
-Handler: TypeAlias = Callable[[Call], Answer]
+@dataclass(frozen=True)
+class Route(http_server.Route[Call]):
+    """One operation; `needs` is the permission that it takes, None where Adobe lists none."""
 
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One operation of an API.
-
-    Attributes:
-        method: in capitals.
-        template: a path; `{name}` stands for one segment, which may hold an encoded slash.
-        handler: does it.
-        needs: the permission that the role must have; None where Adobe lists none.
-        changes: whether it changes what exists, when it succeeds.
-    """
-
-    method: str
-    template: str
-    handler: Handler
     needs: Permission | None
-    changes: bool = False
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """The params of a path as sent; None where it is another's."""
-        wanted, found = self.template.split("/"), path.rstrip("/").split("/")
-        if len(wanted) != len(found):
-            return None
-        params: dict[str, str] = {}
-        for name, segment in zip(wanted, found, strict=True):
-            if name.startswith("{"):
-                params[name[1:-1]] = unquote(segment)
-            elif name != segment:
-                return None
-        return params
+
+class InvalidPatch(Exception):
+    """A patch that is not JSON Patch, or does not fit the document; the text says why."""
+
+
+def apply_json_patch(document: Json, operations: object) -> Json:
+    """Returns a patched copy of a document. Adobe's APIs take add, remove and replace only.
+
+    Raises:
+        InvalidPatch: the operations are malformed, or one of them finds nothing at its path.
+    """
+    if not isinstance(operations, list) or not operations:
+        raise InvalidPatch("the body must be a list of operations")
+    patched: Any = document
+    for operation in operations:
+        if not isinstance(operation, dict) or operation.get("op") not in _PATCH_OPERATIONS:
+            raise InvalidPatch("each operation must be one of add, remove, replace")
+        try:
+            patched = jsonpatch.apply_patch(patched, [operation])
+        except jsonpatch.InvalidJsonPatch as invalid:
+            raise InvalidPatch(str(invalid)) from None
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):
+            raise InvalidPatch(f"nothing at {operation.get('path')}") from None
+    if not isinstance(patched, dict):
+        raise InvalidPatch("the document must stay an object")
+    return patched

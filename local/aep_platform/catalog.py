@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from local.aep_platform import assumed
-from local.aep_platform.batches import list_batches
-from local.aep_platform.call import Answer, Call, Route
-from local.aep_platform.catalog_query import SERVICE, is_named, is_tagged, page, refused
-from local.aep_platform.json_patch import PatchWrong, apply_patch
-from local.aep_platform.permissions import Permission
+from local.aep_platform import assumed, errors
+from local.aep_platform.call import Call, InvalidPatch, Permission, Route, apply_json_patch
 from local.aep_platform.state import Dataset, Json, PlatformState, now_ms
+from local.http_server import ApiError, JsonResponse
 
 BASE = "/data/foundation/catalog"
 JSON_PATCH = "application/json-patch+json"
+_SERVICE = "catalog"
 # Adobe, "Enable a dataset for Profile": these need a schema that is part of the union.
 _PROFILE_TAGS = ("unifiedProfile", "unifiedIdentity")
 _CONTENT_TYPE = re.compile(r"application/vnd\.adobe\.xed(-full)?(-notext)?\+json; ?version=1")
 
 
 def routes() -> tuple[Route, ...]:
-    """Datasets and batches."""
+    """The operations on datasets and batches."""
     path, one = f"{BASE}/dataSets", f"{BASE}/dataSets/{{id}}"
     view, manage = Permission.VIEW_DATASETS, Permission.MANAGE_DATASETS
     return (
@@ -31,12 +30,28 @@ def routes() -> tuple[Route, ...]:
         Route("GET", one, _look_up, view),
         Route("PATCH", one, _patch, manage, changes=True),
         Route("DELETE", one, _delete, manage, changes=True),
-        Route("GET", f"{BASE}/batches", list_batches, view),
+        Route("GET", f"{BASE}/batches", _list_batches, view),
     )
 
 
-def show(state: PlatformState, dataset: Dataset) -> Json:
-    """A dataset as Catalog shows it."""
+def store(state: PlatformState, dataset: Dataset, row: Json) -> None:
+    """Stores an XDM entity in a dataset; all of them are in one batch, which the first makes."""
+    dataset.rows.append(row)
+    if dataset.batch_id is None:
+        dataset.batch_id = uuid4().hex
+        state.batches[dataset.batch_id] = {
+            "status": "success",
+            "created": now_ms(),
+            "relatedObjects": [{"type": "dataSet", "id": dataset.id}],
+            "imsOrg": state.ims_org_id,
+        }
+    state.batches[dataset.batch_id].update(
+        updated=now_ms(), metrics={"recordsWritten": len(dataset.rows)}
+    )
+
+
+def _shown(state: PlatformState, dataset: Dataset) -> Json:
+    """Returns a dataset as Catalog shows it."""
     batches = {}
     if dataset.batch_id is not None:
         batches = {
@@ -58,76 +73,118 @@ def show(state: PlatformState, dataset: Dataset) -> Json:
     }
 
 
-def _list(call: Call) -> Answer:
-    items = {key: show(call.state, found) for key, found in call.state.datasets.items()}
-    if (names := call.query.get("name")) is not None:
-        items = {key: item for key, item in items.items() if is_named(item["name"], names)}
-    for pair in filter(None, call.query.get("tags", "").split(",")):
-        items = {key: item for key, item in items.items() if is_tagged(item, pair)}
-    return Answer(200, page(call, items))
+def _list(call: Call) -> JsonResponse:
+    items = {key: _shown(call.state, found) for key, found in call.state.datasets.items()}
+    if (name := call.query.get("name")) is not None:
+        if set(name) & set(",!*"):  # Adobe: alternatives, negation, wildcards
+            raise errors.not_simulated(f"name={name}")
+        items = {key: item for key, item in items.items() if item["name"] == name}
+    return JsonResponse(200, _page(call, items))
+
+
+def _list_batches(call: Call) -> JsonResponse:
+    """Adobe, "Catalog Service API": by `dataSet` and by `status`."""
+    dataset_id, status = call.query.get("dataSet"), call.query.get("status")
+    batches = {
+        key: batch
+        for key, batch in call.state.batches.items()
+        if (dataset_id is None or any(r["id"] == dataset_id for r in batch["relatedObjects"]))
+        and (status is None or batch["status"] == status)
+    }
+    return JsonResponse(200, _page(call, batches))
+
+
+def _page(call: Call, items: Mapping[str, Json]) -> Json:
+    """Returns what a list shows (Adobe, "Filter Catalog data using query parameters").
+
+    Raises:
+        ApiError: `limit` or `start` is out of range.
+    """
+    found = [(key, item) for key, item in items.items() if call.matches(item)]
+    direction, _, name = call.query.get("orderBy", "").partition(":")
+    if name:
+        found.sort(key=lambda entry: _rank(entry[1].get(name)), reverse=direction == "desc")
+    limit, start = call.query.get("limit", "20"), call.query.get("start", "0")
+    if not limit.isdecimal() or not 1 <= int(limit) <= 100:
+        raise _error(400, f"limit '{limit}' is not a number from 1 to 100")
+    if not start.isdecimal():
+        raise _error(400, f"start '{start}' is not a number")
+    shown = dict(found[int(start) : int(start) + int(limit)])
+    names = set(filter(None, call.query.get("properties", "").split(",")))
+    if not names:
+        return shown
+    return {k: {n: v for n, v in item.items() if n in names} for k, item in shown.items()}
+
+
+def _rank(value: Any) -> tuple[int, str]:
+    return (value, "") if isinstance(value, int) else (0, str(value))
 
 
 def _find(call: Call) -> Dataset:
     found = call.state.datasets.get(call.params["id"])
     if found is None:
-        raise refused(404, f"No dataset {call.params['id']}")
+        raise _error(404, f"No dataset {call.params['id']}")
     return found
 
 
-def _look_up(call: Call) -> Answer:
+def _look_up(call: Call) -> JsonResponse:
     dataset = _find(call)
-    return Answer(200, {dataset.id: show(call.state, dataset)}, {"E-Tag": dataset.version})
+    return JsonResponse(200, {dataset.id: _shown(call.state, dataset)}, {"E-Tag": dataset.version})
 
 
-def _create(call: Call) -> Answer:
-    body = call.fields(SERVICE, "name", "schemaRef")
+def _create(call: Call) -> JsonResponse:
+    body = call.fields(_SERVICE, "name", "schemaRef")
     _check(call, body, {})
     dataset = Dataset(id=uuid4().hex[:24], body=body)
     call.state.datasets[dataset.id] = dataset
     reference = f"@/dataSets/{dataset.id}"
-    return Answer(201, [reference], {"Location": reference, "E-Tag": dataset.version})
+    return JsonResponse(201, [reference], {"Location": reference, "E-Tag": dataset.version})
 
 
-def _patch(call: Call) -> Answer:
+def _patch(call: Call) -> JsonResponse:
     dataset = _find(call)
     _check_version(call, dataset)
     if call.headers.get("Content-Type", "").startswith(JSON_PATCH):
         try:
-            body = apply_patch({"tags": {}, **dataset.body}, call.document(SERVICE))
-        except PatchWrong as wrong:
-            raise refused(400, str(wrong)) from None
+            body = apply_json_patch({"tags": {}, **dataset.body}, call.json(_SERVICE))
+        except InvalidPatch as invalid:
+            raise _error(400, str(invalid)) from None
     else:
-        body = {**dataset.body, **call.fields(SERVICE)}
+        body = {**dataset.body, **call.fields(_SERVICE)}
     _check(call, body, dataset.body)
     dataset.body = body
     dataset.revision += 1
     dataset.updated = now_ms()
-    return Answer(200, [f"@/dataSets/{dataset.id}"], {"E-Tag": dataset.version})
+    return JsonResponse(200, [f"@/dataSets/{dataset.id}"], {"E-Tag": dataset.version})
 
 
-def _delete(call: Call) -> Answer:
+def _delete(call: Call) -> JsonResponse:
     dataset = call.state.datasets.get(call.params["id"])
     if dataset is None:  # Adobe: 200 with an empty list
-        return Answer(200, [], changed=False)
+        return JsonResponse(200, [], changed=False)
     _check_version(call, dataset)
     del call.state.datasets[dataset.id]
     call.state.batches.pop(dataset.batch_id or "", None)
-    return Answer(200, [f"@/dataSets/{dataset.id}"])
+    return JsonResponse(200, [f"@/dataSets/{dataset.id}"])
+
+
+def _error(status: int, detail: str) -> ApiError:
+    return errors.service(_SERVICE, status, detail)
 
 
 def _check_version(call: Call, dataset: Dataset) -> None:
     if (seen := call.headers.get("If-Match")) is not None and seen != dataset.version:
-        raise refused(412, f"The dataset is at version {dataset.version}, not {seen}")
+        raise _error(412, f"The dataset is at version {dataset.version}, not {seen}")
 
 
 def _check(call: Call, body: Json, old: Json) -> None:
     reference = body.get("schemaRef")
     if not isinstance(reference, dict) or reference.get("id") not in call.state.schemas:
-        raise refused(400, "'schemaRef.id' names no schema")
+        raise _error(400, "'schemaRef.id' names no schema")
     if not _CONTENT_TYPE.fullmatch(str(reference.get("contentType"))):
-        raise refused(400, "'schemaRef.contentType' is no media type of a schema with its version")
+        raise _error(400, "'schemaRef.contentType' is no media type of a schema with its version")
     if assumed.DATASET_SCHEMA_IS_FIXED and old and old["schemaRef"] != reference:
-        raise refused(400, "The schema of a dataset cannot change")
+        raise _error(400, "The schema of a dataset cannot change")
     _check_tags(call, body.get("tags", {}), reference["id"], old)
 
 
@@ -136,17 +193,15 @@ def _check_tags(call: Call, tags: Any, schema_id: str, old: Json) -> None:
         isinstance(values, list) and all(isinstance(value, str) for value in values)
         for values in tags.values()
     ):
-        raise refused(400, "'tags' must be an object of lists of texts")
+        raise _error(400, "'tags' must be an object of lists of texts")
     for name in _PROFILE_TAGS:
-        values = tags.get(name, [])
-        if any(value.replace(" ", "") not in {"enabled:true", "enabled:false"} for value in values):
-            raise refused(400, f"The tag {name} must be enabled:true")
-        if any(value.replace(" ", "") == "enabled:true" for value in values):
-            union = call.state.schemas[schema_id].body.get("meta:immutableTags", [])
-            if "union" not in union:
-                raise refused(400, f"The tag {name} needs a schema that is enabled for Profile")
-            if old.get("tags", {}).get(name) != values and (
-                Permission.MANAGE_PROFILES not in call.permissions
-            ):
-                detail = assumed.PERMISSION_DETAIL.format(permission=Permission.MANAGE_PROFILES)
-                raise refused(assumed.PERMISSION_STATUS, detail)
+        values = {value.replace(" ", "") for value in tags.get(name, [])}
+        if not values <= {"enabled:true", "enabled:false"}:
+            raise _error(400, f"The tag {name} must be enabled:true")
+        if "enabled:true" not in values:
+            continue
+        if "union" not in call.state.schemas[schema_id].body.get("meta:immutableTags", []):
+            raise _error(400, f"The tag {name} needs a schema that is enabled for Profile")
+        is_new = old.get("tags", {}).get(name) != tags[name]
+        if is_new and Permission.MANAGE_PROFILES not in call.permissions:
+            raise errors.missing_permission(_SERVICE, Permission.MANAGE_PROFILES)

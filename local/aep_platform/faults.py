@@ -1,7 +1,7 @@
-"""What goes wrong on the way to the APIs, on demand.
+"""Faults that tests inject on the way to the APIs.
 
-A missing permission, wrong credentials and an unknown sandbox are no faults but states of the
-world: `platform.permissions`, the client of the `AepServer`, `platform.sandboxes`.
+A missing permission, wrong credentials and an unknown sandbox need no fault: change
+`platform.permissions`, the client of the `AepServer`, or the sandbox that is asked for.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Answering:
 
 
 class Drop(Enum):
-    """Cut the connection without an answer, before or after the call has taken effect."""
+    """Drop the connection without an answer, before or after the call has taken effect."""
 
     BEFORE = auto()
     AFTER = auto()
@@ -37,55 +37,55 @@ class Delay:
     seconds: float
 
 
-How: TypeAlias = Answering | Drop | Delay
+Fault: TypeAlias = Answering | Drop | Delay
 Which: TypeAlias = Callable[[Call], bool]
 
 
 @dataclass(slots=True)
-class _Fault:
-    how: How
+class _Rule:
+    fault: Fault
     after: int | None
     matching: Which | None
     times: int | None
 
 
 class Faults:
-    """The faults in force; the first that fits a call strikes it."""
+    """The faults in force; a call gets the first that fits it."""
 
     def __init__(self) -> None:
-        self._faults: list[_Fault] = []
+        self._rules: list[_Rule] = []
         self._changes = 0
 
     def add(
-        self, how: How, *, after: int | None, matching: Which | None, times: int | None
+        self, fault: Fault, *, after: int | None, matching: Which | None, times: int | None
     ) -> None:
-        """Put a fault in force.
+        """Puts a fault in force.
 
         Args:
-            how: what happens.
-            after: so many changing calls go through from now on before one is struck.
-            matching: strike only these calls.
-            times: strike so many calls; None for no end.
+            fault: what happens.
+            after: so many changing calls go through from now on before one fails.
+            matching: fail only these calls.
+            times: fail so many calls; None for no end.
         """
         until = None if after is None else self._changes + after
-        self._faults.append(_Fault(how, until, matching, times))
+        self._rules.append(_Rule(fault, until, matching, times))
 
     def clear(self) -> None:
-        """End every fault."""
-        self._faults.clear()
+        """Ends every fault."""
+        self._rules.clear()
 
-    def count(self) -> None:
-        """Note that a call has changed something."""
+    def count_change(self) -> None:
+        """Notes that a call has changed something."""
         self._changes += 1
 
-    def strike(self, call: Call, *, changes: bool) -> How | None:
-        """What befalls this call; `changes` says whether it is of those that change something."""
-        for fault in self._faults:
-            if fault.times == 0 or (fault.matching is not None and not fault.matching(call)):
+    def next_for(self, call: Call, *, changes: bool) -> Fault | None:
+        """Returns the fault of this call; `changes` if it is of those that change something."""
+        for rule in self._rules:
+            if rule.times == 0 or (rule.matching is not None and not rule.matching(call)):
                 continue
-            if fault.after is not None and (not changes or self._changes < fault.after):
+            if rule.after is not None and (not changes or self._changes < rule.after):
                 continue
-            if fault.times is not None:
-                fault.times -= 1
-            return fault.how
+            if rule.times is not None:
+                rule.times -= 1
+            return rule.fault
         return None

@@ -1,4 +1,4 @@
-"""What exists on the platform, in plain dataclasses: the APIs change it, tests look at it."""
+"""What exists on the platform, in plain dataclasses: the APIs change it, tests read it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
+from local.http_server import CallRecord
+
 Json: TypeAlias = dict[str, Any]
-Kind: TypeAlias = Literal["classes", "mixins", "schemas", "datatypes"]
+Kind: TypeAlias = Literal["classes", "mixins", "schemas"]
 
 
 def now_ms() -> int:
-    """The time as Adobe's APIs write it: milliseconds since the epoch."""
+    """Returns the time as Adobe's APIs write it: milliseconds since the epoch."""
     return time.time_ns() // 1_000_000
 
 
 def new_etag() -> str:
-    """An etag as Flow Service writes it: with its quotes."""
+    """Returns a new etag as Flow Service writes it: with its quotes."""
     return f'"{uuid4().hex}"'
 
 
@@ -60,7 +62,7 @@ class Dataset:
 
     @property
     def version(self) -> str:
-        """Catalog's version, which is its `E-Tag`, too."""
+        """Catalog's version, which is also its `E-Tag`."""
         return f"1.0.{self.revision}"
 
     @property
@@ -83,7 +85,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class FlowError:
-    """A field that could not be mapped, or a row that was dropped for what it had become."""
+    """A field that could not be mapped, or a whole row that was dropped as invalid."""
 
     reason: str
     dropped: bool
@@ -92,7 +94,7 @@ class FlowError:
 
 @dataclass(slots=True, kw_only=True)
 class Flow:
-    """A dataflow, and what went wrong in it."""
+    """A dataflow, and the errors in it."""
 
     id: str
     body: Json
@@ -107,7 +109,7 @@ class Flow:
 
 @dataclass(slots=True, kw_only=True)
 class MappingSet:
-    """A mapping set with all its versions, the number of each being its place."""
+    """A mapping set with all its versions, numbered by their place."""
 
     id: str
     versions: list[Json]
@@ -116,27 +118,8 @@ class MappingSet:
 
 
 @dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One call and what came of it.
-
-    Attributes:
-        method: in capitals.
-        path: decoded.
-        query: as sent.
-        status: None where the client got no answer.
-        changed: whether it changed what exists.
-    """
-
-    method: str
-    path: str
-    query: str
-    status: int | None
-    changed: bool
-
-
-@dataclass(frozen=True, slots=True)
 class LostMessage:
-    """A message that an inlet took and no flow did."""
+    """A message that an inlet accepted and no flow took."""
 
     reason: str
     message: object
@@ -144,7 +127,7 @@ class LostMessage:
 
 @dataclass(slots=True, kw_only=True)
 class PlatformState:
-    """Everything in one sandbox; registry resources, descriptors and the rest by their id.
+    """Everything in one sandbox, by id.
 
     Attributes:
         sandbox: its name.
@@ -152,18 +135,17 @@ class PlatformState:
         ims_org_id: the organisation.
         standard: Adobe's own resources, which nobody can change.
         namespaces: identity namespaces by their code.
-        journal: every call to any sandbox, in the order of ending.
-        lost: what reached an inlet and went nowhere.
+        calls: every call to any sandbox, in the order of ending.
+        lost: what reached an inlet and belongs to no flow that takes it.
     """
 
     sandbox: str
     tenant: str
     ims_org_id: str
-    journal: list[CallRecord] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
     standard: Mapping[str, Resource] = field(default_factory=dict)
     field_groups: dict[str, Resource] = field(default_factory=dict)
     schemas: dict[str, Resource] = field(default_factory=dict)
-    descriptors: dict[str, Json] = field(default_factory=dict)
     namespaces: dict[str, Json] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     batches: dict[str, Json] = field(default_factory=dict)
@@ -177,4 +159,4 @@ class PlatformState:
     @property
     def changing_calls(self) -> list[CallRecord]:
         """The calls that changed something."""
-        return [record for record in self.journal if record.changed]
+        return [record for record in self.calls if record.changed]

@@ -12,18 +12,15 @@ from typing import Annotated, Any, Final
 import aiohttp
 import grpc.aio
 import orjson
-from google.api_core.exceptions import GoogleAPIError
 from pydantic import BaseModel, ConfigDict, Field
 
 from local.console.fault_injection import FaultInjector, FaultKind, Injection
 from local.functions import Function, FunctionFailed
 from local.samples import sign
-from pendo_aep.cli.connection import subscriber
-from pendo_aep.cli.errors import explain
-from pendo_aep.cli.letter_box import LetterBox, read_all
-from pendo_aep.cli.letters import Filter, Letter
-from pendo_aep.cli.replay import Replay, Summary
-from pendo_aep.pubsub.client import pubsub_connection
+from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
+from pendo_aep.cli.dead_letter_reader import DeadLetterReader, explain, read_all
+from pendo_aep.cli.dead_letter_replay import Replay, Summary
+from pendo_aep.pubsub.client import CallFailed, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
 from pendo_aep.settings import ReceiveSettings
 
@@ -310,12 +307,12 @@ def _fresh(text: str) -> Iterator[bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class _SelectedIds(Filter):
+class _SelectedIds(DeadLetterFilter):
     """Matches dead letters by message ID."""
 
     ids: frozenset[str] = frozenset()
 
-    def matches(self, letter: Letter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         return letter.message_id in self.ids
 
 
@@ -330,14 +327,14 @@ def make_replayer(host: str, topic: str, kept: str) -> Replayer:
 
     async def replay(ids: frozenset[str] | None) -> Result:
         summary = Summary()
-        selection = Filter() if ids is None else _SelectedIds(ids=ids)
+        selection = DeadLetterFilter() if ids is None else _SelectedIds(ids=ids)
         try:
             async with grpc.aio.insecure_channel(host) as channel:
                 events = Publisher(topic, pubsub_connection(lambda: channel))
-                reader = LetterBox(subscriber(channel), kept, wait=_WAIT_SECONDS, hold=_HOLD)
+                reader = DeadLetterReader(channel, kept, wait=_WAIT_SECONDS, hold=_HOLD)
                 async with reader:
                     await read_all(reader, Replay(reader, events, selection, _REDACT, summary))
-        except GoogleAPIError as error:
+        except CallFailed as error:
             raise ActionRejected(explain(error)) from None
         return {
             "replayed": summary.replayed,

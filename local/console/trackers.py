@@ -38,7 +38,7 @@ from local.pubsub import (
     Nacked,
     Published,
 )
-from pendo_aep.cli.letters import Letter
+from pendo_aep.cli.dead_letter import DeadLetter
 from pendo_aep.event import event_type
 from pendo_aep.pendo.webhook import coerce_text
 
@@ -177,7 +177,7 @@ class PubSubTracker:
         state.counts.letters += 1
         key = event_key(message)
         record = state.events.get(key) or state.arrive(key, state.now())
-        letter = Letter(
+        letter = DeadLetter(
             message.id, message.publish_time, message.data, message.attributes, len(message.data)
         )
         record.status, record.reason = Status.DEAD, letter.reason

@@ -1,8 +1,8 @@
-"""Cloud Run functions: they take a zip, and fail where their build or start would.
+"""Cloud Run functions, which fail where their build or start would, and their Cloud Run services.
 
-What the API refuses at once, and what an operation fails with after some minutes, are told apart as
-public deployment logs show them. A function whose operation fails is kept as FAILED (assumed for a
-first deployment; Google: Function.State).
+What the API refuses at once, and what fails after some minutes, are those of public deployment
+logs. A function whose operation fails is kept as FAILED (assumed for a first deployment; Google:
+Function.State).
 """
 
 from __future__ import annotations
@@ -13,11 +13,17 @@ import zipfile
 from collections.abc import Mapping
 from typing import Final
 
-from local.gcp.agents import Agents
-from local.gcp.call import Answer, Call, Route
-from local.gcp.policies import grant_of
-from local.gcp.problems import Refused, exists, invalid, not_found
-from local.gcp.propagation import Propagation
+from local.gcp.api import (
+    ApiError,
+    Call,
+    Propagation,
+    Response,
+    Route,
+    already_exists,
+    find,
+    invalid,
+)
+from local.gcp.iam import ServiceAgents, grant_of
 from local.gcp.state import Function, GoogleState, Json
 
 _PLACE: Final = "cloudfunctions/v2/projects/{project}/locations/{region}"
@@ -32,20 +38,25 @@ _AGENT: Final = "roles/cloudfunctions.serviceAgent"
 _INGRESS: Final = ("ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB")
 # Without the first there is no build, without the second no start.
 _NEEDED: Final = ("main.py", "requirements.txt")
+# gcloud calls Cloud Run at an address of the region: `http://europe-west1-run.test/`.
+_SERVICES: Final = "run/apis/serving.knative.dev/v1/namespaces/{project}/services"
+_SERVICE: Final = f"{_SERVICES}/{{service}}"
+# Google: "Allowing public access" (Cloud Run).
+_IAM_CHECK_DISABLED: Final = "run.googleapis.com/invoker-iam-disabled"
 
 
 class Functions:
-    """The functions, each with the source that it was made of."""
+    """The functions, each with the source that it was deployed from."""
 
     def __init__(
         self,
         state: GoogleState,
-        agents: Agents,
+        agents: ServiceAgents,
         propagation: Propagation,
         url: str,
         addresses: Mapping[str, str],
     ) -> None:
-        """Takes what there is, where uploads go to, and where some functions are to answer."""
+        """Takes the state, where uploads go, and the addresses of functions that somebody runs."""
         self._state = state
         self._agents = agents
         self._propagation = propagation
@@ -55,7 +66,7 @@ class Functions:
         self._failures: list[Json | None] = []  # of each operation
 
     def routes(self) -> tuple[Route, ...]:
-        """The operations that gcloud uses."""
+        """Returns the operations that gcloud uses."""
         cloud_build = "cloudbuild/v1/projects/{project}/locations/{region}/defaultServiceAccount"
         return (
             Route("GET", f"{_PLACE}/runtimes", self._runtimes),
@@ -63,80 +74,73 @@ class Functions:
             Route("PUT", "upload/{object}", self._upload),
             Route("GET", f"{_PLACE}/functions", self._list),
             Route("POST", f"{_PLACE}/functions", self._create, changes=True),
-            Route("GET", _ONE, self._describe),
+            Route("GET", _ONE, lambda call: Response(self._find(call).body)),
             Route("PATCH", _ONE, self._update, changes=True),
             Route("DELETE", _ONE, self._delete, changes=True),
             Route("GET", f"{_PLACE}/operations/{{operation}}", self._operation),
             Route("GET", cloud_build, self._default_builder),
         )
 
-    def _runtimes(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)
-        return Answer({"runtimes": [{"name": name, "environment": "GEN_2"} for name in RUNTIMES]})
+    def _runtimes(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
+        return Response({"runtimes": [{"name": name, "environment": "GEN_2"} for name in RUNTIMES]})
 
-    def _upload_url(self, call: Call) -> Answer:  # noqa: ARG002 (the same)
+    def _upload_url(self, call: Call) -> Response:  # noqa: ARG002 (the same)
         name = f"source-{len(self._uploads) + 1}.zip"
         self._uploads[name] = b""
         source = {"bucket": f"gcf-v2-uploads-{self._state.number}", "object": name}
-        return Answer({"uploadUrl": f"{self._url}/upload/{name}", "storageSource": source})
+        return Response({"uploadUrl": f"{self._url}/upload/{name}", "storageSource": source})
 
-    def _upload(self, call: Call) -> Answer:
+    def _upload(self, call: Call) -> Response:
         self._uploads[call.params["object"]] = call.body
-        return Answer()
+        return Response()
 
-    def _default_builder(self, call: Call) -> Answer:  # noqa: ARG002 (the same)
+    def _default_builder(self, call: Call) -> Response:  # noqa: ARG002 (the same)
         account = f"{self._state.number}-compute@developer.gserviceaccount.com"
         name = f"projects/{self._state.project}/serviceAccounts/{account}"
-        return Answer({"serviceAccountEmail": name})
+        return Response({"serviceAccountEmail": name})
 
-    def _list(self, call: Call) -> Answer:
+    def _list(self, call: Call) -> Response:
         place = f"/locations/{call.params['region']}/"
         bodies = [one.body for one in self._state.functions.values()]
-        return Answer({"functions": [body for body in bodies if place in body["name"]]})
+        return Response({"functions": [body for body in bodies if place in body["name"]]})
 
-    def _create(self, call: Call) -> Answer:
+    def _create(self, call: Call) -> Response:
         name = call.query["functionId"]
         if name in self._state.functions:
-            raise exists(name)
+            raise already_exists(name)
         return self._keep(name, call, call.fields())
 
-    def _update(self, call: Call) -> Answer:
-        name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
-        body, sent = self._state.functions[name].body, call.fields()
+    def _update(self, call: Call) -> Response:
+        body, sent = self._find(call).body, call.fields()
         for path in call.query["updateMask"].split(","):
             keys = [re.sub(r"_(\w)", lambda m: m[1].upper(), key) for key in path.split(".")]
             body = _changed(body, sent, keys)
-        return self._keep(name, call, body)
+        return self._keep(call.params["function"], call, body)
 
-    def _delete(self, call: Call) -> Answer:
+    def _delete(self, call: Call) -> Response:
+        self._find(call)
         name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
         del self._state.functions[name]
         self._state.unchecked.discard(name)
         self._state.policies.pop(f"services/{name}", None)
         return self._started(call)
 
-    def _describe(self, call: Call) -> Answer:
-        name = call.params["function"]
-        if name not in self._state.functions:
-            raise not_found(name)
-        return Answer(self._state.functions[name].body)
+    def _find(self, call: Call) -> Function:
+        return find(self._state.functions, call, "function")
 
-    def _started(self, call: Call, failure: Json | None = None) -> Answer:
+    def _started(self, call: Call, failure: Json | None = None) -> Response:
         place = f"projects/{self._state.project}/locations/{call.params['region']}"
         self._failures.append(failure)
-        return Answer({"name": f"{place}/operations/operation-{len(self._failures)}"})
+        return Response({"name": f"{place}/operations/operation-{len(self._failures)}"})
 
-    def _operation(self, call: Call) -> Answer:
+    def _operation(self, call: Call) -> Response:
         name = call.path.partition("/v2/")[2]
         failure = self._failures[int(name.rpartition("-")[2]) - 1]
         outcome = {"error": failure} if failure else {"response": {}}
-        return Answer({"name": name, "done": True, "metadata": {}, **outcome})
+        return Response({"name": name, "done": True, "metadata": {}, **outcome})
 
-    def _keep(self, name: str, call: Call, body: Json) -> Answer:
-        """Refuses it, or starts an operation, which may fail."""
+    def _keep(self, name: str, call: Call, body: Json) -> Response:
+        """Refuses a function, or starts an operation, which may fail."""
         region = call.params["region"]
         service = body.get("serviceConfig", {})
         self._check(body, service, region)
@@ -148,7 +152,7 @@ class Functions:
             _check_source(self._uploads[stored])
             for volume in service.get("secretVolumes", []):
                 self._check_secret(volume["secret"], service["serviceAccountEmail"])
-        except Refused as refused:
+        except ApiError as refused:
             failure = {"code": 3, "message": str(refused)}
         url = self._addresses.get(name, f"https://{name}-x-ew.a.run.app")
         self._state.functions[name] = Function(
@@ -179,7 +183,7 @@ class Functions:
             raise invalid(f"ingressSettings: {service['ingressSettings']} is none")
         account = service["serviceAccountEmail"]
         # privacysandbox/aggregation-service#47.
-        cannot_act = Refused(
+        cannot_act = ApiError(
             403,
             f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it "
             "may not exist).",
@@ -192,7 +196,7 @@ class Functions:
     def _check_agent(self, region: str) -> None:
         """The first deployment creates the agent, and is refused (firebase-tools#5244)."""
         place = f"projects/{self._state.project}/locations/{region}"
-        cannot_read = Refused(
+        cannot_read = ApiError(
             403,
             f"Unable to retrieve the repository metadata for {place}/repositories/gcf-artifacts. "
             "Ensure that the Cloud Functions service account has 'artifactregistry.repositories."
@@ -254,7 +258,7 @@ def _check_source(source: bytes) -> None:
 
 
 def _changed(old: Json, sent: Json, keys: list[str]) -> Json:
-    """The old body with one field as it was sent."""
+    """Returns the old body with one field as it was sent."""
     key, *rest = keys
     body = dict(old)
     if rest:
@@ -264,3 +268,76 @@ def _changed(old: Json, sent: Json, keys: list[str]) -> Json:
     else:
         body.pop(key, None)
     return body
+
+
+class CloudRun:
+    """The services in the shape of Kubernetes, as the v1 API has them."""
+
+    def __init__(self, state: GoogleState) -> None:
+        """Takes the state."""
+        self._state = state
+
+    def routes(self) -> tuple[Route, ...]:
+        """Returns the operations that gcloud uses."""
+        return (
+            Route("GET", _SERVICES, self._list),
+            Route("GET", _SERVICE, self._describe),
+            Route("PUT", _SERVICE, self._replace, changes=True),
+        )
+
+    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
+        items = [self._shown(name) for name in self._state.functions]
+        return Response(
+            {"apiVersion": "serving.knative.dev/v1", "kind": "ServiceList", "items": items}
+        )
+
+    def _describe(self, call: Call) -> Response:
+        find(self._state.functions, call, "service")
+        return Response(self._shown(call.params["service"]))
+
+    def _replace(self, call: Call) -> Response:
+        find(self._state.functions, call, "service")
+        name = call.params["service"]
+        annotations = call.fields()["metadata"].get("annotations", {})
+        # gcloud writes `True`.
+        if str(annotations.get(_IAM_CHECK_DISABLED, "")).lower() != "true":
+            self._state.unchecked.discard(name)
+        elif self._state.requires_invoker_iam:
+            # Google: the constraint run.managed.requireInvokerIam. The text is that of a public
+            # troubleshooting page, the status is assumed.
+            raise ApiError(
+                400,
+                "Operation denied by org policy on resource "
+                f"'{name}': constraints/run.managed.requireInvokerIam: "
+                "invoker_iam_disabled is not currently available.",
+                status="FAILED_PRECONDITION",
+            )
+        else:
+            self._state.unchecked.add(name)
+        return Response(self._shown(name))
+
+    def _shown(self, name: str) -> Json:
+        annotations = {"run.googleapis.com/ingress": "all"}
+        if name in self._state.unchecked:
+            annotations[_IAM_CHECK_DISABLED] = "true"
+        url = self._state.functions[name].body["serviceConfig"]["uri"]
+        kinds = ("Ready", "ConfigurationsReady", "RoutesReady")
+        return {
+            "apiVersion": "serving.knative.dev/v1",
+            "kind": "Service",
+            "metadata": {
+                "name": name,
+                "namespace": self._state.number,
+                "annotations": annotations,
+                "generation": 1,
+            },
+            "spec": {
+                "template": {"metadata": {}, "spec": {"containers": [{"image": name}]}},
+                "traffic": [{"percent": 100, "latestRevision": True}],
+            },
+            "status": {
+                "observedGeneration": 1,
+                "conditions": [{"type": kind, "status": "True"} for kind in kinds],
+                "url": url,
+            },
+        }

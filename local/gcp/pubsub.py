@@ -1,4 +1,4 @@
-"""In front of Google's Pub/Sub emulator: policies, which it has none of, and what it refuses."""
+"""In front of Google's Pub/Sub emulator: the policies that it lacks, and what it refuses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import aiohttp
 import orjson
 from aiohttp import web
 
-from local.gcp.policies import Policies
-from local.gcp.problems import Refused, invalid, not_found
+from local.gcp.api import ApiError, invalid, not_found
+from local.gcp.iam import Policies
 from local.gcp.state import GoogleState, Json
 
 _PREFIX: Final = "pubsub/"
@@ -24,13 +24,13 @@ _STORAGE: Final = "messageStoragePolicy"
 
 @dataclass(frozen=True, slots=True)
 class PubSubFront:
-    """Answers what the emulator cannot, and hands it the rest.
+    """Answers what the emulator cannot, and forwards the rest.
 
     Attributes:
         host: the emulator's.
         session: to it.
-        state: loses the policy of what is deleted.
-        policies: of topics and subscriptions, too.
+        state: loses the policies of what is deleted.
+        policies: also those of topics and subscriptions.
         retentions: of the subscriptions that keep messages longer than the emulator can.
         storage: the policies of the topics that say where messages may be stored.
     """
@@ -43,7 +43,7 @@ class PubSubFront:
     storage: dict[str, Json] = field(default_factory=dict)
 
     async def answer(self, method: str, path: str, query: str, body: bytes) -> web.Response:
-        """What the service would answer.
+        """Returns what the service would answer.
 
         Args:
             method: in capitals.
@@ -52,7 +52,7 @@ class PubSubFront:
             body: as it came.
 
         Raises:
-            Refused: by the policies, or by this front in the emulator's place.
+            ApiError: by the policies, or in the emulator's place.
         """
         target, _, verb = path.removeprefix(_PREFIX).partition(":")
         thing = "/".join(target.split("/")[-2:])
@@ -80,7 +80,7 @@ class PubSubFront:
         return web.json_response(self.policies.set(thing, orjson.loads(body)["policy"]))
 
     def _for_emulator(self, name: str, body: bytes) -> bytes:
-        """A subscription without what the emulator refuses as a whole."""
+        """Returns a subscription without what the emulator refuses."""
         sent = orjson.loads(body)
         subscription = sent.get("subscription", sent)
         if _RETENTION in subscription:
@@ -93,13 +93,13 @@ class PubSubFront:
                 subscription[_RETENTION] = f"{_EMULATORS_LONGEST}s"
         if "updateMask" in sent:
             if subscription.pop("expirationPolicy", {}):
-                raise Refused(501, "the emulator knows subscriptions that never expire, no others")
+                raise ApiError(501, "the emulator knows subscriptions that never expire, no others")
             mask = [name for name in sent["updateMask"].split(",") if name != "expirationPolicy"]
             sent["updateMask"] = ",".join(mask)
         return orjson.dumps(sent)
 
     def _topic_for_emulator(self, name: str, body: bytes) -> bytes:
-        """A topic without its storage policy, which is kept here; empty if that was all of it.
+        """Returns a topic without its storage policy, which is kept here; empty if nothing is left.
 
         Google: MessageStoragePolicy, an empty list of regions "is not a valid configuration".
         """
@@ -120,7 +120,7 @@ class PubSubFront:
         return orjson.dumps(sent)
 
     def _as_google(self, answer: Any) -> Any:
-        """What the emulator says, with what was kept from it."""
+        """Returns what the emulator answers, with what was kept from it."""
         if isinstance(answer, dict):
             shown: Json = {key: self._as_google(value) for key, value in answer.items()}
             if answer.get("name") in self.retentions:

@@ -2,63 +2,53 @@
 
 from __future__ import annotations
 
-from local.gcp.call import Answer, Call, Route
-from local.gcp.problems import exists, invalid, not_found
+from typing import Final
+
+from local.gcp.api import Call, Response, Route, already_exists, find, invalid
 from local.gcp.state import GoogleState, Json
 
-_ALL = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
+_ALL: Final = "cloudscheduler/v1/projects/{project}/locations/{region}/jobs"
 
 
 class Scheduler:
     """Jobs that call an address."""
 
     def __init__(self, state: GoogleState) -> None:
-        """Takes what there is."""
+        """Takes the state."""
         self._state = state
 
     def routes(self) -> tuple[Route, ...]:
-        """The operations that gcloud uses."""
+        """Returns the operations that gcloud uses."""
+        kept = self._state.jobs
         return (
-            Route("GET", _ALL, self._list),
+            Route("GET", _ALL, lambda _: Response({"jobs": [*kept.values()]})),
             Route("POST", _ALL, self._create, changes=True),
-            Route("GET", f"{_ALL}/{{job}}", self._describe),
+            Route("GET", f"{_ALL}/{{job}}", lambda call: Response(find(kept, call, "job"))),
             Route("PATCH", f"{_ALL}/{{job}}", self._update, changes=True),
             Route("DELETE", f"{_ALL}/{{job}}", self._delete, changes=True),
         )
 
-    def _create(self, call: Call) -> Answer:
+    def _create(self, call: Call) -> Response:
         fields = call.fields()
         name = fields["name"].rpartition("/")[2]
         if name in self._state.jobs:
-            raise exists(name)
-        return Answer(self._keep(name, {**fields, "state": "ENABLED"}))
+            raise already_exists(name)
+        return Response(self._keep(name, {**fields, "state": "ENABLED"}))
 
-    def _list(self, call: Call) -> Answer:  # noqa: ARG002 (all calls are alike)
-        return Answer({"jobs": [*self._state.jobs.values()]})
-
-    def _describe(self, call: Call) -> Answer:
-        return Answer(self._known(call))
-
-    def _update(self, call: Call) -> Answer:
-        job, sent = dict(self._known(call)), call.fields()
+    def _update(self, call: Call) -> Response:
+        job, sent = dict(find(self._state.jobs, call, "job")), call.fields()
         for path in call.query["updateMask"].split(","):
             key, _, inner = path.partition(".")
             if inner:
                 job[key] = {**job.get(key, {}), inner: sent[key][inner]}
             else:
                 job[key] = sent[key]
-        return Answer(self._keep(call.params["job"], job))
+        return Response(self._keep(call.params["job"], job))
 
-    def _delete(self, call: Call) -> Answer:
-        self._known(call)
+    def _delete(self, call: Call) -> Response:
+        find(self._state.jobs, call, "job")
         del self._state.jobs[call.params["job"]]
-        return Answer()
-
-    def _known(self, call: Call) -> Json:
-        name = call.params["job"]
-        if name not in self._state.jobs:
-            raise not_found(name)
-        return self._state.jobs[name]
+        return Response()
 
     def _keep(self, name: str, job: Json) -> Json:
         caller = job["httpTarget"].get("oidcToken", {}).get("serviceAccountEmail")

@@ -5,26 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import aiohttp
 import orjson
 from aiohttp import web
 
-from local.gcp.accounts import Accounts
-from local.gcp.agents import Agents
-from local.gcp.call import Answer, Call, CallRecord, Route
-from local.gcp.functions import Functions
-from local.gcp.policies import Policies
-from local.gcp.problems import Refused, disabled, not_found
-from local.gcp.project import Project
-from local.gcp.propagation import Propagation
+from local.gcp.api import (
+    ApiError,
+    Call,
+    CallRecord,
+    Propagation,
+    Response,
+    Route,
+    api_disabled,
+    not_found,
+)
+from local.gcp.functions import CloudRun, Functions
+from local.gcp.iam import Accounts, Policies, Project, ServiceAgents
+from local.gcp.monitoring import Monitoring
 from local.gcp.pubsub import PubSubFront
-from local.gcp.run import Run
 from local.gcp.scheduler import Scheduler
 from local.gcp.secrets import Secrets
 from local.gcp.state import GoogleState
-from local.gcp.watching import Watching
 
 _APIS: Final = (
     "cloudbuild",
@@ -39,7 +42,7 @@ _APIS: Final = (
     "secretmanager",
     "serviceusage",
 )
-# These can be called in any project: the others are enabled by them.
+# These can be called in any project: they enable the others.
 _ALWAYS: Final = frozenset({"cloudresourcemanager", "serviceusage", "upload"})
 _LARGEST: Final = 100 * 2**20
 
@@ -49,12 +52,13 @@ class GoogleServer:
 
     Attributes:
         url: where it listens, without a trailing slash.
-        state: what there is in the project.
-        propagation: may be told to be slow.
+        state: what exists in the project.
+        propagation: how fast changes are noticed.
         edit_seconds: how long a change takes that must not overlap with others of its kind.
-        calls: each call that was made, and what came of it; set-up of gcloud itself is not in it.
-        fail_after: so many calls that change something go through, then the next ones are refused;
-            None for no end.
+        calls: each call with its result, except those that gcloud makes for itself.
+        fixed: statuses and bodies by path, with the API in front, instead of what the state says.
+        fail_after: so many calls that change something succeed, then they are refused; None for
+            no limit.
     """
 
     def __init__(
@@ -64,19 +68,20 @@ class GoogleServer:
         project: str = "acme-demo",
         addresses: Mapping[str, str] | None = None,
     ) -> None:
-        """Set the server up; it listens from `async with` on.
+        """Sets the server up; it listens from `async with` on.
 
         Args:
             emulator: the host of Google's Pub/Sub emulator.
             project: its id.
-            addresses: where a function of that name answers, for somebody runs it there; any other
-                has an address that nobody serves.
+            addresses: of the functions that somebody runs; any other has an address that nobody
+                serves.
         """
         self.url = ""
         self.state = GoogleState(project=project)
         self.propagation = Propagation()
         self.edit_seconds = 0.5
         self.calls: list[CallRecord] = []
+        self.fixed: dict[str, tuple[int, Any]] = {}
         self.fail_after: int | None = None
         self._emulator = emulator
         self._addresses = addresses or {}
@@ -86,7 +91,7 @@ class GoogleServer:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession()
         policies = Policies(self.state, self.propagation)
-        agents = Agents(self.state, policies, self.propagation)
+        agents = ServiceAgents(self.state, policies, self.propagation)
         self._front = PubSubFront(self._emulator, self._session, self.state, policies)
         application = web.Application(client_max_size=_LARGEST)
         application.router.add_route("*", "/{path:.*}", self._serve)
@@ -101,9 +106,9 @@ class GoogleServer:
             *policies.routes(),
             *Secrets(self.state).routes(),
             *Functions(self.state, agents, self.propagation, self.url, self._addresses).routes(),
-            *Run(self.state).routes(),
+            *CloudRun(self.state).routes(),
             *Scheduler(self.state).routes(),
-            *Watching(self.state, self.propagation).routes(),
+            *Monitoring(self.state, self.propagation).routes(),
         )
         return self
 
@@ -117,7 +122,7 @@ class GoogleServer:
         return [call for call in self.calls if call.changed]
 
     def environment(self, folder: Path) -> dict[str, str]:
-        """What makes gcloud talk to this server, and to nobody else.
+        """Returns what makes gcloud call this server, and nobody else.
 
         Args:
             folder: for gcloud's own files; an empty one of the caller's.
@@ -130,7 +135,7 @@ class GoogleServer:
             "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
             "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "true",
             "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "true",
-            # It asks for it whatever its settings say.
+            # gcloud calls it whatever its settings say.
             "GCE_METADATA_ROOT": self.url.removeprefix("http://"),
             # An API without an override goes nowhere, instead of to Google.
             "https_proxy": "http://127.0.0.1:9",
@@ -139,8 +144,8 @@ class GoogleServer:
                 f"CLOUDSDK_API_ENDPOINT_OVERRIDES_{api.upper()}": f"{self.url}/{api}/"
                 for api in _APIS
             },
-            # gcloud puts the region in front of the host of Cloud Run's, so it needs a name, which
-            # nobody resolves: this server is the proxy for all that is not on this machine.
+            # gcloud puts the region in front of Cloud Run's host, so the host needs a name. Nobody
+            # resolves it: this server is the proxy for everything that is not on this machine.
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN": "http://run.test/run/",
             "http_proxy": self.url,
             "no_proxy": "127.0.0.1,localhost",
@@ -150,12 +155,16 @@ class GoogleServer:
         path = request.path.removeprefix("/")
         if path.startswith("computeMetadata/"):
             return web.json_response({})
+        if path in self.fixed:
+            status, body = self.fixed[path]
+            self.calls.append(CallRecord(request.method, path, status, changed=False))
+            return web.json_response(body, status=status)
         route, params = self._find(request.method, path)
         is_change = route.changes if route else _changes(request.method, path)
         try:
-            self._let_in(path, is_change=is_change)
+            self._admit(path, is_change=is_change)
             response = await self._answer(request, path, route, params)
-        except Refused as refused:
+        except ApiError as refused:
             response = web.json_response(refused.body, status=refused.status)
         changed = is_change and response.status == 200
         self.calls.append(CallRecord(request.method, path, response.status, changed))
@@ -180,13 +189,13 @@ class GoogleServer:
         answer = await self._handle(route, call)
         return web.Response(body=orjson.dumps(answer.body), content_type="application/json")
 
-    async def _handle(self, route: Route, call: Call) -> Answer:
-        """Raises `Refused` where another call is under way that this one must not overlap with."""
+    async def _handle(self, route: Route, call: Call) -> Response:
+        """Raises `ApiError` while another call runs that this one must not overlap with."""
         if not route.lane:
             return route.handler(call)
         if route.lane in self._busy:
             # cloud-foundation-toolkit#787.
-            raise Refused(
+            raise ApiError(
                 409,
                 "Too many concurrent edits to the project configuration. Please try again.",
                 status="ABORTED",
@@ -198,16 +207,16 @@ class GoogleServer:
         finally:
             self._busy.remove(route.lane)
 
-    def _let_in(self, path: str, *, is_change: bool) -> None:
-        """Raises `Refused` if the API is not enabled, or the caller's luck is at its end."""
+    def _admit(self, path: str, *, is_change: bool) -> None:
+        """Raises `ApiError` if the API is not enabled, or if the call is to fail."""
         api = path.partition("/")[0]
         service = f"{api}.googleapis.com"
         if api not in _ALWAYS and service not in self.state.services:
-            raise disabled(service, self.state.project)
-        self.propagation.check(f"service {service}", disabled(service, self.state.project))
+            raise api_disabled(service, self.state.project)
+        self.propagation.check(f"service {service}", api_disabled(service, self.state.project))
         if is_change and self.fail_after is not None:
             if self.fail_after == 0:
-                raise Refused(403, "Permission denied, for it is to fail here.")
+                raise ApiError(403, "Permission denied, for it is to fail here.")
             self.fail_after -= 1
 
     def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
@@ -218,6 +227,6 @@ class GoogleServer:
 
 
 def _changes(method: str, path: str) -> bool:
-    """Whether a call of the emulator's changes something; a look, too, may be a POST."""
+    """Returns whether a call of the emulator changes something; a POST may only read."""
     verb = path.rpartition(":")[2]
     return method != "GET" and verb not in {"getIamPolicy", "pull"}

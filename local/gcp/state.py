@@ -1,4 +1,4 @@
-"""What exists in the project, in plain dataclasses: the APIs change it, tests look at it."""
+"""What exists in the project, in plain dataclasses, which the APIs change and tests read."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Function:
 
 @dataclass(slots=True, kw_only=True)
 class GoogleState:
-    """Everything but topics and subscriptions, which are the emulator's; by short names.
+    """Everything but topics and subscriptions, which the emulator has; by short names.
 
     Attributes:
         project: its id.
         number: its number, as text, as Google shows it.
         services: the APIs that are enabled.
-        agents: the addresses of Google's own service accounts that have come about.
+        agents: the addresses of Google's own service accounts that were created.
         unchecked: the services whose IAM check is disabled, so that everybody can call them.
         restricts_domains: an organisation forbids to grant anything to `allUsers`.
         requires_invoker_iam: an organisation forbids to disable the IAM check of a service.
-        policies: IAM policies by what they are of: `topics/T`, `services/S`, ..., or `project`.
+        policies: IAM policies by resource: `topics/T`, `services/S`, ..., or `project`.
         jobs: of Cloud Scheduler.
         exclusions: those of the log sink `_Default`, by their names.
         backlog: how many messages Cloud Monitoring says wait in a subscription; put some in.
@@ -72,13 +72,13 @@ class GoogleState:
     log: list[Json] = field(default_factory=list)
 
     def members(self, resource: str, role: str) -> set[str]:
-        """Who has a role on something."""
+        """Returns who has a role on a resource."""
         bindings = self.policies.get(resource, {}).get("bindings", [])
         return {m for one in bindings if one["role"] == role for m in one["members"]}
 
     @property
     def rights(self) -> set[tuple[str, str, str]]:
-        """Every binding that there is: on what, which role, and who."""
+        """Every binding: resource, role and member."""
         return {
             (resource, binding["role"], member)
             for resource, policy in self.policies.items()

@@ -1,1 +1,1 @@
-"""What people run with `python -m pendo_aep`: one command a module, and what they share."""
+"""The command `pendo-aep`: a module for each command, and what they share."""

@@ -1,4 +1,4 @@
-"""`aep plan | apply | show | destroy`: what the command does with the options it was given."""
+"""`aep plan | apply | show | destroy`: runs the command with the options it was given."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TextIO, TypeAlias
+from typing import Final, TypeAlias
 
 from pendo_aep import logs
 from pendo_aep.aep.auth import TokenUnavailable
-from pendo_aep.cli import aep_advice, aep_output, output
+from pendo_aep.cli import aep_messages as messages
+from pendo_aep.cli.terminal import printable, progress, run_interruptibly
 from pendo_aep.provisioning.apply import (
     FIELDS_SECONDS,
     FLOW_SECONDS,
@@ -49,7 +49,7 @@ from pendo_aep.provisioning.schema import missing_groups
 from pendo_aep.provisioning.smoke_test import run_smoke_test
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
-_CHOICES = ("source", "format", "authenticated", "profile", "name")
+_CHOICES: Final = ("source", "format", "authenticated", "profile", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +60,24 @@ class _Task:
     choices: Choices
     platform: Platform
     subscription: str
-    out: TextIO
 
-    def tell(self, step: Step, *, is_done: bool = True) -> None:
+    def show_step(self, step: Step, *, is_done: bool = True) -> None:
         """Shows a step at once: whatever comes next may fail."""
-        show = aep_output.step_as_json if self.options.json else aep_output.step_as_text
+        show = messages.step_as_json if self.options.json else messages.step_as_text
         self.write(show(step, is_done=is_done))
 
-    def write(self, text: str) -> None:
-        """Shows it now, also where somebody reads through a pipe."""
-        self.out.write(text)
-        self.out.flush()
-
-    def show(self, environment: dict[str, str]) -> None:
-        """The settings of `deliver`."""
+    def show_settings(self, environment: dict[str, str]) -> None:
+        """Shows the settings that `deliver` needs."""
         as_json = json.dumps({"environment": environment}) + "\n"
         self.write(as_json if self.options.json else as_env_file(environment))
 
+    def write(self, text: str) -> None:
+        """Writes a result at once, so that it also appears at once in a pipe."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
     def note(self, text: str) -> None:
-        """Something for the person, which is no part of the result."""
+        """Tells the person something that is not part of the result."""
         sys.stderr.write(f"{self.options.prog}: {text}\n")
 
 
@@ -86,37 +85,42 @@ _Work: TypeAlias = Callable[[_Task], Awaitable[bool]]
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it, and answers the exit code: 0 only on success.
+    """Runs the command and returns its exit code: 0 only on success.
 
     Raises:
-        KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; what was done has been told.
+        KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; what was done is shown.
     """
     work: _Work = {"plan": _plan, "apply": _apply, "show": _show, "destroy": _destroy}[
         options.action
     ]
+
+    async def session(choices: Choices, settings: PlatformSettings) -> bool:
+        async with connect(settings, RetryPolicy()) as platform:
+            return await work(_Task(options, choices, platform, settings.push_subscription))
+
     try:
         given = {name: getattr(options, name) for name in _CHOICES}
         choices = read_choices(given, options.file)
         settings = load(PlatformSettings, os.environ)
-        return 0 if _with_platform(options, choices, settings, work) else 1
+        with logs.silence():
+            return 0 if run_interruptibly(session(choices, settings)) else 1
     except (SettingsError, PlatformError) as error:
-        problems = str(error).splitlines()
-    for problem in problems:
-        sys.stderr.write(f"{options.prog}: {output.printable(problem)}\n")
-    return 1
+        for problem in str(error).splitlines():
+            sys.stderr.write(f"{options.prog}: {printable(problem)}\n")
+        return 1
 
 
 async def _plan(task: _Task) -> bool:
-    tenant, plan = await _look(task)
+    tenant, plan = await _make_plan(task)
     for step in plan.steps:
-        task.tell(step, is_done=False)
+        task.show_step(step, is_done=False)
     if not task.options.json:
         changes = sum(step.action is not Action.KEEP for step in plan.steps)
-        task.write(f"{changes} to be made or changed\n" if changes else "nothing to be done\n")
+        task.write(f"{changes} to be created or changed\n" if changes else "nothing to do\n")
     if _changes_live_flow(plan):
-        task.note(aep_advice.pause(task.subscription))
+        task.note(messages.how_to_pause(task.subscription))
     if not task.choices.authenticated:
-        task.note(aep_advice.OPEN_INLET)
+        task.note(messages.OPEN_INLET)
     if task.options.check:
         await _check_planned(task, tenant, plan)
     return True
@@ -124,13 +128,13 @@ async def _plan(task: _Task) -> bool:
 
 async def _apply(task: _Task) -> bool:
     platform, client = task.platform, task.platform.client
-    tenant, plan = await _look(task)
+    tenant, plan = await _make_plan(task)
     if _changes_live_flow(plan):
-        task.note(aep_advice.pause(task.subscription))
+        task.note(messages.how_to_pause(task.subscription))
         if (
             sys.stdin.isatty()
             and not task.options.yes
-            and not await _says_yes("is delivery paused? type yes to go on: ")
+            and not await _confirm("is delivery paused? type yes to continue: ")
         ):
             task.note("nothing was changed: answer yes, or give --yes")
             return False
@@ -138,26 +142,26 @@ async def _apply(task: _Task) -> bool:
     async def check(schema: Observed) -> None:
         try:
             await _check(task, tenant, schema)
-        except MappingMismatch as differs:
-            raise PlatformError(f"{differs}\n{aep_advice.GO_ON_ANYWAY}") from None
+        except MappingMismatch as error:
+            raise PlatformError(f"{error}\n{messages.MAPPING_DIFFERS}") from None
 
     is_checked = plan.changes(Kind.MAPPING_SET) and not task.options.no_check
-    known = await apply_plan(plan, task.tell, check if is_checked else None)
+    known = await apply_plan(plan, task.show_step, check if is_checked else None)
     await _wait(task, plan, known)
     environment = await deliver_settings(client, platform.tenant, known)
-    task.show(environment)
-    is_closed = await _tell_of_token(task, environment)
+    task.show_settings(environment)
+    is_closed = await _note_token(task, environment)
     if not task.options.test_event:
         return True
     envelope = envelope_settings(client, known)
-    return await _try_out(task, environment, envelope, is_closed=is_closed)
+    return await _send_test_events(task, environment, envelope, is_closed=is_closed)
 
 
-async def _look(task: _Task) -> tuple[Tenant, Plan]:
+async def _make_plan(task: _Task) -> tuple[Tenant, Plan]:
     client = task.platform.client
     tenant = await with_available_groups(client, task.platform.tenant, task.choices)
     if missing := missing_groups(tenant.groups):
-        task.note(aep_advice.missing(missing))
+        task.note(messages.missing_groups(missing))
     return tenant, await make_plan(desired_resources(client, tenant, task.choices))
 
 
@@ -166,22 +170,22 @@ def _changes_live_flow(plan: Plan) -> bool:
 
 
 async def _check_planned(task: _Task, tenant: Tenant, plan: Plan) -> None:
-    """Tries the mapping if the schema is as it should be.
+    """Checks the mapping if the schema is as it should be.
 
     Raises:
-        MappingDiffers: AEP makes other XDM.
+        MappingMismatch: AEP makes other XDM.
     """
     if all(step.kind is not Kind.MAPPING_SET for step in plan.steps):
-        task.note(aep_advice.NOTHING_TO_CHECK)
+        task.note(messages.NOTHING_TO_CHECK)
     elif (schema := plan.finished_schema) is None:
-        task.note(aep_advice.NO_SCHEMA_YET)
+        task.note(messages.NO_SCHEMA_YET)
     elif samples := await _check(task, tenant, schema):
-        show = aep_output.check_as_json if task.options.json else aep_output.check_as_text
+        show = messages.check_as_json if task.options.json else messages.check_as_text
         task.write(show(samples))
 
 
 async def _check(task: _Task, tenant: Tenant, schema: Observed) -> int:
-    """Returns the number of samples that AEP maps as `deliver` does; 0 where it does not try."""
+    """Returns the number of samples that AEP maps as `deliver` does; 0 if it cannot try."""
     try:
         return await check_mapping(task.platform.client, tenant, schema.id)
     except PreviewUnavailable as error:
@@ -190,25 +194,25 @@ async def _check(task: _Task, tenant: Tenant, schema: Observed) -> int:
 
 
 async def _wait(task: _Task, plan: Plan, known: Resolved) -> None:
-    """Waits as long as Adobe asks for, or as `--wait` says, and tells when delivery may go on."""
+    """Waits as long as Adobe asks for, or as `--wait` says, and says when delivery may resume."""
     flow, fields = _seconds_left(plan, known, FLOW_SECONDS, FIELDS_SECONDS)
     given = task.options.wait
     seconds = max(flow, fields) if given is None else max(_seconds_left(plan, known, given, given))
     if seconds > 0:
         task.note(
-            f"waiting {seconds:.0f} s, as Adobe asks for after a change: AEP does not tell when it "
+            f"waiting {seconds:.0f} s, as Adobe asks for after a change: AEP does not say when it "
             "is ready"
         )
-        with output.progress(sys.stderr) as say:
-            await wait_until_ready(seconds, say)
+        with progress(sys.stderr) as show:
+            await wait_until_ready(seconds, show)
     if fields > seconds:
-        task.note(aep_advice.new_fields(fields - seconds))
+        task.note(messages.new_fields(fields - seconds))
     if _changes_live_flow(plan):
-        task.note(aep_advice.resume(task.subscription, max(flow, fields) - seconds))
+        task.note(messages.how_to_resume(task.subscription, max(flow, fields) - seconds))
 
 
 def _seconds_left(plan: Plan, known: Resolved, flow: float, fields: float) -> tuple[float, float]:
-    """What is left of both waits: since the flow changed, and since fields were added."""
+    """Returns what is left of both waits: after the flow changed, and after fields were added."""
     just_now = fields if plan.adds_fields else 0.0
     return (
         remaining_flow_wait(known[Kind.FLOW], flow),
@@ -216,74 +220,58 @@ def _seconds_left(plan: Plan, known: Resolved, flow: float, fields: float) -> tu
     )
 
 
-async def _try_out(
+async def _send_test_events(
     task: _Task, environment: dict[str, str], envelope: dict[str, str], *, is_closed: bool
 ) -> bool:
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
-        trial = await run_smoke_test(platform.session, environment, tokens, envelope)
+        result = await run_smoke_test(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
         raise PlatformError(f"the test events were not sent: no token ({error.reason})") from None
-    show = aep_output.trial_as_json if task.options.json else aep_output.trial_as_text
-    task.write(show(trial))
-    return trial.is_accepted
+    task.write(
+        (messages.smoke_test_as_json if task.options.json else messages.smoke_test_as_text)(result)
+    )
+    return result.is_accepted
 
 
 async def _show(task: _Task) -> bool:
     platform = task.platform
-    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
-    environment = await find_deliver_settings(platform.client, platform.tenant, parts)
-    task.show(environment)
-    await _tell_of_token(task, environment)
+    resources = possible_resources(platform.client, platform.tenant, task.choices.name)
+    environment = await find_deliver_settings(platform.client, platform.tenant, resources)
+    task.show_settings(environment)
+    await _note_token(task, environment)
     return True
 
 
-async def _tell_of_token(task: _Task, environment: dict[str, str]) -> bool:
+async def _note_token(task: _Task, environment: dict[str, str]) -> bool:
     is_closed = await needs_token(task.platform.client, environment)
     if is_closed:
-        task.note("the inlet wants a token: deliver needs AEP_CLIENT_ID and AEP_CLIENT_SECRET, too")
+        task.note(
+            "the inlet requires a token: deliver also needs AEP_CLIENT_ID and AEP_CLIENT_SECRET"
+        )
     return is_closed
 
 
 async def _destroy(task: _Task) -> bool:
     platform, options = task.platform, task.options
-    parts = possible_resources(platform.client, platform.tenant, task.choices.name)
-    plan = await plan_destroy(parts, options.delete_data)
+    resources = possible_resources(platform.client, platform.tenant, task.choices.name)
+    plan = await plan_destroy(resources, options.delete_data)
     if not plan.resources:
         for step in plan.steps:
-            task.tell(step)
+            task.show_step(step)
         return all(step.kind is Kind.NAMESPACE for step in plan.steps)
     if not options.yes:
         for step in plan.steps:
-            sys.stderr.write(aep_output.step_as_text(step, is_done=False))
-        if not await _says_yes(f"in the sandbox {platform.client.sandbox}; type yes to go on: "):
+            sys.stderr.write(messages.step_as_text(step, is_done=False))
+        if not await _confirm(f"in the sandbox {platform.client.sandbox}; type yes to continue: "):
             task.note("nothing was deleted: answer yes, or give --yes")
             return False
-    return await apply_destroy_plan(plan, options.delete_data, task.tell)
+    return await apply_destroy_plan(plan, options.delete_data, task.show_step)
 
 
-async def _says_yes(question: str) -> bool:
+async def _confirm(question: str) -> bool:
     sys.stderr.write(question)
     sys.stderr.flush()
     answer: str = await asyncio.to_thread(sys.stdin.readline)
     return answer.strip() == "yes"
-
-
-def _with_platform(
-    options: argparse.Namespace, choices: Choices, settings: PlatformSettings, work: _Work
-) -> bool:
-    out = sys.stdout
-
-    async def session() -> bool:
-        task = asyncio.current_task()
-        if task is not None:  # as Ctrl-C: what was done is told
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with connect(settings, RetryPolicy()) as platform:
-            return await work(_Task(options, choices, platform, settings.push_subscription, out))
-
-    with logs.silence():
-        try:
-            return asyncio.run(session())
-        except asyncio.CancelledError:  # SIGTERM
-            raise KeyboardInterrupt from None

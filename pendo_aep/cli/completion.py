@@ -1,4 +1,4 @@
-"""`completion`: what the shell must know of these commands, as a script for it."""
+"""`completion`: prints a script that makes a shell complete these commands on Tab."""
 
 from __future__ import annotations
 
@@ -7,37 +7,34 @@ import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
 import shtab
 
-# A shell completes by the first word of a line, and `python` says nothing.
-_NAME: Final = "pendo-aep"
+from pendo_aep.cli.options import NAME
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the script; answers 0."""
+    """Prints the script and returns 0."""
     parser: argparse.ArgumentParser = options.whole_parser
     for action in _actions(parser):
         if action.type is Path:
-            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's way to be told
-    parser.prog = _NAME
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab is told
     script = shtab.complete(
         parser,
         options.shell,
-        root_prefix=_NAME.replace("-", "_"),
-        preamble=_short_name(options.shell),
+        root_prefix=NAME.replace("-", "_"),
+        preamble=_define_command(options.shell),
     )
     sys.stdout.write(script + "\n")
     return 0
 
 
-def _short_name(shell: str) -> str:
-    """The name, for this Python and this module."""
+def _define_command(shell: str) -> str:
+    """Defines the name for this Python: a virtual environment may not be on the PATH."""
     command = f"{shlex.quote(sys.executable)} -m pendo_aep"
     if shell == "tcsh":
-        return f"alias {_NAME} {shlex.quote(command)}"
-    return f'{_NAME}() {{ {command} "$@"; }}'
+        return f"alias {NAME} {shlex.quote(command)}"
+    return f'{NAME}() {{ {command} "$@"; }}'
 
 
 def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:

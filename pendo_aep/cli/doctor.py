@@ -1,84 +1,80 @@
-"""`doctor`: what the command does with the options it was given."""
+"""`doctor`: runs the checks with the options it was given, and shows what they found."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+import json
 import os
-import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Final
 
 import aiohttp
 
-from pendo_aep.cli import doctor_output, output
-from pendo_aep.cli.errors import CommandFailed
-from pendo_aep.gcp.doctor.config import ConfigWrong, read_config
-from pendo_aep.gcp.doctor.examination import Visit, examine
-from pendo_aep.gcp.doctor.finding import Finding
-from pendo_aep.gcp.doctor.gcloud import GcloudMissing, GcloudProgram
-from pendo_aep.gcp.doctor.journey import Patience
-from pendo_aep.gcp.doctor.process import examine_process
+from pendo_aep.cli.terminal import (
+    CommandFailed,
+    ShowProgress,
+    printable,
+    progress,
+    run_interruptibly,
+)
+from pendo_aep.gcp.config import InvalidConfig
+from pendo_aep.gcp.doctor.delivery import Polling
+from pendo_aep.gcp.doctor.deployment import read_deployment
+from pendo_aep.gcp.doctor.finding import Finding, Verdict
+from pendo_aep.gcp.doctor.observe import GcloudNotInstalled, GcloudObserver
+from pendo_aep.gcp.doctor.run import Tools, check_process, run_checks
 from pendo_aep.settings import SettingsError
 
 _NO_GCLOUD: Final = (
     "gcloud is not on the PATH; see https://cloud.google.com/sdk, "
-    "or give --receive-url to knock at receive alone"
+    "or give --receive-url to check only receive"
 )
+_SIGNS: Final = {Verdict.OK: "=", Verdict.WRONG: "!", Verdict.UNKNOWN: "?"}
 
 
 def run(options: argparse.Namespace) -> int:
-    """Does it, and answers the exit code: 0 only if all is well.
+    """Runs the checks and returns the exit code: 0 only if all is well.
 
     Raises:
-        KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; what was found has been told.
+        KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; what was found is shown.
     """
     found: list[Finding] = []
     try:
-        _find(options, found)
-    except (SettingsError, ConfigWrong, CommandFailed) as error:
-        sys.stderr.write(f"{options.prog}: {output.printable(str(error))}\n")
+        with progress(sys.stderr) as show:
+            run_interruptibly(_check(options, show, found))
+    except (SettingsError, InvalidConfig, CommandFailed) as error:
+        sys.stderr.write(f"{options.prog}: {printable(str(error))}\n")
         return 1
     finally:  # whatever ended it
-        show = doctor_output.finding_as_json if options.json else doctor_output.finding_as_text
-        sys.stdout.writelines(map(show, found))
+        sys.stdout.writelines(map(_as_json if options.json else _as_text, found))
     if not options.json:
-        sys.stdout.write(doctor_output.summary(found))
-    return 0 if found and all(finding.is_well for finding in found) else 1
+        sys.stdout.write(_summary(found))
+    return 0 if found and all(finding.is_ok for finding in found) else 1
 
 
-def _find(options: argparse.Namespace, found: list[Finding]) -> None:
-    async def session(say: Callable[[str], None]) -> None:
-        task = asyncio.current_task()
-        if task is not None:  # as Ctrl-C: what was found is told
-            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        async with aiohttp.ClientSession() as http:
-            async for finding in _examination(options, http, say):
-                found.append(finding)  # noqa: PERF401 (an interrupt leaves what was found)
-
-    with output.progress(sys.stderr) as say:
-        try:
-            asyncio.run(session(say))
-        except asyncio.CancelledError:  # SIGTERM
-            raise KeyboardInterrupt from None
+async def _check(options: argparse.Namespace, show: ShowProgress, found: list[Finding]) -> None:
+    async with aiohttp.ClientSession() as http:
+        async for finding in _findings(options, http, show):
+            found.append(finding)  # noqa: PERF401 (an interrupt leaves what was found)
 
 
-def _examination(
-    options: argparse.Namespace, http: aiohttp.ClientSession, say: Callable[[str], None]
+def _findings(
+    options: argparse.Namespace, http: aiohttp.ClientSession, show: ShowProgress
 ) -> AsyncIterator[Finding]:
     if options.receive_url:
-        return examine_process(
+        return check_process(
             options.receive_url, os.environ, http, sends_event=not options.no_test_event
         )
-    deployment = read_config(_config(options.config), options.project, options.region)
+    deployment = read_deployment(_config(options.config), options.project, options.region)
     try:
-        gcloud = GcloudProgram(deployment.project)
-    except GcloudMissing:
+        observer = GcloudObserver(deployment.project)
+    except GcloudNotInstalled:
         raise CommandFailed(_NO_GCLOUD) from None
-    patience = None if options.no_test_event else Patience(options.wait)
-    return examine(deployment, Visit(gcloud, http, patience, say))
+    polling = None if options.no_test_event else Polling(options.wait)
+    return run_checks(deployment, Tools(observer, http, polling, show))
 
 
 def _config(path: Path) -> Path:
@@ -86,5 +82,29 @@ def _config(path: Path) -> Path:
         return path
     raise CommandFailed(
         f"there is no file {path}: give --config FILE, as deploy/deploy.sh was given, "
-        "or --receive-url URL to knock at receive alone"
+        "or --receive-url URL to check only receive"
     )
+
+
+def _as_text(finding: Finding) -> str:
+    """Returns a line, and one more with the whole command that fixes it."""
+    line = f"{_SIGNS[finding.verdict]} {finding.subject}: {printable(finding.text)}\n"
+    return line + (f"    mend: {printable(finding.mend)}\n" if finding.mend else "")
+
+
+def _as_json(finding: Finding) -> str:
+    """Returns the same as one line of JSON."""
+    shown = {
+        "subject": finding.subject,
+        "verdict": finding.verdict,
+        "text": finding.text,
+        "mend": finding.mend or None,
+    }
+    return json.dumps(shown) + "\n"
+
+
+def _summary(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.verdict for finding in findings)
+    if not counts[Verdict.WRONG] and not counts[Verdict.UNKNOWN]:
+        return f"all is well: {counts[Verdict.OK]} checks\n"
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict) + "\n"

@@ -1,4 +1,4 @@
-"""What the help of every command shares. No heavy import here: `--help` answers at once."""
+"""How `--help` reads: the text about each command, and what turns it into paragraphs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,102 @@ import argparse
 import textwrap
 from typing import Final
 
-EXIT_CODES: Final = "Exit code: 0 success, 1 not so, 2 wrong usage, 130 interrupted (Ctrl-C)."
+EXIT_CODES: Final = "Exit code: 0 success, 1 failure, 2 usage error, 130 interrupted (Ctrl-C)."
 _INDENTS: Final = 4  # argparse's: two for a group, two for a command in it
+
+ABOUT: Final = """\
+Set up, check and operate the Pendo-to-AEP pipeline. Each command, and each of its actions, has
+--help.
+
+To try the whole pipeline without any account first: python -m local (in a checkout)
+"""
+OUTPUT: Final = """
+
+On a terminal, output has colours (unless NO_COLOR is set) and progress. In a pipe it is plain text,
+or with --json one JSON object a line. Results go to stdout, everything else to stderr."""
+
+AEP: Final = """\
+Sets up Adobe Experience Platform for Pendo's events and prints the settings that deliver needs. It
+creates an identity namespace, a field group, a schema, a dataset, connections, a mapping set and a
+dataflow.
+
+Settings, from the environment, as for deliver:
+  AEP_CLIENT_ID            required
+  AEP_CLIENT_SECRET        required, or AEP_CLIENT_SECRET_FILE
+  AEP_IMS_ORG_ID           required
+  AEP_SANDBOX              default: prod
+  AEP_IDENTITY_NAMESPACE   default: PendoVisitor
+  AEP_TENANT_ID            read from AEP; if set, it must be the same
+  AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   default: Adobe's
+  PUSH_SUBSCRIPTION        default: pendo-events-deliver; for the commands that pause delivery
+
+In AEP, the role of the API credential must include the sandbox and these permissions: Manage
+Schemas, Manage Datasets, Manage Identity Namespaces, Manage Sources and View Sandboxes; for
+--profile, also Manage Profiles.
+"""
+AEP_PLAN: Final = """\
+Shows what apply would do and changes nothing: + create, ~ change, = as it should be."""
+AEP_APPLY: Final = """\
+Creates what is missing, changes what must change, leaves the rest alone, and prints the settings
+that deliver needs. It may be interrupted at any moment and run again. If something else already
+has one of the names, it fails before it creates anything. It also fails if AEP maps our sample
+events to other XDM than deliver makes. Before it changes a dataflow that is in use, it says how to
+pause delivery, and on a terminal asks whether delivery is paused; at the end it says when delivery
+may resume."""
+AEP_SHOW: Final = """\
+Prints the settings that deliver needs, as NAME=value lines for an env file. It never prints a
+secret."""
+AEP_DESTROY: Final = """\
+Deletes what apply created under a name, in reverse order. It asks first. A dataset that holds data
+is kept, and so is its schema, unless --delete-data names the dataset. AEP cannot delete identity
+namespaces or a schema that is enabled for Profile, and may refuse to delete a mapping set."""
+
+DOCTOR: Final = """\
+Checks a deployment from outside: its functions and their settings, topics, subscriptions, rights
+and secrets. It sends receive three pings: signed, unsigned and wrongly signed. Then it sends one
+made-up event (visitor pendo-to-aep-test), which STAYS IN AEP, and follows it there in the log. For
+each problem it prints the command that fixes it. It changes nothing itself.
+
+It runs gcloud with your login. It needs roles/viewer and roles/iam.securityReviewer on the project,
+and roles/secretmanager.secretAccessor on the webhook's secret. With these roles it can check
+everything. What it cannot read is reported as unknown and fails the run.
+
+With --receive-url it checks only receive at that address, without gcloud, and reads these settings
+from the environment, as for receive:
+
+  PENDO_WEBHOOK_SECRETS (or PENDO_WEBHOOK_SECRETS_FILE)
+  PENDO_ALLOW_UNSIGNED
+  PENDO_EVENTS
+"""
+
+DEAD_LETTERS: Final = """\
+Dead letters are messages that could not be delivered: webhooks that receive could not read, and
+events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter
+topic.
+
+Settings, from the environment, as for the functions:
+  GOOGLE_CLOUD_PROJECT   required
+  DEAD_LETTER_TOPIC      where the dead letters are (default: pendo-events-dead)
+  PUBSUB_TOPIC           where replayed events go (default: pendo-events)
+  REDACT                 what is removed from a webhook that is read again
+  PUBSUB_EMULATOR_HOST   an emulator instead of Google
+"""
+DEAD_LETTERS_LIST: Final = """\
+Lists the dead letters, newest first. It shows what AEP said of each event, but no content of the
+events. Reading changes nothing: every dead letter is given back at once, also on Ctrl-C."""
+DEAD_LETTERS_SHOW: Final = """\
+Shows one dead letter in full: its attributes and the original bytes. That is PERSONAL DATA, in your
+terminal and wherever you pipe it."""
+DEAD_LETTERS_REPLAY: Final = """\
+Sends dead letters through the pipeline again: webhooks are read again by the current code, and
+events that AEP rejected are published again. Fix the cause first. A dead letter is removed once its
+event is stored on PUBSUB_TOPIC; all others stay. It may be interrupted at any moment and run again:
+at worst an event is sent twice, with the same id."""
+
+COMPLETION: Final = """\
+Prints a script for your shell. It defines `pendo-aep` as the command of this Python, so that it
+works from any folder, and makes Tab complete commands, options and their values.
+"""
 
 
 class Formatter(argparse.HelpFormatter):
@@ -29,6 +123,6 @@ class Formatter(argparse.HelpFormatter):
 
 
 def epilog(*examples: tuple[str, str], exit_codes: str = EXIT_CODES) -> str:
-    """Examples, each a command under what it is for, and the exit codes."""
-    told = "\n\n".join(f"  # {purpose}\n  {command}" for command, purpose in examples)
-    return f"Examples:\n\n{told}\n\n{exit_codes}"
+    """Returns the end of a help text: each example command below its purpose, and exit codes."""
+    shown = "\n\n".join(f"  # {purpose}\n  {command}" for command, purpose in examples)
+    return f"Examples:\n\n{shown}\n\n{exit_codes}"

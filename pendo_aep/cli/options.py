@@ -1,132 +1,329 @@
-"""The options of `dead-letters`. No heavy import here: `--help` answers at once."""
+"""The options of every command. No heavy import here: `--help` answers at once."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
-from datetime import datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
 
 from pendo_aep import clock
-from pendo_aep.cli.help import EXIT_CODES, Formatter, epilog
-from pendo_aep.cli.letters import parse_time
+from pendo_aep.cli import help as texts
 from pendo_aep.dead_letters import Reason
 
-_PROG = "python -m pendo_aep dead-letters"
-_ABOUT = """\
-Dead letters are the messages that could not go on: webhooks that receive could not read, and events
-that AEP refused for good. They lie, with a reason, in the subscription of the dead-letter topic.
-
-Settings, from the environment as the functions have them:
-  GOOGLE_CLOUD_PROJECT   required
-  DEAD_LETTER_TOPIC      where the letters are (default: pendo-events-dead)
-  PUBSUB_TOPIC           where replayed events go (default: pendo-events)
-  REDACT                 what a webhook that is read again loses
-  PUBSUB_EMULATOR_HOST   an emulator instead of Google
-"""
-_LIST = """\
-Lists the letters, newest first, with nothing of what the events hold but what AEP said of them.
-Reading changes nothing: every letter is given back at once, also on Ctrl-C."""
-_SHOW = """\
-Shows all of one letter: its attributes, and the original bytes. That is PERSONAL DATA, in your
-terminal and in wherever you pipe it."""
-_REPLAY = """\
-Sends letters back through the front: webhooks are read again by the code of today, events that AEP
-refused are published again. Mend what was wrong first. A letter is gone once its event is stored
-on PUBSUB_TOPIC; all others stay. It may be interrupted at any moment and run again: at worst an
-event comes twice, with the same id."""
+NAME: Final = "pendo-aep"
+_DISTRIBUTION: Final = "pendo-to-aep"
+_LONGEST_WAIT: Final = 3600
+_JSON_LINES: Final = "JSON Lines: one object a line"
 
 
-def add_dead_letters(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the command to those of `python -m pendo_aep`."""
-    command = commands.add_parser(
-        "dead-letters",
-        help="list, show or replay what could not go on",
-        description=_ABOUT,
-        epilog=epilog(
-            (f"{_PROG} list --since 2h", "look first"),
-            (f"{_PROG} show ID", "at one of them, whole"),
-            (f"{_PROG} replay --dry-run", "then see what a replay would do"),
-            (f"{_PROG} replay", "and once the cause is mended, do it"),
-        ),
-        formatter_class=Formatter,
+def build_parser() -> argparse.ArgumentParser:
+    """Returns the parser of all commands. What it parses has the `module` that runs it."""
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description=texts.ABOUT,
+        epilog=texts.epilog(
+            (f"{NAME} aep plan", "show what would be created in AEP; changes nothing"),
+            (f"{NAME} aep apply --test-event", "create it, and send a test event"),
+            (f"{NAME} doctor", "check the deployment, and show how to fix what is wrong"),
+            (f"{NAME} dead-letters list", "show what could not be delivered, and why"),
+        )
+        + texts.OUTPUT,
+        formatter_class=texts.Formatter,
     )
-    command.set_defaults(module="pendo_aep.cli.dead_letters")
-    actions = command.add_subparsers(
-        title="actions", dest="action", required=True, metavar="ACTION"
+    parser.add_argument("--version", action=_ShowVersion, help="show the version and exit")
+    commands = parser.add_subparsers(
+        title="commands, in the order in which you need them", required=True, metavar="COMMAND"
     )
+    _add_aep(commands)
+    _add_doctor(commands)
+    _add_dead_letters(commands)
+    _add_completion(commands, parser)
+    return parser
 
-    listing = _action(
+
+class _ShowVersion(argparse.Action):
+    def __init__(self, option_strings: list[str], dest: str, help: str) -> None:  # noqa: A002 (argparse's)
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"{parser.prog} {version()}")  # noqa: T201 (the result of the command)
+        parser.exit()
+
+
+def version() -> str:
+    """Returns the version that is installed; in a checkout that is not, that of the checkout."""
+    from importlib import metadata  # only here: it takes as long to import as all else
+
+    try:
+        return metadata.version(_DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        import tomllib
+
+        project = Path(__file__).parents[2] / "pyproject.toml"
+        return f"{tomllib.loads(project.read_text('utf-8'))['project']['version']} (not installed)"
+
+
+def _add_parser(
+    commands: Any,
+    name: str,
+    summary: str,
+    description: str,
+    *examples: tuple[str, str],
+    exit_codes: str = texts.EXIT_CODES,
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=texts.epilog(*examples, exit_codes=exit_codes),
+        formatter_class=texts.Formatter,
+    )
+    parser.set_defaults(prog=parser.prog)
+    return parser
+
+
+def _add_actions(command: argparse.ArgumentParser) -> Any:
+    return command.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
+
+
+def _add_aep(commands: Any) -> None:
+    prog = f"{NAME} aep"
+    command = _add_parser(
+        commands,
+        "aep",
+        "set up Adobe Experience Platform, show it, take it down",
+        texts.AEP,
+        (f"{prog} plan", "look first: it changes nothing"),
+        (f"{prog} apply --test-event", "create everything, and try it with two events"),
+        (f"{prog} show > deliver.env", "save the settings that deliver needs"),
+    )
+    command.set_defaults(module="pendo_aep.cli.aep")
+    actions = _add_actions(command)
+
+    plan = _add_parser(
         actions,
-        "list",
-        "a table of them, and the counts by reason",
-        _LIST,
-        epilog(
-            (f"{_PROG} list --reason rejected --since 1d", "what AEP refused since yesterday"),
-            (f"{_PROG} list --json | jq -r .eventId", "their ids"),
-        ),
+        "plan",
+        "show what apply would do; changes nothing",
+        texts.AEP_PLAN,
+        (f"{prog} plan", "Adobe's Pendo source, events as they are"),
+        (f"{prog} plan --source http --authenticated", "the HTTP source, with a token"),
+        (f"{prog} plan --check", "and try the mapping on our sample events"),
     )
-    _add_filter(listing)
-    listing.add_argument(
-        "--json", action="store_true", help="JSON Lines: one object a letter, one letter a line"
+    apply = _add_parser(
+        actions,
+        "apply",
+        "create what is missing",
+        texts.AEP_APPLY,
+        (f"{prog} apply --test-event", "and show AEP's answer to two events"),
+        (f"{prog} apply --file pendo.toml --json", "for a script"),
     )
-
-    show = _action(
+    show = _add_parser(
         actions,
         "show",
-        "all of one letter, personal data included",
-        _SHOW,
-        epilog(
-            (f"{_PROG} show ID", "an id as in the list"),
-            (f"{_PROG} show ID --json | jq -r .data | base64 -d", "the exact bytes"),
-        ),
+        "print the settings that deliver needs",
+        texts.AEP_SHOW,
+        (f"{prog} show > deliver.env", "ready for an env file"),
+    )
+    destroy = _add_parser(
+        actions,
+        "destroy",
+        "delete what apply created",
+        texts.AEP_DESTROY,
+        (f"{prog} destroy", "list it, and ask"),
+        (f"{prog} destroy --yes --delete-data 'Pendo Events'", "everything, the data too"),
+    )
+    for action in (plan, apply, show, destroy):
+        _add_aep_names(action)
+    for action in (plan, apply):
+        _add_aep_choices(action)
+
+    plan.add_argument(
+        "--check",
+        action="store_true",
+        help="also have AEP map our sample events; exit 1 if the XDM is not what deliver makes",
+    )
+    apply.add_argument(
+        "--wait",
+        type=_number(float, 0, _LONGEST_WAIT),
+        metavar="SECONDS",
+        help="how long to wait after a change, as AEP does not say when it is ready (default, "
+        "from Adobe's documentation: 300 after a change of the dataflow, 900 after new fields)",
+    )
+    apply.add_argument(
+        "--no-wait", action="store_const", const=0.0, dest="wait", help="the same as --wait 0"
+    )
+    apply.add_argument("--yes", action="store_true", help="do not ask whether delivery is paused")
+    apply.add_argument(
+        "--no-check",
+        action="store_true",
+        help="create the mapping set even if AEP maps our samples to other XDM",
+    )
+    apply.add_argument(
+        "--test-event",
+        action="store_true",
+        help="then send two made-up events as deliver does, and show AEP's answer; they stay in "
+        "the dataset. Finds the AEP_RAW_MODE that the inlet accepts",
+    )
+    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument(
+        "--delete-data",
+        default="",
+        metavar="DATASET",
+        help="the name of the dataset, to delete it with all its data; this cannot be undone",
+    )
+
+
+def _add_aep_names(parser: argparse.ArgumentParser) -> None:
+    # Those of `_add_aep_choices`: every action has them, given or not.
+    parser.set_defaults(source=None, format=None, authenticated=None, profile=None)
+    parser.add_argument(
+        "--name",
+        help="of the dataset and the schema; all other names begin with it (default: Pendo Events)",
+    )
+    parser.add_argument(
+        "--file",
+        type=Path,
+        metavar="TOML",
+        help="a file with source, format, authenticated, profile and name; options override it",
+    )
+    parser.add_argument("--json", action="store_true", help=_JSON_LINES)
+
+
+def _add_aep_choices(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--source",
+        choices=["pendo", "http"],
+        help="Adobe's Pendo source (beta), or its HTTP API source (default: pendo)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["raw", "xdm"],
+        help="what deliver sends: events that the dataflow maps, or XDM, which needs --source "
+        "http (default: raw)",
+    )
+    parser.add_argument(
+        "--authenticated",
+        action="store_true",
+        default=None,
+        help="the inlet requires a token, as Adobe advises for personal data; needs --source http",
+    )
+    parser.add_argument(
+        "--profile",
+        action="store_true",
+        default=None,
+        help="also feed Real-Time Customer Profile; this cannot be undone",
+    )
+
+
+def _add_doctor(commands: Any) -> None:
+    prog = f"{NAME} doctor"
+    command = _add_parser(
+        commands,
+        "doctor",
+        "find what is wrong with a deployment, and how to fix it",
+        texts.DOCTOR,
+        (f"{prog} --config my.env", "the deployment that my.env describes"),
+        (f"{prog} --config my.env --no-test-event", "the same, and nothing reaches AEP"),
+        (f"{prog} --receive-url http://127.0.0.1:8080", "a receive on this machine"),
+        exit_codes=texts.EXIT_CODES.replace("0 success", "0 all is well"),
+    )
+    command.set_defaults(module="pendo_aep.cli.doctor")
+    target = command.add_mutually_exclusive_group()
+    target.add_argument(
+        "--config",
+        type=Path,
+        default=Path("deploy/config.env"),
+        metavar="FILE",
+        help="the file that deploy/deploy.sh was given (default: %(default)s)",
+    )
+    target.add_argument("--receive-url", metavar="URL", help="check only receive, at this address")
+    command.add_argument("--project", help="the project, instead of the file's")
+    command.add_argument("--region", help="the region, instead of the file's")
+    command.add_argument("--no-test-event", action="store_true", help="send no event, only pings")
+    command.add_argument(
+        "--wait",
+        type=_number(float, 0, _LONGEST_WAIT),
+        default=120.0,
+        metavar="SECONDS",
+        help="how long to look for the test event; give more if drain is called rarely "
+        "(default: %(default).0f)",
+    )
+    command.add_argument("--json", action="store_true", help=_JSON_LINES)
+
+
+def _add_dead_letters(commands: Any) -> None:
+    prog = f"{NAME} dead-letters"
+    command = _add_parser(
+        commands,
+        "dead-letters",
+        "list, show or replay what could not be delivered",
+        texts.DEAD_LETTERS,
+        (f"{prog} list --since 2h", "look first"),
+        (f"{prog} show ID", "show one of them in full"),
+        (f"{prog} replay --dry-run", "see what a replay would do"),
+        (f"{prog} replay", "once the cause is fixed, do it"),
+    )
+    command.set_defaults(module="pendo_aep.cli.dead_letters")
+    actions = _add_actions(command)
+
+    list_ = _add_parser(
+        actions,
+        "list",
+        "list them, with the counts by reason",
+        texts.DEAD_LETTERS_LIST,
+        (f"{prog} list --reason rejected --since 1d", "what AEP rejected since yesterday"),
+        (f"{prog} list --json | jq -r .eventId", "their ids"),
+    )
+    show = _add_parser(
+        actions,
+        "show",
+        "show one in full, personal data included",
+        texts.DEAD_LETTERS_SHOW,
+        (f"{prog} show ID", "an id from the list"),
+        (f"{prog} show ID --json | jq -r .data | base64 -d", "the exact bytes"),
+    )
+    replay = _add_parser(
+        actions,
+        "replay",
+        "send them through the pipeline again",
+        texts.DEAD_LETTERS_REPLAY,
+        (f"{prog} replay --dry-run", "what would happen; changes nothing"),
+        (f"{prog} replay --reason rejected --type nps.submitted", "only these"),
+        exit_codes=texts.EXIT_CODES.replace("0 success", "0 all that matched were replayed"),
+    )
+    for action in (list_, show, replay):
+        _add_subscription(action)
+    for action in (list_, replay):
+        _add_filter(action)
+
+    list_.add_argument(
+        "--json", action="store_true", help="JSON Lines: one object a line, one dead letter each"
     )
     show.add_argument("id", metavar="ID", help="event id, as in the list, or message id")
     show.add_argument(
         "--json", action="store_true", help="one JSON object a line; the data in base64"
     )
-    show.set_defaults(reason=[], type=[], since=None, until=None)
-
-    replay = _action(
-        actions,
-        "replay",
-        "send them through the pipeline again",
-        _REPLAY,
-        epilog(
-            (f"{_PROG} replay --dry-run", "what would happen; changes nothing"),
-            (f"{_PROG} replay --reason rejected --type nps.submitted", "only these"),
-            exit_codes=EXIT_CODES.replace("0 success", "0 all that matched went back"),
-        ),
-    )
-    _add_filter(replay)
     replay.add_argument(
-        "--dry-run", action="store_true", help="only say what would happen; nothing changes"
+        "--dry-run", action="store_true", help="only show what would happen; changes nothing"
     )
     replay.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
 
-def _action(
-    actions: Any, name: str, help_: str, about: str, examples: str
-) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = actions.add_parser(
-        name,
-        help=help_,
-        description=about,
-        epilog=examples,
-        formatter_class=Formatter,
-    )
-    parser.set_defaults(prog=parser.prog)
+def _add_subscription(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--subscription",
         metavar="NAME",
-        help="where the letters are kept (default: the only pull subscription of the topic)",
+        help="where the dead letters are kept (default: the only pull subscription of the topic)",
     )
     parser.add_argument(
         "--wait",
         type=_number(float, 0.1, 60),
         default=3.0,
         metavar="SECONDS",
-        help="no letter for so long means that there are no more; give more on a slow line "
+        help="after this long without a dead letter there are no more; give more on a slow line "
         "(default: %(default)s)",
     )
     parser.add_argument(
@@ -134,9 +331,8 @@ def _action(
         type=_number(int, 1, 1_000_000),
         default=100_000,
         metavar="N",
-        help="hold at most so many letters at a time, in memory too (default: %(default)s)",
+        help="hold at most this many dead letters at a time, in memory too (default: %(default)s)",
     )
-    return parser
 
 
 def _add_filter(parser: argparse.ArgumentParser) -> None:
@@ -146,15 +342,15 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         default=[],
         choices=[str(reason) for reason in Reason],
         metavar="REASON",
-        help=f"only letters with this reason ({', '.join(Reason)}); may be given several times",
+        help=f"only dead letters with this reason ({', '.join(Reason)}); may be repeated",
     )
     parser.add_argument(
         "--type",
         action="append",
         default=[],
         metavar="TYPE",
-        help="only events of this type, such as guide.displayed; may be given several times. "
-        "A webhook that could not be read has no type",
+        help="only events of this type, such as guide.displayed; may be repeated. A webhook that "
+        "could not be read has no type",
     )
     parser.add_argument(
         "--since",
@@ -162,14 +358,23 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="failed then or later: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, 3d, 1w",
     )
-    parser.add_argument("--until", type=_time, metavar="TIME", help="failed before then; the same")
+    parser.add_argument(
+        "--until", type=_time, metavar="TIME", help="failed before then: a time as for --since"
+    )
 
 
-def _time(text: str) -> datetime:
-    try:
-        return parse_time(text, clock.now())
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+def _add_completion(commands: Any, whole: argparse.ArgumentParser) -> None:
+    command = _add_parser(
+        commands,
+        "completion",
+        "print a script for Tab completion in bash, zsh or tcsh",
+        texts.COMPLETION,
+        (f'eval "$({NAME} completion bash)"', "in ~/.bashrc"),
+        (f'eval "$({NAME} completion zsh)"', "in ~/.zshrc, after compinit"),
+        (f"{NAME} completion tcsh > ~/.pendo-aep.tcsh", "then source that"),
+    )
+    command.set_defaults(module="pendo_aep.cli.completion", whole_parser=whole)
+    command.add_argument("shell", choices=["bash", "zsh", "tcsh"])
 
 
 def _number(kind: Callable[[str], float], least: float, most: float) -> Callable[[str], float]:
@@ -179,7 +384,37 @@ def _number(kind: Callable[[str], float], least: float, most: float) -> Callable
         except ValueError:
             number = float("nan")
         if not least <= number <= most:
-            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} to {most}")
         return number
 
     return parse
+
+
+def _time(text: str) -> datetime:
+    try:
+        return parse_time(text, clock.now())
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+_AGE: Final = re.compile(r"(\d{1,6})([smhdw])")
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def parse_time(text: str, now: datetime) -> datetime:
+    """Returns the moment that RFC 3339 text, or an age such as `2h` or `3d`, stands for.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        if age := _AGE.fullmatch(text):
+            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):  # OverflowError: before the year 1
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(
+            f"{text!r} is not a time: write 2026-01-31T09:30:00Z, or an age: 90s, 2h, 3d"
+        )
+    return moment.astimezone(UTC)

@@ -1,1 +1,1 @@
-"""Google Cloud: what `deploy` makes there, and what `doctor` finds there."""
+"""Google Cloud: deploys the pipeline there (`deploy`), and checks a deployment (`doctor`)."""

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.aep.mapping import FIELDS
+from pendo_aep.data_files import data_file
 from pendo_aep.event import Event, read_event
 from pendo_aep.provisioning.client import Client
 from pendo_aep.provisioning.desired import Tenant
@@ -23,7 +23,7 @@ from pendo_aep.provisioning.mapping_set import mapping_set_body, preview
 from pendo_aep.provisioning.resource import Json
 from pendo_aep.provisioning.schema import missing_groups
 
-_SAMPLES: Final = Path(__file__).parents[2] / "sample_events"
+_SAMPLES: Final = data_file("sample_events")
 _SUFFIX: Final = ".event.json"
 # The credential or the API cannot preview a mapping set; any other status is about the set.
 _NO_PREVIEW: Final = frozenset({401, 403, 404, 405, 501})

@@ -83,9 +83,18 @@ def sample(events: Iterable[Event]) -> Json:
     """
     merged: Json = {}
     for event in events:
-        merged = {**event, **merged}
+        merged = _merge(merged, {**event})
     whole: Json = orjson.loads(Raw().encode(orjson.dumps(merged), cast("Event", merged)))
     return whole
+
+
+def _merge(first: Json, second: Json) -> Json:
+    """Returns the keys of both, at any depth; if both have a value, the first one's."""
+    merged = {**second, **first}
+    for key, value in first.items():
+        if isinstance(value, dict) and isinstance(second.get(key), dict):
+            merged[key] = _merge(value, second[key])
+    return merged
 
 
 def page() -> str:

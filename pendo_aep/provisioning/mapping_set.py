@@ -148,11 +148,12 @@ class MappingSet(Resource):
     async def find(self) -> list[str]:
         """Returns the set that the dataflow uses; without a dataflow, those with the name.
 
-        Adobe's OpenAPI prints a list of mapping sets without their names, so each is asked for its
-        name; and a dataflow with the id of its mapping set.
+        Adobe's OpenAPI prints a dataflow with the id of its mapping set, but a list of mapping
+        sets without their names, so those are read one by one.
         """
-        if used := await self._used_by_flow():
-            return [used.id]
+        used_id, _ = await self._used_by_flow()
+        if used_id:
+            return [used_id]
         found: list[str] = []
         for one in await self._list():
             named = one if "name" in one else await self._read(str(one["id"]))
@@ -167,8 +168,8 @@ class MappingSet(Resource):
         says which version there is. The list may not have the set, which anybody may rename; then
         it is the version that the dataflow uses.
         """
-        used = await self._used_by_flow()
-        versions = [used.version] if used and used.id == resource_id else []
+        used_id, used_version = await self._used_by_flow()
+        versions = [used_version] if used_id == resource_id else []
         listed = [one for one in await self._list() if one["id"] == resource_id]
         versions += [int(one["version"]) for one in listed if "version" in one]
         query = [("version", str(max(versions, default=0)))]
@@ -228,26 +229,21 @@ class MappingSet(Resource):
         answer: Json = await self.client.read(operation, query)
         return answer
 
-    async def _used_by_flow(self) -> _Used | None:
-        """Returns what the dataflow of our name uses; None unless exactly one uses any."""
+    async def _used_by_flow(self) -> tuple[str, int]:
+        """Returns the id and the version of the set that the dataflow of our name uses.
+
+        The id is empty if there is no such dataflow, or several, or it uses no set.
+        """
         flows = await flow_service.find(self.client, Kind.FLOW, self.flow)
         if len(flows) != 1:
-            return None
+            return "", 0
         flow = await flow_service.read(self.client, Kind.FLOW, flows[0])
         for transformation in flow.get("transformations") or []:
             params = transformation.get("params", {})
             if params.get("mappingId"):
                 # Adobe's "Update dataflows" shows the version as text.
-                return _Used(str(params["mappingId"]), int(params.get("mappingVersion") or 0))
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Used:
-    """The id and the version of the mapping set that a dataflow uses."""
-
-    id: str
-    version: int
+                return str(params["mappingId"]), int(params.get("mappingVersion") or 0)
+        return "", 0
 
 
 def _operation(verb: str, set_id: str, method: str, needs: Permission) -> Operation:

@@ -1,1 +1,1 @@
-"""The tests of what measures: a wrong ruler is worse than none."""
+"""Tests of the benchmarks: what they measure, and what they write."""

@@ -1,4 +1,4 @@
-"""The cost model and the simulation, and the page that shows them."""
+"""The cost model, the simulation of push, and the page that shows them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import bill, cost_page
-from benchmarks.beyond import Load, simulate
-from benchmarks.bill import Cpu, Prices
+from benchmarks import cost
+from benchmarks.cost import Cpu, Prices
+from benchmarks.scaling import Load, simulate
 
 CPU = Cpu(receive=100.0, deliver=80.0, drain=15.0, drain_rate=11_000.0)
 PRICES = Prices(
@@ -29,36 +29,36 @@ PRICES = Prices(
 def test_the_page_shows_what_is_computed(tmp_path: Path) -> None:
     """The tables of `docs/cost.md` come from the measured CPU and the prices in the repository."""
     copy = tmp_path / "cost.md"
-    copy.write_text(cost_page.PAGE.read_text("utf-8"), "utf-8")
+    copy.write_text(cost.PAGE.read_text("utf-8"), "utf-8")
 
-    cost_page.write(copy)
+    cost.write_page(copy)
 
-    assert copy.read_text("utf-8") == cost_page.PAGE.read_text("utf-8")
+    assert copy.read_text("utf-8") == cost.PAGE.read_text("utf-8")
 
 
 @pytest.mark.parametrize(
     ("rate", "instances"),
     [
         (0.1, 0.019801),  # two steps of 100 ms, once in ten seconds
-        (100, 1.0),  # always one is under way
+        (100, 1.0),  # one is always in progress
         (60_000, 8.0),  # 60,000 times 80 us are 4.8 processors, each at 60 %
     ],
 )
 def test_instances_that_are_billed(rate: float, instances: float) -> None:
     """Few requests cost the time they take, in whole steps; many cost the CPU they need."""
-    billed = bill.active_instances(rate, cpu_us=80.0, seconds=0.17, billed=0.1)
+    billed = cost.active_instances(rate, cpu_us=80.0, seconds=0.17, billed=0.1)
     assert billed == pytest.approx(instances, rel=1e-3)
 
 
 def test_a_bill_by_hand() -> None:
     """At one event in 1,000 seconds nothing is shared: the bill is that of each request alone."""
-    paid = bill.push(0.001, CPU, PRICES)
+    paid = cost.push(0.001, CPU, PRICES)
 
     assert paid.receive == pytest.approx(0.1 * 0.000021 * 1e6, rel=0.001)
     assert paid.to_aep == pytest.approx(0.2 * 0.000021 * 1e6, rel=0.001)
     assert paid.requests == pytest.approx(0.8)
-    assert paid.secrets == pytest.approx(1e6 * 0.000003, rel=0.011)  # each webhook has it read
-    # Three lines of some 0.9 kB: what came, what was sent, what was delivered.
+    assert paid.secrets == pytest.approx(1e6 * 0.000003, rel=0.011)  # each webhook causes a read
+    # Three lines of some 0.9 kB: received, sent, delivered.
     assert paid.logs == pytest.approx(3 * 0.9e9 / 2**30 * 0.5, rel=0.05)
     assert paid.total == pytest.approx(
         paid.receive + paid.to_aep + 0.8 + paid.pubsub + paid.kept + paid.secrets + paid.logs
@@ -66,8 +66,8 @@ def test_a_bill_by_hand() -> None:
 
 
 def test_request_logs_would_cost_more_than_the_requests() -> None:
-    """That is why the deployment excludes them: two entries of over 1 kB for each event by push."""
-    entries = bill.pushed_entries(100)
+    """So the deployment excludes them: by push, an event has two entries of over 1 kB."""
+    entries = cost.pushed_entries(100)
     more = entries.bytes(with_requests=True) - entries.bytes(with_requests=False)
 
     assert more > 2_000
@@ -84,26 +84,26 @@ def test_request_logs_would_cost_more_than_the_requests() -> None:
 )
 def test_reads_of_the_secret(rate: float, reads: float) -> None:
     """Each instance reads it with the first webhook after ten seconds."""
-    assert bill.secret_reads(rate, CPU) == pytest.approx(reads, rel=0.001)
+    assert cost.secret_reads(rate, CPU) == pytest.approx(reads, rel=0.001)
 
 
-def test_drain_is_cheaper_from_a_rate_on() -> None:
+def test_drain_is_cheaper_from_some_rate() -> None:
     """Below that rate push costs less, above it drain does."""
-    rate = bill.cheaper_from(CPU, PRICES)
+    rate = cost.cheaper_from(CPU, PRICES)
 
-    for way, other, at in ((bill.push, bill.drain, rate / 2), (bill.drain, bill.push, rate * 2)):
+    for way, other, at in ((cost.push, cost.drain, rate / 2), (cost.drain, cost.push, rate * 2)):
         assert way(at, CPU, PRICES).total < other(at, CPU, PRICES).total
 
 
 def test_more_events_cost_less_each() -> None:
-    """The dearest event is the lonely one, whichever way it goes."""
-    for way in (bill.push, bill.drain):
-        totals = [way(rate, CPU, PRICES).total for rate in bill.RATES]
+    """By push and by drain, the cost of an event falls with the rate."""
+    for way in (cost.push, cost.drain):
+        totals = [way(rate, CPU, PRICES).total for rate in cost.RATES]
         assert all(more <= less for less, more in pairwise(totals))
 
 
-def test_push_carries_what_the_instances_hold() -> None:
-    """1,000 events/s arrive; of 10,000, the four instances that are deployed take about half."""
+def test_the_instances_limit_push() -> None:
+    """One instance carries 1,000 events/s; four carry about half of 10,000."""
     few = simulate(Load(1_000, instances=1), cpu_us=80.0)
     many = simulate(Load(10_000, instances=4), cpu_us=80.0)
 
@@ -112,18 +112,14 @@ def test_push_carries_what_the_instances_hold() -> None:
     assert 5_000 * 5 < len(many.delays) < 6_500 * 5
     assert many.backlog > 30_000
 
+    # Each instance batches its own pushes: two make about twice the batches.
+    two = simulate(Load(1_000, instances=2), cpu_us=80.0)
+    assert len(two.batches) == pytest.approx(2 * len(few.batches), rel=0.2)
+
 
 def test_aep_throttles_over_its_limit() -> None:
-    """With more instances, AEP's own limit is next: what is over it comes back to Pub/Sub."""
-    seen = simulate(Load(14_000, instances=16), cpu_us=80.0)
+    """With more instances AEP's own limit is next: what exceeds it goes back to Pub/Sub."""
+    result = simulate(Load(14_000, instances=16), cpu_us=80.0)
 
-    assert seen.throttled > 0
-    assert len(seen.delays) <= 10_000 * 6  # five seconds touch six of AEP's
-
-
-def test_more_instances_make_smaller_batches() -> None:
-    """Each instance batches what it gets: twice the instances make about half the batch."""
-    one = simulate(Load(1_000, instances=1), cpu_us=80.0)
-    two = simulate(Load(1_000, instances=2), cpu_us=80.0)
-
-    assert len(two.batches) == pytest.approx(2 * len(one.batches), rel=0.2)
+    assert result.throttled > 0
+    assert len(result.delays) <= 10_000 * 6  # five seconds touch six of AEP's

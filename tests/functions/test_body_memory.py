@@ -272,6 +272,7 @@ async def send_half(connection: RawConnection) -> None:
     await connection.send(head.encode() + b"x" * (MAX_BODY_BYTES // 2))
 
 
+@pytest.mark.slow
 async def test_slow_senders_of_large_bodies(
     large_receive: Function, http: aiohttp.ClientSession
 ) -> None:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from aiohttp import web
 
-from benchmarks.bill import log_entry
+from benchmarks.cost import log_entry
 from local.aep import (
     AepServer,
     Behaviour,

@@ -85,7 +85,11 @@ async def test_a_rejected_event_becomes_a_dead_letter(
 
         assert (await send_signed(http, pipeline.receive.url, webhook(2))).status == 200
         await aep.wait_for(lambda: len(aep.refused) > 0, 30)
-        pulled = await admin.subscriber.pull(subscription=subscription, max_messages=10)
+        async with asyncio.timeout(20):
+            while not (
+                pulled := await admin.subscriber.pull(subscription=subscription, max_messages=10)
+            ).received_messages:
+                pass  # until the dead letter has been stored
 
     (received,) = pulled.received_messages
     assert received.message.attributes["reason"] == "rejected"

@@ -30,6 +30,7 @@ from tests.delivery_harness import (
 )
 from tests.webhooks import event, push_body, send, unique_id
 
+pytestmark = pytest.mark.slow  # a function for each mode, and faults that take time to pass
 _HEADER = {
     "flowId": FLOW_ID,
     "imsOrgId": "ACME@AdobeOrg",

@@ -12,7 +12,7 @@ import grpc
 import orjson
 import pytest
 
-from benchmarks.bill import log_entry
+from benchmarks.cost import log_entry
 from local.functions import Function
 from local.pipeline import SECRET, receive_env
 from local.pubsub import Message, PubSubServer, delayed, failing, hanging, rejecting

@@ -180,6 +180,7 @@ async def frozen(request: pytest.FixtureRequest, aep: AepServer) -> AsyncIterato
             yield Frozen(function, *_REQUESTS[request.param])
 
 
+@pytest.mark.slow
 async def test_requests_after_a_freeze_are_answered(frozen: Frozen) -> None:
     """No worker is killed for its old heartbeat, and no idle connection is closed."""
     function = frozen.function

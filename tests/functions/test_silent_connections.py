@@ -29,6 +29,8 @@ from tests.delivery_harness import (
 from tests.functions.test_drain import IDS, counts
 from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.slow  # it waits for the real timeouts of connections
+
 
 @pytest.fixture
 async def server() -> AsyncIterator[PubSubServer]:

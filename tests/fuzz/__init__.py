@@ -1,5 +1,5 @@
-"""Coverage-guided fuzzing of whatever reads what strangers send: `python -m fuzz TARGET`.
+"""Coverage-guided fuzzing of all code that reads untrusted input: `python -m tests.fuzz TARGET`.
 
-A target is a function that takes bytes and raises when a promise is broken; `tests/hostile` runs
-the same functions on their seeds and on bytes at random, without the fuzzer.
+A target is a function that takes bytes and raises when a promise is broken. `tests/hostile` runs
+the same functions on their seeds and on random bytes, without the fuzzer.
 """

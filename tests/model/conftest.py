@@ -1,8 +1,8 @@
-"""How the models are run on a planted bug: until the first example that shows it."""
+"""The profile for planted bugs: the models stop at the first example that fails."""
 
 from __future__ import annotations
 
 from hypothesis import Phase, settings
 
-# To find the shortest takes minutes, and is for those who mend; some bugs show in one of hundreds.
+# Finding the shortest example takes minutes; some bugs show in one of hundreds of examples.
 settings.register_profile("first-example", phases=[Phase.generate], max_examples=5000)

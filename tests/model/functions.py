@@ -1,4 +1,4 @@
-"""The functions as they are, in one process, on the stores of a model."""
+"""The real functions in one process, on the stores of a model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.model.stores import AepModel, ChannelsModel, PubSubModel
 TOPIC, DEAD_TOPIC = "projects/p/topics/events", "projects/p/topics/dead"
 SECRET = "secret"
 DEADLINE_SECONDS = 5.0
-# Twice the ack deadline of the subscription: without leases, messages would come again meanwhile.
+# Twice the ack deadline of the subscription: messages would come again without extensions.
 DRAIN_SECONDS = 20.0
 # Two events of 50 kB fit, which `raw` doubles; three do not.
 LIMITS = Limits(max_items=4, max_bytes=300_000, max_in_flight=2, linger_seconds=0.02)
@@ -34,7 +34,7 @@ LIMITS = Limits(max_items=4, max_bytes=300_000, max_in_flight=2, linger_seconds=
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """One instance of each; what they hold in memory dies with them."""
+    """One instance of each function, with what it holds in memory."""
 
     receive: Receiver
     deliver: Deliverer
@@ -43,7 +43,7 @@ class Functions:
 
     @classmethod
     def start(cls, pubsub: PubSubModel, aep: AepModel) -> Functions:
-        """New instances."""
+        """Starts new instances."""
         channels = ChannelsModel(pubsub)
 
         def connection() -> PubSubConnection:
@@ -79,7 +79,7 @@ class Functions:
 
 
 def request(body: bytes) -> Request:
-    """A POST that brings a body, signed, as a server hands it to the function."""
+    """Returns a signed POST as a server hands it to the function."""
     headers = [(k.lower().encode(), v.encode()) for k, v in sign(body, SECRET).items()]
 
     async def receive() -> dict[str, Any]:

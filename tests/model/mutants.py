@@ -1,10 +1,10 @@
-"""Plants bugs in a copy of the project, and checks that each is found.
+"""Plants bugs in a copy of the project, and checks that the tests find each.
 
-`python -m tests.model.mutants [WORD]` tries those that have the word in their names, or all, which
-takes about five minutes. It prints which are not found, and exits 1 if there are any.
+`python -m tests.model.mutants [WORD]` tries those with the word in their names, or all, which
+takes about five minutes. It prints whether each is found, and exits 1 if one is not.
 
-Each row of `tests/data/mutants.json` is a bug that somebody might write: `old` stands once in
-`file`, and `new` takes its place. Then its `model` (`tests/model/test_MODEL.py`) must fail, or one
+Each row of `tests/data/mutants.json` is a plausible bug: `old` occurs once in
+`file`, and `new` replaces it. Then its `model` (`tests/model/test_MODEL.py`) must fail, or one
 of its `tests`, which are targets of pytest. All of them pass on a copy without a bug.
 """
 
@@ -29,10 +29,10 @@ _PASSED, _FAILED = 0, 1  # exit codes of pytest; others say that it could not ru
 
 
 def mutate(case: Case, root: Path) -> None:
-    """Makes the change of a row in the project at `root`.
+    """Plants the bug of a row in the project at `root`.
 
     Raises:
-        LookupError: the text to change is not there, or there more than once.
+        LookupError: The text to replace does not occur, or more than once.
     """
     path = root / case["file"]
     text = path.read_text("utf-8")
@@ -42,9 +42,9 @@ def mutate(case: Case, root: Path) -> None:
 
 
 def targets(case: Case) -> list[str]:
-    """What pytest runs to find the bug of a row."""
+    """Returns what pytest runs to find the bug of a row."""
     if "model" in case:
-        # The fixtures of all other tests take as long to import as a model takes to fail.
+        # Importing the fixtures of the other tests takes as long as a model takes to fail.
         options = ["--confcutdir=tests/model", "--hypothesis-profile=first-example"]
         return [f"tests/model/test_{case['model']}.py", *options]
     return list(case["tests"])
@@ -52,7 +52,7 @@ def targets(case: Case) -> list[str]:
 
 @contextmanager
 def copy_of(project: Path) -> Iterator[Path]:
-    """A copy of what the tests need."""
+    """Copies what the tests need."""
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         for name in _COPIED:
@@ -62,15 +62,15 @@ def copy_of(project: Path) -> Iterator[Path]:
 
 
 def is_found(case: Case, project: Path = PROJECT) -> bool:
-    """Do the tests of a row fail on a copy that has its bug?"""
+    """Returns whether the tests of a row fail on a copy with its bug."""
     with copy_of(project) as root:
         mutate(case, root)
         return _run(targets(case), root) == _FAILED
 
 
 def all_pass(cases: Sequence[Case], project: Path) -> bool:
-    """Do the tests of these rows pass in a project without a bug?"""
-    # The models with as many examples as usual: the first that fails will never come.
+    """Returns whether the tests of these rows pass in a project without a bug."""
+    # The models with the usual number of examples, because none fails.
     chosen = {name for case in cases for name in targets(case) if not name.startswith("--")}
     return _run(sorted(chosen), project) == _PASSED
 
@@ -79,7 +79,7 @@ def _run(arguments: Sequence[str], root: Path) -> int:
     # Schemathesis is slow to load, and no row needs it.
     options = ["-qx", "-p", "no:cacheprovider", "-p", "no:schemathesis"]
     command = [sys.executable, "-m", "pytest", *options, *arguments]
-    # Compiled once, in the project that is copied: that takes longer than most of the tests.
+    # Compiled once, in the project that is copied: that takes longer than most tests.
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
         command, cwd=root, env=environ, capture_output=True, check=False
@@ -87,7 +87,7 @@ def _run(arguments: Sequence[str], root: Path) -> int:
 
 
 def main() -> int:
-    """Tries those whose name has the word in it, or all."""
+    """Tries the bugs with the word in their names, or all."""
     word = sys.argv[1] if len(sys.argv) > 1 else ""
     chosen = [case for case in table("mutants") if word in case["case"]]
     with copy_of(PROJECT) as project, ThreadPoolExecutor(os.cpu_count()) as pool:

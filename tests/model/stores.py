@@ -1,7 +1,7 @@
-"""Pub/Sub and AEP for a model: each call waits until a rule says how it ends, and what it did.
+"""Pub/Sub and AEP for a model: a rule says how each call ends and whether it took effect.
 
 Not modelled: order keys, exactly-once delivery, retry and dead-letter policies, and limits on size.
-`local/pubsub` has those, and Google's emulator is asked about them.
+`local/pubsub` has those, and is compared with Google's emulator.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.outcome import RetryReason
 from pendo_aep.pubsub.client import PublishResponse, PullResponse
 
-# How a call to Pub/Sub ends. After the last, gRPC cannot know whether the server has done it: it
+# How a call to Pub/Sub ends. After the last, gRPC cannot know whether it took effect: it
 # has.
 CallEnd: TypeAlias = Literal["done", "unavailable", "denied", "answer lost"]
-# How a request to AEP ends; in the last line, it has taken what it takes.
-Posting: TypeAlias = Literal[
+# How a request to AEP ends; in the last line, AEP has accepted what it accepts.
+RequestEnd: TypeAlias = Literal[
     "throttled", "down", "failing", "unauthorised", "no such inlet", "wrong setting", "cut before",
     "garbled before",
     "honest", "cut after", "garbled after", "one entry short",
 ]  # fmt: skip
-_FAILURES: dict[Posting, Response] = {
+_FAILURES: dict[RequestEnd, Response] = {
     "throttled": Response(429, b"", 1.0),
     "down": Response(503, b""),
     "failing": Response(500, b""),
@@ -41,19 +41,19 @@ _FAILURES: dict[Posting, Response] = {
     "garbled before": Response(207, b"<html>"),
 }
 CALL_ENDS: tuple[CallEnd, ...] = get_args(CallEnd)
-POSTINGS: tuple[Posting, ...] = get_args(Posting)
+REQUEST_ENDS: tuple[RequestEnd, ...] = get_args(RequestEnd)
 PULL, ACKNOWLEDGE, LEASE = "Pull", "Acknowledge", "ModifyAckDeadline"
 UNPUBLISHABLE = "unpublishable"
 # Google: the default of a subscription.
 ACK_DEADLINE_SECONDS = 10.0
 
 CALLER: ContextVar[object] = ContextVar("CALLER", default=None)
-"""On whose behalf a call is made; tasks inherit it from those that start them."""
+"""On whose behalf a call is made; tasks inherit it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What lies on a topic."""
+    """A message on a topic."""
 
     data: bytes
     attributes: dict[str, str]
@@ -61,26 +61,26 @@ class Message:
 
 @dataclass(slots=True, eq=False)
 class OpenCall:
-    """A call that has reached the server; whoever made it may have stopped waiting since.
+    """A call that has reached the server; its caller may have stopped waiting.
 
     Attributes:
-        place: a topic for Publish, else the method.
-        bytes: of its messages, for AEP.
-        caller: see `CALLER`.
-        is_told: whether the caller has got a good answer.
+        place: A topic for Publish, else the method.
+        bytes: The size of its messages, for AEP.
+        caller: See `CALLER`.
+        has_succeeded: Whether the caller has got a good answer.
     """
 
     request: Any
     place: str = ""
     bytes: int = 0
     caller: object = None
-    is_told: bool = False
+    has_succeeded: bool = False
     answer: asyncio.Future[Any] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
     def end(self, answer: object) -> None:
-        """Answers, if anybody still listens."""
+        """Answers, if the caller still waits."""
         if self.answer.done():
             return
         if isinstance(answer, BaseException):
@@ -94,8 +94,8 @@ class Lease:
     """One delivery of a message by a pull.
 
     Attributes:
-        holder: who has got it; None while it is on its way, or when it never arrived.
-        unheard: extensions that were asked for since the last that took effect.
+        holder: The run that has got it; None before it arrives.
+        unheard: Extensions that were requested since the last that took effect.
     """
 
     ack_id: str
@@ -103,26 +103,26 @@ class Lease:
     until: float
     holder: object = None
     unheard: int = 0
-    is_over: bool = False  # acknowledged, given back, or expired and delivered again
+    is_over: bool = False  # acknowledged, returned, or expired and delivered again
 
 
 class SubscriptionModel:
-    """What waits in one subscription, and who holds it until when.
+    """The messages of one subscription, and who holds them until when.
 
-    An acknowledgement that comes too late has no effect. Google promises no more.
+    An acknowledgement after the deadline has no effect: Google promises no more.
     """
 
     def __init__(self, backlog: list[Message], clock: Callable[[], float]) -> None:
         self.acknowledged: list[Message] = []
         self.leases: dict[str, Lease] = {}
         self.expired: list[tuple[Lease, float]] = []  # delivered again at this time
-        # Of what waits, what it delivers: Google promises neither an order nor all at once.
+        # What it delivers of the waiting messages: Google promises no order, nor all at once.
         self.offers: list[Message] | None = None
         self._backlog = backlog
         self._clock = clock
 
     def pull(self, limit: int) -> list[Lease]:
-        """Leases what waits."""
+        """Delivers waiting messages."""
         now = self._clock()
         leases = []
         for message in list(self._waiting())[:limit]:
@@ -136,14 +136,14 @@ class SubscriptionModel:
         return leases
 
     def extend(self, ack_ids: Sequence[str], seconds: float) -> None:
-        """Moves the end of leases that have not ended; 0 gives their messages back."""
+        """Extends deadlines that have not passed; 0 returns the messages."""
         for lease in self._held(ack_ids):
             lease.until = self._clock() + seconds
             lease.unheard = 0
             lease.is_over = seconds == 0
 
     def acknowledge(self, ack_ids: Sequence[str]) -> None:
-        """Ends leases that have not ended, for good."""
+        """Acknowledges messages whose deadline has not passed."""
         for lease in self._held(ack_ids):
             lease.is_over = True
             self.acknowledged.append(lease.message)
@@ -164,7 +164,7 @@ class SubscriptionModel:
 
 
 class PubSubModel:
-    """A server of topics, and of one subscription to one of them."""
+    """A server with topics, and one subscription to one of them."""
 
     def __init__(
         self,
@@ -172,16 +172,16 @@ class PubSubModel:
         clock: Callable[[], float],
         on_acknowledge: Callable[[Message], None],
     ) -> None:
-        """Takes the topic that is subscribed to, the time, and who is told of acknowledgements."""
+        """Takes the topic of the subscription, the clock, and a callback for acknowledgements."""
         self.topics: dict[str, list[Message]] = {subscribed: []}
         self.subscription = SubscriptionModel(self.topics[subscribed], clock)
         self.open: list[OpenCall] = []
-        self.calls: list[OpenCall] = []  # all that there have been
+        self.calls: list[OpenCall] = []  # all calls
         self.ends_at_once: dict[str, CallEnd | None] = {}  # by place
         self._on_acknowledge = on_acknowledge
 
     async def call(self, place: str, request: Any, seconds: float) -> Any:
-        """One call from a client that waits for so long."""
+        """Receives a call from a client that waits for so long."""
         call = OpenCall(request, place, caller=CALLER.get())
         self.open.append(call)
         self.calls.append(call)
@@ -192,7 +192,7 @@ class PubSubModel:
             answer = await asyncio.wait_for(call.answer, seconds)
         except TimeoutError:
             raise _error(grpc.StatusCode.DEADLINE_EXCEEDED) from None
-        call.is_told = True
+        call.has_succeeded = True
         if place == PULL:
             for received in answer.received_messages:
                 self.subscription.leases[received.ack_id].holder = call.caller
@@ -212,7 +212,7 @@ class PubSubModel:
             call.end(_error(grpc.StatusCode.UNAVAILABLE) if how == "answer lost" else answer)
 
     def _take_in(self, call: OpenCall) -> None:
-        """What is known as soon as a request arrives, whatever becomes of it."""
+        """Notes what a request asks for, whether it takes effect or not."""
         leases = self.subscription.leases
         if call.place == ACKNOWLEDGE:
             for ack_id in call.request.ack_ids:
@@ -223,7 +223,7 @@ class PubSubModel:
 
     @staticmethod
     def _is_invalid(call: OpenCall) -> bool:
-        """Is there a message that nothing can store? It makes Pub/Sub refuse the whole call."""
+        """Returns whether it has an invalid message, for which Pub/Sub rejects the whole call."""
         return call.place not in {PULL, ACKNOWLEDGE, LEASE} and any(
             message.attributes.get("pendoEvent") == UNPUBLISHABLE
             for message in call.request.messages
@@ -258,7 +258,7 @@ class PubSubModel:
 
 
 class ChannelModel:
-    """A channel to the server; on a silent one nothing arrives, and nobody is told."""
+    """A channel to the server; on a silent one nothing arrives."""
 
     def __init__(self, channels: ChannelsModel) -> None:
         self._channels = channels
@@ -266,7 +266,7 @@ class ChannelModel:
         self.is_silent = False
 
     def unary_unary(self, method: str, **_: object) -> Callable[..., Any]:
-        """What a channel makes of a method's name: the method."""
+        """Returns a method of the server by its name."""
         rpc = method.rpartition("/")[2]
 
         async def call(request: Any, *, metadata: object, timeout: float) -> Any:  # noqa: ARG001, ASYNC109 (gRPC's)
@@ -283,12 +283,12 @@ class ChannelModel:
         return call
 
     async def close(self) -> None:
-        """Nobody uses it any more."""
+        """Closes the channel."""
         self._is_closed = True
 
 
 class ChannelsModel:
-    """The channels of one instance; nothing passes through them once the instance is dead."""
+    """The channels of one instance; nothing passes through them once it has crashed."""
 
     def __init__(self, server: PubSubModel) -> None:
         self.server = server
@@ -296,36 +296,36 @@ class ChannelsModel:
         self._opened: list[ChannelModel] = []
 
     def open(self) -> grpc.aio.Channel:
-        """`channel.OpenChannel`."""
+        """Opens a channel."""
         channel = ChannelModel(self)
         self._opened.append(channel)
         return cast("grpc.aio.Channel", channel)
 
     def go_silent(self) -> None:
-        """What is open is forgotten on the way; new channels work."""
+        """Makes the open channels silent; new ones work."""
         for channel in self._opened:
             channel.is_silent = True
 
 
 class AepModel:
-    """An inlet; by its id an event is one that is refused, or one that breaks a whole batch."""
+    """An inlet; an event's ID says whether it is rejected, or breaks a whole batch."""
 
     def __init__(self) -> None:
-        # By `receivedAt`: the clock of the model gives each message its own.
+        # By `receivedAt`, which differs in each message of the model.
         self.accepted: dict[str, dict[str, Any]] = {}
         self.requests: list[list[int]] = []  # the size of each message
         self.answered: list[tuple[list[str], int]] = []  # keys, status
         self.open: list[OpenCall] = []
-        self.ends_at_once: Posting | None = None
-        self.next_ends: list[Posting] = []  # come before that
+        self.ends_at_once: RequestEnd | None = None
+        self.next_ends: list[RequestEnd] = []  # used before that
 
     def has_accepted(self, event: dict[str, Any]) -> bool:
-        """Has it taken this very event, with all that it holds?"""
+        """Returns whether it has accepted this very event, with all its fields."""
         taken = self.accepted.get(event["receivedAt"])
         return taken is not None and taken.items() >= event.items()
 
     async def post(self, messages: Sequence[bytes], until: float) -> Response:
-        """`sender.Poster`."""
+        """Receives a request."""
         call = OpenCall([orjson.loads(message) for message in messages])
         self.open.append(call)
         self.requests.append([len(message) for message in messages])
@@ -339,15 +339,15 @@ class AepModel:
         except TimeoutError:
             raise NoResponse(RetryReason.TIMEOUT) from None
 
-    def end(self, call: OpenCall, how: Posting) -> None:
-        """Ends a request, by what is in it unless AEP fails in that moment."""
+    def end(self, call: OpenCall, how: RequestEnd) -> None:
+        """Ends a request, by its messages unless AEP fails at that moment."""
         self.open.remove(call)
         answer = self._answer(call, how)
         keys = [event["receivedAt"] for event in call.request]
         self.answered.append((keys, answer.status if isinstance(answer, Response) else 0))
         call.end(answer)
 
-    def _answer(self, call: OpenCall, how: Posting) -> Response | NoResponse:
+    def _answer(self, call: OpenCall, how: RequestEnd) -> Response | NoResponse:
         if how == "cut before":
             return NoResponse(RetryReason.OUT_OF_REACH)
         if how in _FAILURES:
@@ -362,10 +362,10 @@ class AepModel:
         for event in call.request:
             if not event["id"].startswith("rejected"):
                 self.accepted[event["receivedAt"]] = event
-        return _taken(ids, how)
+        return _accepted(ids, how)
 
 
-def _taken(ids: Sequence[str], how: Posting) -> Response | NoResponse:
+def _accepted(ids: Sequence[str], how: RequestEnd) -> Response | NoResponse:
     if how == "cut after":
         return NoResponse(RetryReason.OUT_OF_REACH)
     if how == "garbled after":

@@ -1,4 +1,4 @@
-"""The promises of the specification, with messages pulled by `drain` under leases."""
+"""The promises of the specification, for messages that `drain` pulls with ack deadlines."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from tests.model.pipeline import (
 from tests.model.stores import ACKNOWLEDGE, CALLER, LEASE, PULL, Message
 
 COMPANION = "fine-companion"
-# After its time is up: a letter is put down, it is acknowledged, and what is left is given back.
+# After its time is up: dead letters are stored and acknowledged, and the rest is returned.
 ENDING_SECONDS = 3 * PUBLISH_SECONDS
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One run of `drain`, and what it asked of the subscription.
+    """One run of `drain`.
 
     Attributes:
-        until: the end of its time.
-        ended: when it did end.
+        until: The end of its time.
+        ended: When it did end.
     """
 
     until: float
@@ -49,37 +49,37 @@ class Call(Waiting):
 
 
 class DrainMachine(PipelineMachine):
-    """`drain` is called, by one who calls again before the last run has ended."""
+    """A scheduler calls `drain`, sometimes before the last run has ended."""
 
     places = (TOPIC, DEAD_TOPIC, PULL, ACKNOWLEDGE, LEASE)
 
     @initialize(
         kinds=st.lists(st.sampled_from(KINDS), max_size=6),
-        are_well=st.tuples(st.booleans(), st.booleans()),
+        are_working=st.tuples(st.booleans(), st.booleans()),
     )
-    def begin(self, kinds: list[Kind], are_well: tuple[bool, bool]) -> None:
-        """Some events wait already."""
+    def begin(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
+        """Starts with some events that wait."""
         self.runs: list[Call] = []
-        self.start(kinds, are_well)
+        self.start(kinds, are_working)
 
     @precondition(lambda self: len(self.unended) < 2)
     @rule(then=THEN)
     def drain_is_called(self, then: Then) -> None:
-        """A scheduler calls."""
+        """A scheduler calls `drain`."""
         self.call_drain()
         self.go_on(then)
 
     @precondition(lambda self: any(call.place == PULL for call in self.pubsub.open))
     @rule(which=st.integers(min_value=0), many=st.integers(0, 5), then=THEN)
     def pull_ends(self, which: int, many: int, then: Then) -> None:
-        """A pull delivers some of what waits, or nothing."""
+        """A pull delivers some of the waiting messages, or none."""
         pulls = [call for call in self.pubsub.open if call.place == PULL]
         self.pubsub.end(pulls[which % len(pulls)], "done", many)
         self.go_on(then)
 
     @invariant()
     def answers_are_true(self) -> None:
-        """A run answers what it did, or that it could not pull anything."""
+        """A run answers what it did, or that it could not pull."""
         for call in self.runs:
             match call.status:
                 case 200:
@@ -91,89 +91,89 @@ class DrainMachine(PipelineMachine):
         self.runs = self.unended
 
     @invariant()
-    def leases_last(self) -> None:
-        """What a run holds is delivered to nobody else in its time, if Pub/Sub hears it."""
+    def ack_deadlines_last(self) -> None:
+        """What a run holds is not delivered again in its time, if its extensions reach Pub/Sub."""
         for lease, delivered_again in self.pubsub.subscription.expired:
             run = lease.holder
             if isinstance(run, Run) and lease.unheard == 0:
                 assert delivered_again >= min(run.until, run.ended)
 
-    def check_counts(self, run: Run, told: dict[str, int]) -> None:
-        """Are these the numbers of a run?"""
+    def check_counts(self, run: Run, counts: dict[str, int]) -> None:
+        """Asserts that these are the counts of a run."""
         held = self.held(run)
-        assert told["pulled"] == len(held)
-        done = self.asked(run, ACKNOWLEDGE, is_told=True)
-        assert told["delivered"] + told["refused"] == len(done)
-        buried = {letter.data for letter in self.letters}
-        refused = [held[ack_id] for ack_id in done if held[ack_id].data in buried]
+        assert counts["pulled"] == len(held)
+        done = self.asked(run, ACKNOWLEDGE, has_succeeded=True)
+        assert counts["delivered"] + counts["refused"] == len(done)
+        dead_lettered = {letter.data for letter in self.letters}
+        refused = [held[ack_id] for ack_id in done if held[ack_id].data in dead_lettered]
         perhaps = [message for message in refused if self.is_accepted(message)]
-        assert len(refused) - len(perhaps) <= told["refused"] <= len(refused)
+        assert len(refused) - len(perhaps) <= counts["refused"] <= len(refused)
         returned = held.keys() - done
-        assert told["returned"] == len(returned)
-        assert returned <= self.asked(run, LEASE, seconds=0), "not given back"
+        assert counts["returned"] == len(returned)
+        assert returned <= self.asked(run, LEASE, seconds=0), "not returned"
 
     def held(self, run: Run) -> dict[str, Message]:
-        """What a run has pulled, by ack id."""
+        """Returns what a run has pulled, by ack ID."""
         leases = self.pubsub.subscription.leases.values()
         return {lease.ack_id: lease.message for lease in leases if lease.holder is run}
 
     def asked(
-        self, run: Run, place: str, *, is_told: bool | None = None, seconds: int | None = None
+        self, run: Run, place: str, *, has_succeeded: bool | None = None, seconds: int | None = None
     ) -> set[str]:
-        """The ack ids in calls of a run; in those that succeeded, or that ask for `seconds`."""
+        """Returns the ack IDs in calls of a run: those that succeeded, or with these `seconds`."""
         return {
             ack_id
             for call in self.pubsub.calls
             if call.caller is run and call.place == place
-            if is_told is None or call.is_told is is_told
+            if has_succeeded is None or call.has_succeeded is has_succeeded
             if seconds is None or call.request.ack_deadline_seconds == seconds
             for ack_id in call.request.ack_ids
         }
 
     @property
     def unended(self) -> list[Call]:
-        """The runs that have not answered."""
+        """The runs without an answer."""
         return [call for call in self.runs if not call.answer.done()]
 
     @property
     def acknowledged(self) -> list[Message]:
-        """What Pub/Sub has been told to forget."""
+        """The acknowledged messages."""
         return self.pubsub.subscription.acknowledged
 
     @property
     def waiting(self) -> list[Waiting]:
-        """Who waits for an answer."""
+        """The requests without an answer."""
         return [*super().waiting, *self.unended]
 
-    def bring_to_its_end(self, message: Message) -> None:
-        """Drains a message beside others that AEP accepts."""
+    def settle_message(self, message: Message) -> None:
+        """Drains a message together with others that AEP accepts."""
         for offered in ([self.companion()], [message, self.companion()]):
             self.pubsub.subscription.offers = offered
             self.call_drain()
             self.time_passes(40.0)
 
     def companion(self) -> Message:
-        """Another event on the topic."""
+        """Publishes another event to the topic."""
         event = {"id": COMPANION, "type": "t", "occurredAt": "o"}
         self.expected[COMPANION] = event
         data = orjson.dumps({**event, "receivedAt": self.now().isoformat()})
         self.events.append(Message(data, {"eventId": COMPANION}))
         return self.events[-1]
 
-    def all_holds(self) -> None:
-        """The invariants, for when no rule is running."""
-        super().all_holds()
+    def check_all_promises(self) -> None:
+        """Checks the invariants outside of the rules."""
+        super().check_all_promises()
         self.answers_are_true()
-        self.leases_last()
+        self.ack_deadlines_last()
 
     def call_drain(self) -> None:
-        """Begins a run."""
+        """Starts a run."""
         run = Run(self.loop.time() + DRAIN_SECONDS)
         answer = self.loop.create_task(self.answer_of_drain(run))
         self.runs.append(Call(answer, run.until + ENDING_SECONDS, run))
 
     async def answer_of_drain(self, run: Run) -> Response:
-        """Of the instance that runs now."""
+        """Calls the instance that runs now."""
         CALLER.set(run)
         try:
             return await self.functions.drain(request(b""))

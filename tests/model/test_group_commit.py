@@ -1,4 +1,4 @@
-"""The group commit as a state machine: any order of events, checked against what it promises."""
+"""The group commit as a state machine: its promises hold in any order of events."""
 
 from __future__ import annotations
 
@@ -14,33 +14,34 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.group_commit import Overloaded
-from tests.group_commit_harness import Call, CallEnd, Harness, Waiting, settle
+from tests.group_commit_harness import Call, CallEnd, Harness, Waiting
+from tests.simulated_time import settle
 
-# A tick has no error as a float, so that a timer is due at its very moment.
+# A tick is exact as a float, so that a timer is due exactly then.
 TICK = 1 / 1024
 LINGER = 20
 MAX_BYTES = 100
-# Few, so that sums of them often are just what a call may carry, or one more.
+# Few, so that their sums are often just the limit of a call, or one more.
 SIZES = st.sampled_from([1, 20, 40, 41, 60, 99, 100, 101, 150])
 TICKS = st.sampled_from([1, 5, 20, 50, 120])
-ENDS: tuple[CallEnd, ...] = ("well", "fail", "short")
+ENDS: tuple[CallEnd, ...] = ("success", "failure", "short")
 
 
 @dataclass(slots=True)
 class Caller:
-    """One who submitted: what, when, and what must have become of it."""
+    """A caller: what it submitted, when, and what must have happened since."""
 
     name: str
     size: int
     since: float
     until: float
     waiting: Waiting
-    has_given_up: bool = False
-    must_be_turned_away: bool | None = None  # None: it depends on the order within a turn
+    was_cancelled: bool = False
+    must_be_rejected: bool | None = None  # None: it depends on the order within a turn
 
     @property
     def got(self) -> str | BaseException | None:
-        """The result or the exception; None while there is neither."""
+        """The result or the exception; None while it waits."""
         if not self.waiting.done():
             return None
         if self.waiting.cancelled():
@@ -49,103 +50,103 @@ class Caller:
 
 
 class GroupCommitMachine(RuleBasedStateMachine):
-    """The real group commit, on calls that end as the rules say.
+    """The real group commit, with calls that end as the rules say.
 
-    What comes between two rules that let the loop turn happens in the same turn, in any order.
+    What happens between two rules that let the loop turn is in the same turn, in any order.
     """
 
     @initialize(
         items=st.integers(1, 4),
         calls=st.integers(1, 3),
         linger=st.sampled_from([0, LINGER]),
-        patience=st.sampled_from([math.inf, 30.0, 120.0]),
+        timeout=st.sampled_from([math.inf, 30.0, 120.0]),
     )
-    def begin(self, items: int, calls: int, linger: int, patience: float) -> None:
-        """A group commit with these limits, and time in ticks."""
+    def begin(self, items: int, calls: int, linger: int, timeout: float) -> None:
+        """Starts a group commit with these limits; time is in ticks."""
         self.runner = asyncio.Runner(loop_factory=SimulatedTimeLoop)
         self.loop = self.runner.get_loop()
-        self.patience = patience * TICK
-        self.bench = Harness(
-            items=items, size=MAX_BYTES, calls=calls, linger=linger * TICK, patience=self.patience
+        self.timeout = timeout * TICK
+        self.harness = Harness(
+            items=items, size=MAX_BYTES, calls=calls, linger=linger * TICK, timeout=self.timeout
         )
         self.callers: dict[str, Caller] = {}
         self.ends: dict[int, CallEnd] = {}
-        self.checked = 0  # calls that have been looked at
-        self.queue: list[str] = []  # who waited for a call when all was last quiet
-        self.is_quiet = True
+        self.checked = 0  # calls that have been checked
+        self.queue: list[str] = []  # who waited for a call when the loop was last idle
+        self.is_idle = True
 
     @rule(size=SIZES)
     def arrive(self, size: int) -> None:
-        """One more submits an item."""
+        """A caller submits an item."""
         name = str(len(self.callers))
-        self.bench.sizes[name] = size
-        waiting = self.loop.create_task(self.bench.group.submit(name, size))
+        self.harness.sizes[name] = size
+        waiting = self.loop.create_task(self.harness.group.submit(name, size))
         now = self.loop.time()
-        caller = Caller(name, size, now, now + self.patience, waiting)
-        if self.is_quiet:
-            caller.must_be_turned_away = self.holds_all_it_may()
+        caller = Caller(name, size, now, now + self.timeout, waiting)
+        if self.is_idle:
+            caller.must_be_rejected = self.is_full()
         self.callers[name] = caller
-        self.is_quiet = False
+        self.is_idle = False
 
     @precondition(lambda self: any(not one.waiting.done() for one in self.callers.values()))
     @rule(which=st.integers(min_value=0))
     def give_up(self, which: int) -> None:
-        """One who waits is cancelled: in the queue, in flight, or before it got that far."""
+        """A waiting caller is cancelled: before it is queued, in the queue, or in flight."""
         waiting = [one for one in self.callers.values() if not one.waiting.done()]
         caller = waiting[which % len(waiting)]
         caller.waiting.cancel()
-        caller.has_given_up = True
-        self.is_quiet = False
+        caller.was_cancelled = True
+        self.is_idle = False
 
-    @precondition(lambda self: self.bench.open)
+    @precondition(lambda self: self.harness.open)
     @rule(which=st.integers(min_value=0), how=st.sampled_from(ENDS))
     def end_call(self, which: int, how: CallEnd) -> None:
-        """A call in flight ends: well, by an exception, or with too few results."""
-        call = self.bench.open[which % len(self.bench.open)]
+        """A call in flight ends: with success, an exception, or too few results."""
+        call = self.harness.open[which % len(self.harness.open)]
         if not call.answer.done():
-            self.ends[self.bench.calls.index(call)] = how
+            self.ends[self.harness.calls.index(call)] = how
             call.end(how)
-        self.is_quiet = False
+        self.is_idle = False
 
     @rule()
     def turn_once(self) -> None:
-        """The loop turns once, and is in the midst of things afterwards."""
+        """The loop turns once, and is not idle afterwards."""
         self.runner.run(asyncio.sleep(0))
-        self.is_quiet = False
+        self.is_idle = False
 
     @rule()
-    def come_to_rest(self) -> None:
-        """The loop does all that is ready; no time passes."""
+    def become_idle(self) -> None:
+        """The loop becomes idle, without time passing."""
         self.runner.run(settle())
-        self.is_quiet = True
+        self.is_idle = True
 
     @rule(ticks=TICKS)
     def pass_time(self, ticks: int) -> None:
-        """Time passes, and what is due meanwhile happens at its moment."""
+        """Time passes, and timers run when they are due."""
         self.runner.run(asyncio.sleep(ticks * TICK))
-        self.come_to_rest()
+        self.become_idle()
 
     @invariant()
-    def never_more_calls_than_may_be(self) -> None:
-        """No more calls are in flight than may be, in any turn."""
-        assert self.bench.most_open <= self.bench.limits.max_in_flight
+    def calls_in_flight_are_bounded(self) -> None:
+        """In any turn, at most so many calls are in flight."""
+        assert self.harness.most_open <= self.harness.limits.max_in_flight
 
     @invariant()
-    def all_is_as_promised(self) -> None:
-        """Whenever all is quiet: order, limits, results, patience, and nobody forgotten."""
-        if not self.is_quiet:
+    def promises_hold(self) -> None:
+        """Whenever the loop is idle, order, limits, results and timeouts are as promised."""
+        if not self.is_idle:
             return
-        for call in self.bench.calls[self.checked :]:
+        for call in self.harness.calls[self.checked :]:
             self.check_call(call)
-        self.checked = len(self.bench.calls)
+        self.checked = len(self.harness.calls)
         for caller in self.callers.values():
             self.check_caller(caller)
         self.queue = list(self.queued())
         self.check_queue()
 
     def check_call(self, call: Call) -> None:
-        """A call is within its limits, is in order, and leaves nobody behind who would fit."""
-        limits = self.bench.limits
+        """A call is within its limits and in order, and leaves out no item that would fit."""
+        limits = self.harness.limits
         assert 1 <= len(call.items) <= limits.max_items
         assert call.bytes <= limits.max_bytes or len(call.items) == 1
         sent_before = [int(item) for item in self.sent(before=call)]
@@ -163,8 +164,8 @@ class GroupCommitMachine(RuleBasedStateMachine):
             assert call.bytes + max(sizes) > limits.max_bytes
 
     def check_linger(self, call: Call, sent_before: Sequence[int]) -> None:
-        """A call starts when its first item has waited for others, or when it is full."""
-        limits = self.bench.limits
+        """A call starts when its first item has lingered, or when it is full."""
+        limits = self.harness.limits
         there = [
             caller.size
             for caller in self.callers.values()
@@ -175,94 +176,94 @@ class GroupCommitMachine(RuleBasedStateMachine):
             assert is_full, "did not wait for others"
 
     def check_caller(self, caller: Caller) -> None:
-        """A caller has what is its own, as soon as it is there, and no later than it waits."""
+        """A caller has its own result as soon as its call has ended, or its timeout."""
         got = caller.got
         call = self.call_of(caller)
-        end = self.ends.get(self.bench.calls.index(call)) if call else None
-        if caller.must_be_turned_away is not None and not caller.has_given_up:
-            assert isinstance(got, Overloaded) is caller.must_be_turned_away
+        end = self.ends.get(self.harness.calls.index(call)) if call else None
+        if caller.must_be_rejected is not None and not caller.was_cancelled:
+            assert isinstance(got, Overloaded) is caller.must_be_rejected
         match got:
             case None:
-                assert end is None, "its call has ended, and it was not told"
-                assert self.loop.time() < caller.until, "its patience is at its end"
+                assert end is None, "its call has ended without a result for it"
+                assert self.loop.time() < caller.until, "it should have timed out"
             case str():
-                assert (got, end) == (f"done {caller.name}", "well")
+                assert (got, end) == (f"done {caller.name}", "success")
             case asyncio.CancelledError():
-                assert caller.has_given_up
+                assert caller.was_cancelled
             case Overloaded():
-                assert call is None, "turned away, and sent all the same"
+                assert call is None, "rejected, and sent all the same"
             case TimeoutError():
                 assert self.loop.time() >= caller.until
             case ConnectionError():
-                assert end == "fail"
+                assert end == "failure"
             case _:
                 assert isinstance(got, RuntimeError)
                 assert end == "short"
 
     def check_queue(self) -> None:
-        """Nothing waits that could go, and no more waits than may."""
-        limits, open_calls = self.bench.limits, len(self.bench.open)
+        """Nothing is queued that could be sent, and no more than the limits allow."""
+        limits, open_calls = self.harness.limits, len(self.harness.open)
         sizes = [self.callers[name].size for name in self.queue]
         assert len(sizes) <= limits.max_waiting_items
         assert sum(sizes[:-1]) < limits.max_waiting_bytes
         if sizes and open_calls < limits.max_in_flight:
             first = self.callers[self.queue[0]]
-            assert len(sizes) < limits.max_items, "full, and not on its way"
-            assert sum(sizes) < limits.max_bytes, "full, and not on its way"
-            assert self.loop.time() < first.since + limits.linger_seconds, "forgotten"
+            assert len(sizes) < limits.max_items, "full, and not sent"
+            assert sum(sizes) < limits.max_bytes, "full, and not sent"
+            assert self.loop.time() < first.since + limits.linger_seconds, "never sent"
 
-    def holds_all_it_may(self) -> bool:
-        """Must the next be turned away?"""
-        limits = self.bench.limits
+    def is_full(self) -> bool:
+        """Returns whether the next item must be rejected."""
+        limits = self.harness.limits
         size = sum(self.callers[name].size for name in self.queue)
         return len(self.queue) >= limits.max_waiting_items or size >= limits.max_waiting_bytes
 
     def queued(self) -> Iterator[str]:
-        """Who waits for a call, in the order of arrival."""
+        """Yields the items that wait for a call, in order of arrival."""
         sent = set(self.sent())
         for name, caller in self.callers.items():
             if name not in sent and caller.got is None:
                 yield name
 
     def sent(self, before: Call | None = None) -> Sequence[str]:
-        """The items of all calls, or of those before one, in their order."""
-        calls = itertools.takewhile(lambda call: call is not before, self.bench.calls)
+        """Returns the items of all calls, or of those before one, in order."""
+        calls = itertools.takewhile(lambda call: call is not before, self.harness.calls)
         return [item for call in calls for item in call.items]
 
     def call_of(self, caller: Caller) -> Call | None:
-        """The call that carried an item."""
-        return next((call for call in self.bench.calls if caller.name in call.items), None)
+        """Returns the call that carried an item."""
+        return next((call for call in self.harness.calls if caller.name in call.items), None)
 
     @staticmethod
     def is_owed(caller: Caller) -> bool:
-        """Does it still wait, or did it get a result?"""
+        """Returns whether it still waits, or got a result."""
         return caller.got is None or isinstance(caller.got, str)
 
     def teardown(self) -> None:
-        """In the end nobody waits, and whoever comes then finds all the room there is."""
+        """In the end no caller waits, and all places in the queue are free again."""
         with self.runner:
             self.end_all_calls()
-            assert all(caller.waiting.done() for caller in self.callers.values()), "for ever"
-            limits = self.bench.limits
+            assert all(caller.waiting.done() for caller in self.callers.values()), "waits forever"
+            limits = self.harness.limits
             room = limits.max_in_flight * limits.max_items + limits.max_waiting_items
             first = len(self.callers)
             for _ in range(room + 1):
-                self.is_quiet = False  # all in one turn: some of them are on their way at its end
+                self.is_idle = False  # all in one turn: some of them are sent at its end
                 self.arrive(1)
             self.end_all_calls()
             late = [self.callers[str(first + number)].got for number in range(room + 1)]
             assert [isinstance(got, Overloaded) for got in late] == [False] * room + [True]
 
     def end_all_calls(self) -> None:
-        """Lets everything in flight end well, and what was waiting after it."""
-        self.come_to_rest()
-        self.all_is_as_promised()
+        """Lets all calls in flight and all queued items succeed."""
+        self.become_idle()
+        self.promises_hold()
         for _ in self.callers:  # a call carries one of them at least
             self.pass_time(LINGER)  # the last of them may be waiting for others
-            if self.bench.open:
-                self.end_call(0, "well")
-            self.come_to_rest()
-            self.all_is_as_promised()
+            if self.harness.open:
+                self.end_call(0, "success")
+            self.become_idle()
+            self.promises_hold()
 
 
 GroupCommitMachine.TestCase.settings = settings(deadline=None, stateful_step_count=40)

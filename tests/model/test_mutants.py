@@ -1,4 +1,4 @@
-"""The planted bugs, by which the models show that they can fail."""
+"""The planted bugs, which show that the models can fail."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.model.mutants import is_found, mutate, targets
 
 @pytest.mark.parametrize("case", cases("mutants"))
 def test_a_bug_can_be_planted(case: Case, tmp_path: Path) -> None:
-    """Each row of the table changes the code as it is now, and leaves it readable to Python."""
+    """Each row of the table applies to the code as it is now, and leaves valid Python."""
     copy = tmp_path / case["file"]
     copy.parent.mkdir(parents=True)
     shutil.copy2(PROJECT / case["file"], copy)
@@ -24,7 +24,7 @@ def test_a_bug_can_be_planted(case: Case, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", cases("mutants"))
 def test_the_tests_of_a_row_exist(case: Case) -> None:
-    """Each row names tests that there are."""
+    """Each row names existing tests."""
     for target in targets(case):
         if not target.startswith("--"):
             file, _, test = target.partition("::")
@@ -43,6 +43,6 @@ def test_the_tests_of_a_row_exist(case: Case) -> None:
     ],
 )
 def test_a_planted_bug_is_found(name: str) -> None:
-    """One bug for each model, and one for a test. `python -m tests.model.mutants` has them all."""
+    """One bug for each model, and one for a test; `python -m tests.model.mutants` tries all."""
     (case,) = [row for row in table("mutants") if row["case"] == name]
     assert is_found(case)

@@ -1,4 +1,4 @@
-"""The promises of the specification, with messages pushed to `deliver`."""
+"""The promises of the specification, for messages that are pushed to `deliver`."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ class Push(Waiting):
 
 
 class PushMachine(PipelineMachine):
-    """Pub/Sub pushes what lies on the topic."""
+    """Pub/Sub pushes the messages of the topic."""
 
     @initialize(
         kinds=st.lists(st.sampled_from(KINDS), max_size=6),
-        are_well=st.tuples(st.booleans(), st.booleans()),
+        are_working=st.tuples(st.booleans(), st.booleans()),
     )
-    def begin(self, kinds: list[Kind], are_well: tuple[bool, bool]) -> None:
-        """Some events lie on the topic already."""
+    def begin(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
+        """Starts with some events on the topic."""
         self.pushes: list[Push] = []
         self.pushed: list[Message] = []  # and acknowledged by the answer
-        self.start(kinds, are_well)
+        self.start(kinds, are_working)
 
     @precondition(lambda self: self.events)
     @rule(first=st.integers(min_value=0), many=st.integers(1, 6), then=THEN)
     def messages_are_pushed(self, first: int, many: int, then: Then) -> None:
-        """Pub/Sub delivers what lies on the topic, sometimes again; that is its right."""
+        """Pub/Sub delivers messages of the topic, sometimes repeatedly, as it may."""
         owed = self.owed or self.events
         for message in [*owed, *owed][first % len(owed) :][: min(many, len(owed))]:
             self.push(message)
@@ -59,44 +59,44 @@ class PushMachine(PipelineMachine):
 
     @invariant()
     def answers_are_as_specified(self) -> None:
-        """An answer acknowledges a message, or has it delivered again."""
+        """An answer acknowledges a message, or makes it come again."""
         for push in self.pushes:
             assert push.status in {None, 204, 429, 503}
         self.pushes = [push for push in self.pushes if not push.answer.done()]
 
     @property
     def acknowledged(self) -> list[Message]:
-        """What Pub/Sub has been told to forget."""
+        """The acknowledged messages."""
         return self.pushed
 
     @property
     def waiting(self) -> list[Waiting]:
-        """Who waits for an answer."""
+        """The requests without an answer."""
         return [*super().waiting, *(push for push in self.pushes if not push.answer.done())]
 
-    def bring_to_its_end(self, message: Message) -> None:
-        """Delivers a message beside another that AEP accepts."""
-        self.push(COMPANION)  # AEP is seen to be back, and the brake is off
+    def settle_message(self, message: Message) -> None:
+        """Delivers a message together with one that AEP accepts."""
+        self.push(COMPANION)  # AEP is seen to be back, and the circuit closes
         self.time_passes(10.0)
         self.push(message)
         self.push(COMPANION)
         self.time_passes(10.0)
 
     def push(self, message: Message) -> None:
-        """Delivers a message to `deliver`; its end may be a letter, which takes its own time."""
+        """Pushes a message to `deliver`; it may become a dead letter, which takes its own time."""
         answer = self.loop.create_task(self.answer_of_deliver(message))
         by = self.loop.time() + DEADLINE_SECONDS + PUBLISH_SECONDS
         self.pushes.append(Push(answer, by, message))
 
     async def answer_of_deliver(self, message: Message) -> Response:
-        """Of the instance that runs now."""
+        """Calls the instance that runs now."""
         envelope = {
             "data": base64.b64encode(message.data).decode(),
             "attributes": message.attributes,
         }
         answer = await self.functions.deliver(request(orjson.dumps({"message": envelope})))
         if answer.status_code == 204:
-            self.is_asked_to_acknowledge(message)
+            self.on_acknowledge(message)
             self.pushed.append(message)
         return answer
 

@@ -1,7 +1,7 @@
-"""The token source as a state machine: callers, answers of IMS, rejections and time in any order.
+"""The token source as a state machine: callers, answers, rejections and time in any order.
 
-Not modelled: a body in pieces, TLS, and a secret that changes. `tests/hostile` and
-`tests/functions` have those.
+Not modelled: a body in pieces, TLS, and a rotated secret. `tests/security`, `tests/hostile` and
+`tests/functions` test those.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from pendo_aep.aep import auth
 from pendo_aep.aep.auth import Credentials, TokenSource, TokenUnavailable
 from pendo_aep.http import http_connection
 from pendo_aep.settings import Secret
-from tests.group_commit_harness import settle
 from tests.model.stores import OpenCall
+from tests.simulated_time import settle
 
 FORM = {
     "grant_type": "client_credentials",
@@ -41,12 +41,12 @@ FORM = {
     "scope": "openid,AdobeID",
 }
 FETCH_SECONDS = 10.0
-# A token has this much time left, or half of its time if that is shorter.
+# A token has at least this much time left, or half of its lifetime if that is shorter.
 MARGIN_SECONDS = 60.0
 Disposition: TypeAlias = Literal[
     "token", "refused", "throttled", "failing", "not JSON", "no time", "reset"
 ]
-# Of an answer that is no token: its status, its body, and what the log calls it.
+# Of an answer that is no token: its status, its body, and the reason.
 FAILURES: dict[Disposition, tuple[int, bytes, str]] = {
     "refused": (401, b'{"error": "invalid_client"}', "credentials"),
     "throttled": (429, b"", "token_endpoint"),
@@ -58,7 +58,7 @@ FAILURES: dict[Disposition, tuple[int, bytes, str]] = {
 
 @dataclass(slots=True)
 class Token:
-    """One that IMS has issued."""
+    """A token that IMS has issued."""
 
     text: str
     until: float
@@ -66,12 +66,12 @@ class Token:
     is_rejected: bool = False
 
     def is_good(self, now: float) -> bool:
-        """Would AEP take it for a while?"""
+        """Returns whether AEP will accept it for a while."""
         return not self.is_rejected and self.until - now > self.least
 
 
 class ImsModel:
-    """The token endpoint, and the session that leads there."""
+    """The token endpoint, in place of an HTTP session."""
 
     def __init__(self) -> None:
         self.open: OpenCall | None = None
@@ -80,7 +80,7 @@ class ImsModel:
 
     @asynccontextmanager
     async def post(self, url: str, **options: Any) -> AsyncIterator[Any]:
-        """`aiohttp.ClientSession.post`."""
+        """Stands for `aiohttp.ClientSession.post`."""
         assert self.open is None, "two requests at the same time"
         self.requests.append({"url": url, **options})
         self.open = OpenCall(None)
@@ -101,7 +101,7 @@ class TokenMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """No token yet."""
+        """Starts without a token."""
         self.to_close = ExitStack()
         self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=SimulatedTimeLoop))
         self.loop = self.runner.get_loop()
@@ -118,11 +118,11 @@ class TokenMachine(RuleBasedStateMachine):
 
     @rule()
     def caller_comes(self) -> None:
-        """Somebody needs a token; if there is a good one, IMS is not asked."""
+        """A caller asks for a token; if there is a good one, no request is sent."""
         has_one = bool(self.tokens) and self.tokens[-1].is_good(self.loop.time())
         asked_before = len(self.ims.requests)
         self.callers.append(self.loop.create_task(self.take()))
-        self.come_to_rest()
+        self.become_idle()
         if has_one:
             assert len(self.ims.requests) == asked_before
             assert self.callers[-1].done()
@@ -146,45 +146,45 @@ class TokenMachine(RuleBasedStateMachine):
         else:
             status, body, self.ims.last_failure = FAILURES[how]
             self.ims.open.end((status, body))
-        self.come_to_rest()
+        self.become_idle()
 
     @precondition(lambda self: self.tokens)
     @rule(is_latest=st.booleans())
     def aep_rejects(self, is_latest: bool) -> None:
-        """AEP does not take a token; perhaps one that has been renewed since it was sent."""
+        """AEP rejects a token; perhaps one that has been renewed since it was sent."""
         token = self.tokens[-1] if is_latest else self.tokens[-min(len(self.tokens), 2)]
         token.is_rejected = True
         self.source.reject(token.text)
 
     @precondition(lambda self: self.waiting)
     @rule(which=st.integers(min_value=0))
-    def caller_gives_up(self, which: int) -> None:
-        """A caller is cancelled, perhaps the one who fetches for all."""
+    def caller_is_cancelled(self, which: int) -> None:
+        """A caller is cancelled, perhaps the one that fetches for all."""
         self.waiting[which % len(self.waiting)].cancel()
-        self.come_to_rest()
+        self.become_idle()
 
     @rule(seconds=st.sampled_from([0.5, 20.0, 50.0, 1900.0, 3600.0]))
     def time_passes(self, seconds: float) -> None:
         """Time passes."""
         self.runner.run(asyncio.sleep(seconds))
-        self.come_to_rest()
+        self.become_idle()
 
     @invariant()
-    def callers_got_what_is_good(self) -> None:
-        """No caller got a token that is bad, or another failure than there was."""
+    def callers_got_good_tokens(self) -> None:
+        """No caller got a bad token, or another failure than IMS answered."""
         for caller in self.callers:
             if caller.done() and not caller.cancelled():
                 caller.result()
         self.callers = self.waiting
 
     @invariant()
-    def nobody_is_forgotten(self) -> None:
-        """While somebody waits, there is a request for the token, and else none."""
+    def requests_are_sent_for_callers(self) -> None:
+        """There is a request in flight exactly while a caller waits."""
         assert bool(self.waiting) == (self.ims.open is not None)
 
     @invariant()
-    def requests_are_as_adobe_wants_them(self) -> None:
-        """Each request has the credentials, goes nowhere else with them, and ends in its time."""
+    def requests_are_valid(self) -> None:
+        """Each request has the credentials, follows no redirect, and has a timeout."""
         for request in self.ims.requests:
             assert request["url"] == "https://ims/ims/token/v3"
             assert request["data"] == FORM
@@ -192,25 +192,25 @@ class TokenMachine(RuleBasedStateMachine):
             assert request["timeout"].total <= FETCH_SECONDS
 
     def teardown(self) -> None:
-        """Once IMS answers, everybody gets a token."""
+        """Once IMS answers, every caller gets a token."""
         with self.to_close:
             if self.ims.open:
                 self.ims_answers("token", 3600)
             assert not self.waiting
-            self.callers_got_what_is_good()
+            self.callers_got_good_tokens()
 
     @property
     def waiting(self) -> list[asyncio.Task[None]]:
-        """Who has no token yet."""
+        """The callers without a token yet."""
         return [caller for caller in self.callers if not caller.done()]
 
-    def come_to_rest(self) -> None:
-        """Lets the loop do all that is ready; who waits for another's token is told in turn."""
+    def become_idle(self) -> None:
+        """Lets the loop become idle; callers that wait for the same token get it one by one."""
         for _ in range(1 + len(self.waiting)):
             self.runner.run(settle())
 
     async def take(self) -> None:
-        """Asks for a token, and looks at it at once."""
+        """Asks for a token, and checks it at once."""
         try:
             text = await self.source.token()
         except TokenUnavailable as error:

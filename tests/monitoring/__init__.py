@@ -1,1 +1,1 @@
-"""The files of `deploy/monitoring`: what Google takes, and what our own functions write."""
+"""The files of `deploy/monitoring`: what Google accepts, and what our functions log."""

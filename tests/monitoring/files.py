@@ -1,4 +1,4 @@
-"""The monitoring files, and their filters: the part of Google's filter language that they use."""
+"""The monitoring files, and the part of Google's filter language that they use."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Term(NamedTuple):
 
 
 def read(path: Path) -> Json:
-    """A file, as it is before the names of a deployment are filled in."""
+    """Returns a file before the names of a deployment are filled in."""
     document: Json = json.loads(path.read_text("utf-8"))
     return document
 
 
 def terms(filter_: str) -> list[Term]:
-    """What a filter without alternatives asks for, all at once."""
+    """Returns the terms of a filter without alternatives, all of which must hold."""
     found = []
     for text in filter_.split(" AND "):
         term = _TERM.fullmatch(text)
@@ -49,9 +49,9 @@ def terms(filter_: str) -> list[Term]:
 
 
 def matches(filter_: str, entry: Json) -> bool:
-    """Whether a log entry, or a point of a metric, is one of those that a filter asks for.
+    """Returns whether a filter matches a log entry or a point of a metric.
 
-    `a AND (b OR c)`, where b and c ask for one thing each.
+    It may have the form `a AND (b OR c)`, where b and c are single terms.
     """
     return all(
         any(_holds(term, _at(entry, term.path)) for part in parts for term in terms(part))
@@ -65,14 +65,14 @@ def _alternatives(text: str) -> list[str]:
 
 
 def extracted(extractor: str, entry: Json) -> Any:
-    """What `EXTRACT(...)` takes out of a log entry; None if there is nothing."""
+    """Returns what `EXTRACT(...)` extracts from a log entry; None if there is nothing."""
     field = re.fullmatch(r"EXTRACT\(([\w.]+)\)", extractor)
     assert field is not None, extractor
     return _at(entry, field[1])
 
 
 def every(value: Any, key: str) -> Iterator[Any]:
-    """What stands under a key, anywhere in a document."""
+    """Yields the values of a key, anywhere in a document."""
     if isinstance(value, dict):
         for name, inner in value.items():
             if name == key:

@@ -1,4 +1,4 @@
-"""The files have the shapes that Google takes, and speak of nothing that is not there."""
+"""The files have the shapes that Google accepts, and refer only to what exists."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import NamedTuple
 import pytest
 
 from local.functions import PROJECT
-from local.gcp.shape import check
-from pendo_aep.gcp.deploy.config import Config
-from pendo_aep.gcp.deploy.monitoring import spans
+from local.gcp.monitoring import check_shape
+from pendo_aep.gcp.config import Config
+from pendo_aep.gcp.deploy.monitoring import durations
+from pendo_aep.outcome import RetryReason
 from tests.monitoring.files import (
     ALERTS,
     DASHBOARD,
@@ -27,7 +28,6 @@ from tests.monitoring.files import (
     read,
     terms,
 )
-from tests.monitoring.reasons import reasons_to_hand_back
 from tests.repository.test_documents import anchors
 
 _REQUEST_COUNT = "run.googleapis.com/request_count"
@@ -65,22 +65,42 @@ _SHAPES = [
 ]
 
 
+_RETURNED = "message returned"
+
+
+def _reasons_in_code() -> Iterator[str]:
+    """Yields the reasons that the code itself gives where it logs that a message goes back."""
+    for source in (PROJECT / "pendo_aep").rglob("*.py"):
+        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and any(
+                isinstance(argument, ast.Constant) and argument.value == _RETURNED
+                for argument in node.args
+            ):
+                for keyword in node.keywords:
+                    if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant):
+                        yield str(keyword.value.value)
+
+
+# The other reasons are those of an outcome.
+RETURNED = sorted({*RetryReason, *_reasons_in_code()})
+
+
 class Series(NamedTuple):
-    """One use of a metric: its filter, and how it is put together."""
+    """One use of a metric: its filter, and how it is aggregated."""
 
     filter: str
     aggregation: Json
 
 
 def series() -> Iterator[Series]:
-    """Each use in an alert or on the dashboard."""
+    """Yields each use in an alert or on the dashboard."""
     for path in ALERTS:
         for kind in ("conditionThreshold", "conditionAbsent"):
             for condition in every(read(path), kind):
                 [aggregation] = condition["aggregations"]
                 yield Series(condition["filter"], aggregation)
                 if "denominatorFilter" in condition:
-                    # Google: MetricThreshold, both have to be aligned alike.
+                    # Google: MetricThreshold, both must be aligned alike.
                     assert condition["denominatorAggregations"] == condition["aggregations"]
                     yield Series(condition["denominatorFilter"], aggregation)
     for one in every(read(DASHBOARD), "timeSeriesFilter"):
@@ -88,7 +108,7 @@ def series() -> Iterator[Series]:
 
 
 def descriptor(metric: str) -> tuple[str, str, set[str]]:
-    """The kind, the value type and the labels of a metric that is there."""
+    """Returns the kind, the value type and the labels of a metric."""
     if metric in _GOOGLES:
         return _GOOGLES[metric]
     found = read(FOLDER / "metrics" / f"{metric.removeprefix(_OURS)}.json")["metricDescriptor"]
@@ -97,14 +117,14 @@ def descriptor(metric: str) -> tuple[str, str, set[str]]:
 
 
 @pytest.mark.parametrize(("path", "shape"), _SHAPES, ids=lambda value: getattr(value, "stem", ""))
-def test_google_takes_it(path: Path, shape: str) -> None:
-    """No key, type or word that the API does not know: gcloud itself would send it on."""
-    check(read(path), shape)
+def test_google_accepts_it(path: Path, shape: str) -> None:
+    """It has no key, type or enum value that the API does not know: gcloud would send it on."""
+    check_shape(read(path), shape)
 
 
 @pytest.mark.parametrize("path", METRICS, ids=lambda path: str(path.stem))
-def test_a_metric_describes_what_it_takes_out(path: Path) -> None:
-    """Each label has its extractor, a distribution its value and buckets, and nothing else has."""
+def test_a_metric_describes_what_it_extracts(path: Path) -> None:
+    """Each label has an extractor; only a distribution has a value and buckets."""
     metric = read(path)
     described = metric["metricDescriptor"]
     is_distribution = described["valueType"] == "DISTRIBUTION"
@@ -116,8 +136,8 @@ def test_a_metric_describes_what_it_takes_out(path: Path) -> None:
 
 
 @pytest.mark.parametrize("one", list(series()), ids=lambda one: str(terms(one.filter)[0].values[0]))
-def test_every_series_is_of_a_metric_that_is_there(one: Series) -> None:
-    """The metric exists, with that resource and these labels, and is put together as it may be."""
+def test_every_series_has_a_metric(one: Series) -> None:
+    """The metric exists, with that resource and these labels, and may be aggregated like this."""
     asked = {term.path: term.values for term in terms(one.filter)}
     [metric] = asked.pop("metric.type")
     [resource] = asked.pop("resource.type")
@@ -135,15 +155,15 @@ def test_every_series_is_of_a_metric_that_is_there(one: Series) -> None:
     assert ("PERCENTILE" in reducer) == (value == "DISTRIBUTION")
 
 
-def test_every_metric_of_ours_is_shown() -> None:
-    """None is collected that nobody sees."""
+def test_every_metric_is_used() -> None:
+    """None is collected that no alert and no tile shows."""
     shown = {term.values[0] for one in series() for term in terms(one.filter)}
 
     assert {_OURS + path.stem for path in METRICS} <= shown
 
 
-def test_reasons_are_words_of_the_code() -> None:
-    """A reason that an alert asks for is one that the code gives."""
+def test_reasons_exist_in_the_code() -> None:
+    """The code logs each reason that an alert filters by."""
     words = {
         node.value
         for source in (PROJECT / "pendo_aep").rglob("*.py")
@@ -162,9 +182,9 @@ def test_reasons_are_words_of_the_code() -> None:
     assert reasons <= words
 
 
-@pytest.mark.parametrize("reason", sorted(reasons_to_hand_back()))
-def test_messages_that_go_back_are_alerted_of_for_whatever_reason(reason: str) -> None:
-    """`AEP fails` counts every one of them, and the runbook says what the reason means."""
+@pytest.mark.parametrize("reason", RETURNED)
+def test_returned_messages_raise_an_alert_whatever_the_reason(reason: str) -> None:
+    """`AEP fails` counts every message that goes back to Pub/Sub."""
     [condition] = every(read(FOLDER / "alerts" / "aep-failing.json"), "conditionThreshold")
     labels = {"type": f"{_OURS}pendo-retried", "labels": {"reason": reason}}
     point = {"metric": labels, "resource": {"type": "cloud_run_revision"}}
@@ -173,32 +193,30 @@ def test_messages_that_go_back_are_alerted_of_for_whatever_reason(reason: str) -
 
 
 def test_the_runbook_explains_each_reason_and_no_other() -> None:
-    """Its table of reasons is the code's."""
+    """Its table has the reasons of the code."""
     text = (PROJECT / "docs" / "operations.md").read_text("utf-8")
     table = text.partition("| `reason` | what it means |")[2].partition("\n\n")[0]
     first_cells = [line.split("|")[1] for line in table.splitlines()[1:]]
 
-    assert {r for cell in first_cells for r in re.findall(r"`(\w+)`", cell)} == (
-        reasons_to_hand_back()
-    )
+    assert {r for cell in first_cells for r in re.findall(r"`(\w+)`", cell)} == {*RETURNED}
 
 
 def test_the_page_on_cost_counts_the_conditions() -> None:
-    """Google charges for each of them that looks at a metric."""
+    """Google charges for each condition on a metric."""
     counts = {
         path.stem: sum("conditionMatchedLog" not in one for one in read(path)["conditions"])
         for path in ALERTS
     }
     on_request = counts.pop("no-webhook")
 
-    told = f"There are {sum(counts.values())} of them, and {on_request} more with"
-    assert told in (PROJECT / "docs" / "cost.md").read_text("utf-8")
+    text = f"There are {sum(counts.values())} of them, and {on_request} more with"
+    assert text in (PROJECT / "docs" / "cost.md").read_text("utf-8")
 
 
 def test_what_does_not_reach_receive_is_counted_from_the_request_log() -> None:
     """Google: request_count "excludes requests that are not reaching your container", 403 and 429.
 
-    So Cloud Run's metric is asked for 5xx alone, and the entries of its request log for the rest.
+    So Cloud Run's metric is used for 5xx alone, and the entries of its request log for the rest.
     """
     asked = [
         term.values
@@ -219,7 +237,7 @@ def test_only_names_of_the_deployment_are_filled_in() -> None:
     """Each `${NAME}` is one of `deploy/config.env` or comes from one, and there is no other `$`."""
     text = (PROJECT / "deploy" / "config.env").read_text("utf-8")
     given = dict(re.findall(r"^(\w+)=(.*)", text, re.MULTILINE))
-    names = given | spans(Config(PROJECT, given))
+    names = given | durations(Config(PROJECT, given))
     text = "".join(path.read_text("utf-8") for path, _ in _SHAPES)
     used = re.findall(r"\$\{(\w+)\}", text)
 
@@ -227,8 +245,8 @@ def test_only_names_of_the_deployment_are_filled_in() -> None:
     assert text.count("$") == len(used)
 
 
-def test_tiles_lie_side_by_side() -> None:
-    """Each within the columns, and none over another."""
+def test_tiles_do_not_overlap() -> None:
+    """Each is within the columns."""
     layout = read(DASHBOARD)["mosaicLayout"]
     tiles = layout["tiles"]
 
@@ -243,8 +261,8 @@ def test_tiles_lie_side_by_side() -> None:
 
 
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: str(path.stem))
-def test_an_alert_leads_to_what_to_do(path: Path) -> None:
-    """Its name is known by its beginning, and its text names a heading of the runbook."""
+def test_an_alert_names_its_runbook(path: Path) -> None:
+    """Its name has our prefix, and its text names a heading of the runbook."""
     alert = read(path)
     name = alert["displayName"].removeprefix("pendo-to-aep: ")
     content = alert["documentation"]["content"]
@@ -255,7 +273,7 @@ def test_an_alert_leads_to_what_to_do(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: str(path.stem))
-def test_an_alert_on_a_log_line_stands_alone(path: Path) -> None:
+def test_an_alert_on_a_log_line_has_one_condition(path: Path) -> None:
     """Google: "log-based alerting policies", one condition and a limit of notifications."""
     alert = read(path)
     by_line = [*every(alert, "conditionMatchedLog")]

@@ -1,4 +1,4 @@
-"""The metrics count what the functions really write: each kind of line once, and no other."""
+"""The metrics count what the functions really log: each kind of line once, and no other."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ _OF_LINES = [path for path in METRICS if path.stem != _OF_CLOUD_RUN]
 
 
 class Log:
-    """What the functions have written, as Cloud Logging keeps it."""
+    """What the functions have logged, as Cloud Logging stores it."""
 
     def __init__(self) -> None:
         self.entries: list[Json] = []
         self._more = asyncio.Event()
 
     def add(self, function: str, line: Line) -> None:
-        """Keeps one line. Google: "Structured logging", `severity` leaves the payload."""
+        """Stores one line. Google: "Structured logging", `severity` leaves the payload."""
         payload = {name: value for name, value in line.items() if name != "severity"}
         labels = {"service_name": function}
         resource = {"type": "cloud_run_revision", "labels": labels}
@@ -68,7 +68,7 @@ class Log:
 
 @pytest.fixture(scope="module")
 async def log(http: aiohttp.ClientSession) -> Log:
-    """Of both functions, after all that may befall a webhook and a message."""
+    """The log of both functions, after every outcome of a webhook and a message."""
     log = Log()
     async with PubSubServer() as server, AepServer() as aep:
         settings = {"MAX_BODY_BYTES": "4096"}, {"DELIVER_DEADLINE_SECONDS": "1.5"}
@@ -79,13 +79,13 @@ async def log(http: aiohttp.ClientSession) -> Log:
             deliver_settings=settings[1],
             on_line=log.add,
         ) as pipeline:
-            await _at_the_door(http, pipeline.receive.url, server, log)
-            await _at_aep(http, pipeline.deliver.url, aep, log)
+            await _send_webhooks(http, pipeline.receive.url, server, log)
+            await _push_messages(http, pipeline.deliver.url, aep, log)
         await _with_wrong_settings(http, server, aep, log)
     return log
 
 
-async def _at_the_door(
+async def _send_webhooks(
     http: aiohttp.ClientSession, url: str, server: PubSubServer, log: Log
 ) -> None:
     await send_signed(http, url, webhook(1))
@@ -100,7 +100,7 @@ async def _at_the_door(
     await log.has("webhook not stored")
 
 
-async def _at_aep(http: aiohttp.ClientSession, url: str, aep: AepServer, log: Log) -> None:
+async def _push_messages(http: aiohttp.ClientSession, url: str, aep: AepServer, log: Log) -> None:
     for number, fault, message in (
         (3, refusing(has_id(unique_id(3))), "dead letter stored"),
         (4, answering(404), "message returned"),
@@ -125,31 +125,31 @@ async def _with_wrong_settings(
             pass
 
 
-def told(entry: Json) -> tuple[str, str]:
-    """The function that wrote an entry, and its message."""
+def source_of(entry: Json) -> tuple[str, str]:
+    """Returns the function that wrote an entry, and its message."""
     return entry["resource"]["labels"]["service_name"], entry["jsonPayload"]["message"]
 
 
 def is_counted(metric: str, entry: Json) -> bool:
-    """Whether a metric is to count an entry."""
+    """Returns whether a metric should count an entry."""
     reasons = _REASONS.get(metric)
     is_it = reasons is None or entry["jsonPayload"].get("reason") in reasons
-    return is_it and told(entry) in _COUNTED[metric]
+    return is_it and source_of(entry) in _COUNTED[metric]
 
 
 def filter_of(document: Json) -> str:
-    """Its filter, with the name that the function has here."""
+    """Returns its filter, with the name of the function."""
     return str(document["filter"]).replace("${RECEIVE_FUNCTION}", "receive")
 
 
-def test_every_metric_is_held_to_the_lines() -> None:
+def test_every_metric_is_tested() -> None:
     """None is left out of the table above."""
     assert {path.stem for path in METRICS} == {*_COUNTED, _OF_CLOUD_RUN}
 
 
 @pytest.mark.parametrize("path", _OF_LINES, ids=lambda path: str(path.stem))
 async def test_a_metric_counts_its_lines_and_no_others(path: Path, log: Log) -> None:
-    """Of all that the functions write, its filter takes those that it is to count."""
+    """Its filter matches the lines that it should count, of all that the functions log."""
     metric = read(path)
     counted = [entry for entry in log.entries if files.matches(filter_of(metric), entry)]
     wanted = [entry for entry in log.entries if is_counted(path.stem, entry)]
@@ -159,43 +159,43 @@ async def test_a_metric_counts_its_lines_and_no_others(path: Path, log: Log) -> 
 
 
 @pytest.mark.parametrize("path", _OF_LINES, ids=lambda path: str(path.stem))
-async def test_what_a_metric_takes_out_is_in_the_lines(path: Path, log: Log) -> None:
+async def test_what_a_metric_extracts_is_in_the_lines(path: Path, log: Log) -> None:
     """Labels are words, values are numbers, in every line that it counts."""
     metric = read(path)
     for entry in (entry for entry in log.entries if files.matches(filter_of(metric), entry)):
         for extractor in metric.get("labelExtractors", {}).values():
             word = extracted(extractor, entry)
-            # Google: "Configure log-based metrics", what is not there makes an empty label.
+            # Google: "Configure log-based metrics", a missing value becomes an empty label.
             assert isinstance(word, str) or word in _REASONS.get(path.stem, ())
         if "valueExtractor" in metric:
             assert isinstance(extracted(metric["valueExtractor"], entry), (int, float))
 
 
-async def test_reasons_of_the_alerts_are_written(log: Log) -> None:
-    """What the alert on signatures asks for is what `receive` writes."""
+async def test_reasons_of_the_alerts_are_logged(log: Log) -> None:
+    """The alert on signatures filters by what `receive` logs."""
     reasons = {
         entry["jsonPayload"]["reason"]
         for entry in log.entries
-        if told(entry) == ("receive", "webhook rejected")
+        if source_of(entry) == ("receive", "webhook rejected")
     }
 
     assert reasons == {"signature_missing", "signature_wrong", "too_large"}
 
 
-async def test_the_alert_on_settings_hears_each_of_them(log: Log) -> None:
+async def test_the_alert_on_settings_matches_each_error(log: Log) -> None:
     """A start that fails, an inlet that is not there, a credential that is refused; no more."""
     [found] = every(read(FOLDER / "alerts" / "aep-configuration.json"), "conditionMatchedLog")
-    heard = [entry for entry in log.entries if files.matches(found["filter"], entry)]
+    matched = [entry for entry in log.entries if files.matches(found["filter"], entry)]
     beginnings = ("AEP configuration error", "deliver cannot start", "token refused")
 
     assert {
         next(one for one in beginnings if entry["jsonPayload"]["message"].startswith(one))
-        for entry in heard
+        for entry in matched
     } == set(beginnings)
-    assert {entry["severity"] for entry in heard} == {"ERROR", "CRITICAL"}
+    assert {entry["severity"] for entry in matched} == {"ERROR", "CRITICAL"}
 
 
-async def test_the_panel_shows_what_wants_a_person(log: Log) -> None:
+async def test_the_log_panel_shows_errors(log: Log) -> None:
     """The dashboard's log lines are those of severity ERROR and worse, of our functions."""
     [panel] = every(read(DASHBOARD), "logsPanel")
     names = (("RECEIVE", "receive"), ("DELIVER", "deliver"), ("DRAIN", "drain"))

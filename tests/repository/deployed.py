@@ -7,7 +7,7 @@ from typing import Final, Self
 
 from local.functions import Function, Line, free_port
 from local.gcp import GoogleServer
-from tests.unit.gcp.deploy.site import ID
+from tests.unit.gcp.deploy.deploy_env import ID
 
 _RUN: Final = ("receive", "deliver")
 

@@ -24,9 +24,8 @@ from local.gcp import GoogleState
 from tests.repository.deployed import Cloud
 from tests.repository.documents import blocks, for_installed
 from tests.repository.terminal import Terminal
-from tests.unit.gcp.deploy.rights import member
-from tests.unit.gcp.deploy.site import AEP_SECRET, ID, filled_in
-from tests.unit.gcp.deploy.story import table
+from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, filled_in
+from tests.unit.gcp.deploy.deploy_lifecycle import member, table
 
 PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
 SECTIONS = {
@@ -120,7 +119,7 @@ async def test_deploying_by_hand_equals_deploy_sh(
         deployed = await reader.paste("deploy/deploy.sh my.env")
 
     for said in (by_push, with_drain):
-        assert "AEP has taken the test event" in said
+        assert "AEP has accepted the test event" in said
         assert "all is well" in said
     assert cloud.addresses["receive"] in told
     assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in told

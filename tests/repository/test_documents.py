@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from docs.configuration import PAGE, page
 from local.functions import PROJECT
-from pendo_aep.gcp.deploy.config import TEMPLATE
-from tests.fuzz.record import read
+from pendo_aep.gcp.config import TEMPLATE
+from pendo_aep.settings import DrainSettings, PlatformSettings, ReceiveSettings
+from tests.fuzz.campaign import read_results
 from tests.fuzz.targets import TARGETS
 from tests.repository.documents import files, for_installed
 
@@ -192,12 +194,29 @@ def test_security_names_every_attack() -> None:
         for folder in ("security", "hostile")
         for path in (PROJECT / "tests" / folder).glob("test_*.py")
     }
-    ours = {"tests/hostile/test_fuzz_targets.py"}
+    ours = {"tests/hostile/test_fuzz.py"}
     assert attacks - ours - NAMED == set()
 
 
 def test_every_target_was_fuzzed_for_half_an_hour() -> None:
     """Each target in docs/security.md was fuzzed for at least half an hour without a finding."""
     listed = set(re.findall(r"^\| `(\w+)` \|", SECURITY, re.MULTILINE))
-    fuzzed = {row["target"] for row in read() if row["seconds"] >= 1800 and row["finding"] is None}
+    fuzzed = {
+        row["target"] for row in read_results() if row["seconds"] >= 1800 and row["finding"] is None
+    }
     assert listed == fuzzed == {*TARGETS}
+
+
+def test_the_configuration_page_is_up_to_date() -> None:
+    """If this fails, write the page again: its first line says how."""
+    assert PAGE.read_text("utf-8") == page()
+
+
+@pytest.mark.parametrize("model", [ReceiveSettings, DrainSettings, PlatformSettings])
+def test_every_setting_is_explained(
+    model: type[ReceiveSettings | DrainSettings | PlatformSettings],
+) -> None:
+    """Each setting of each function has one row, with a text that says what it does."""
+    rows = {row.split("`")[1]: row for row in page().splitlines() if row.startswith("| `")}
+    for name in model.model_fields:
+        assert len(rows[name.upper()].rstrip(" |").rpartition("| ")[2]) > 10

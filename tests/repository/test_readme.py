@@ -25,7 +25,7 @@ from local.samples import load_samples
 from tests.repository.deployed import Cloud
 from tests.repository.documents import blocks
 from tests.repository.terminal import Terminal
-from tests.unit.gcp.deploy.site import ID, filled_in
+from tests.unit.gcp.deploy.deploy_env import ID, filled_in
 from tests.unit.provisioning.harness import new_harness
 
 SAMPLES = len(load_samples())
@@ -73,7 +73,7 @@ async def test_commands_bring_a_test_event_to_aep(
         assert cloud.addresses["receive"] in await paste(deploy)
         await cloud.run_deployed_functions()
         said = await paste(doctor)
-    assert "AEP has taken the test event" in said
+    assert "AEP has accepted the test event" in said
     assert "all is well" in said
 
 

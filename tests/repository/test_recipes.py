@@ -18,7 +18,7 @@ _FILES = ("main.py", "pyproject.toml", "CONTRIBUTING.md")
 _TESTS = (
     "tests/unit/aep/test_mapping.py",
     "tests/unit/aep/test_format.py",
-    "tests/unit/provisioning/test_field_group.py",
+    "tests/unit/provisioning/test_schema.py",
     "tests/unit/provisioning/test_mapping_docs.py",
     "tests/unit/provisioning/test_raw_equals_xdm.py",
 )

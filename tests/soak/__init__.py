@@ -1,1 +1,1 @@
-"""Load and faults at random, for minutes, with a ledger that says whether anything was lost."""
+"""The soak: load and random faults for minutes; a reconciliation shows whether events were lost."""

@@ -1,6 +1,6 @@
 """The functions with a planted bug, which the soak must find.
 
-They are started in place of the real ones (FUNCTION_SOURCE). BROKEN names the bug.
+FUNCTION_SOURCE has them started in place of the real ones. BROKEN names the bug.
 """
 
 from __future__ import annotations
@@ -52,11 +52,11 @@ async def _broken(self: Deliverer, data: bytes, attributes: dict[str, str]) -> D
     return await _deliver(self, data, attributes)
 
 
-async def _always_done(
+async def _always_ack(
     self: Delivery, data: bytes, attributes: Mapping[str, str], rejected: Rejected
 ) -> Disposition:
     await _dead_letter(self, data, attributes, rejected)
-    return Disposition.ACK  # whether the letter lies there or not
+    return Disposition.ACK  # whether the dead letter was stored or not
 
 
 def _without_large_properties(webhook: Webhook, raw: VerifiedBody, received_at: datetime) -> Event:
@@ -70,8 +70,8 @@ def _break_delivery() -> None:
     Deliverer.deliver = _broken  # type: ignore[method-assign]  # that is what this file is for
 
 
-def _acknowledge_without_letters() -> None:
-    Delivery.dead_letter = _always_done  # type: ignore[method-assign]
+def _acknowledge_without_dead_letter() -> None:
+    Delivery.dead_letter = _always_ack  # type: ignore[method-assign]
 
 
 def _lose_large_properties() -> None:
@@ -80,7 +80,7 @@ def _lose_large_properties() -> None:
 
 BUGS: Mapping[str, Callable[[], None]] = {
     "delivery": _break_delivery,
-    "letters": _acknowledge_without_letters,
+    "dead letters": _acknowledge_without_dead_letter,
     "properties": _lose_large_properties,
 }
 

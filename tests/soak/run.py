@@ -1,4 +1,4 @@
-"""One run: load and strikes together, then quiet, then the account."""
+"""One run: load and faults together, then quiet, then the reconciliation."""
 
 from __future__ import annotations
 
@@ -11,62 +11,64 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from tests.soak.ledger import Ledger
-from tests.soak.pendo import Pendo
-from tests.soak.plan import Pace, Strike, count
-from tests.soak.result import Result
-from tests.soak.rig import Rig, Setup, meanwhile, run_rig
-from tests.soak.strikes import carry_out
-from tests.soak.watch import Watch
-from tests.soak.webhooks import make
+from tests.soak.environment import Environment, Setup, in_background, run_environment
+from tests.soak.fault_schedule import FaultWindow, count_kinds, run_schedule
+from tests.soak.load_generator import LoadGenerator, Pace
+from tests.soak.monitor import Monitor
+from tests.soak.reconciliation import Reconciliation
+from tests.soak.results import Result
+from tests.soak.webhooks import make_webhook
 
-_SAY_SECONDS: Final = 10.0
-# Longer than a message rests before it comes again: what has not come by then will not come.
+_REPORT_SECONDS: Final = 10.0
+# Longer than the pause before a message comes again: what has not come by then will not come.
 _QUIET_SECONDS: Final = 11.0
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What is to be done.
+    """What to run.
 
     Attributes:
-        setup: the pipeline.
-        plan: the strikes.
+        setup: of the pipeline.
+        schedule: of the faults.
         events: how many webhooks are sent.
         pace: at which they come.
-        patience_seconds: how long nothing may come of anything before the run is given up.
-        command: that makes the run again.
+        patience_seconds: without progress, after which the run is given up.
+        command: that repeats the run.
     """
 
     setup: Setup
-    plan: Sequence[Strike]
+    schedule: Sequence[FaultWindow]
     events: int
     pace: Pace
     patience_seconds: float
     command: str
 
 
-async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Result:
-    """Does it all.
+async def run_soak(
+    run: Run, say: Callable[[str], object], reconciliation: Reconciliation
+) -> Result:
+    """Runs it and returns the result.
 
     Raises:
-        FunctionFailed: a function did not start.
+        FunctionFailed: A function did not start.
         EmulatorMissing: Google's emulator is not on this machine.
     """
     loop = asyncio.get_running_loop()
     began = datetime.now(UTC)
-    async with run_rig(run.setup, ledger) as rig:
-        webhook = partial(make, run.setup.seed, form=run.setup.form)
-        pendo, watch = Pendo(rig.receive.port, webhook, ledger), Watch(rig)
+    async with run_environment(run.setup, reconciliation) as environment:
+        webhook = partial(make_webhook, run.setup.seed, form=run.setup.form)
+        load = LoadGenerator(environment.receive.port, webhook, reconciliation)
+        monitor = Monitor(environment)
         started = loop.time()
-        async with meanwhile(watch.look()), meanwhile(_tell(ledger, say)):
-            loaded = asyncio.create_task(_load(run, rig, pendo))
-            gave_up = not await _while_it_moves(loaded, ledger, run.patience_seconds)
+        async with in_background(monitor.run()), in_background(_progress(reconciliation, say)):
+            loading = asyncio.create_task(_load(run, environment, load))
+            gave_up = not await _with_progress(loading, reconciliation, run.patience_seconds)
             load_seconds = loop.time() - started
-            resting = asyncio.create_task(_rest(ledger))
-            gave_up |= not await _while_it_moves(resting, ledger, run.patience_seconds)
+            resting = asyncio.create_task(_rest(reconciliation))
+            gave_up |= not await _with_progress(resting, reconciliation, run.patience_seconds)
             rest_seconds = loop.time() - started - load_seconds
-    watch.read()  # what the functions said when they ended
+    monitor.read()  # what the functions printed when they ended
     return Result(
         date=began.date().isoformat(),
         command=run.command,
@@ -76,55 +78,59 @@ async def carry(run: Run, say: Callable[[str], object], ledger: Ledger) -> Resul
         load_seconds=load_seconds,
         rest_seconds=rest_seconds,
         gave_up=gave_up,
-        strikes=count(run.plan),
-        account=ledger.account(),
-        answers=dict(pendo.answers.most_common()),
-        aep_answers=dict(watch.aep_answers.most_common()),
-        tokens=watch.tokens,
-        messages=dict(watch.lines.messages.most_common()),
-        memory=watch.memory.footprints(),
-        replaced=watch.memory.replaced,
-        leaks=(*watch.lines.leaks, *pendo.leaks),
-        tracebacks=tuple(watch.lines.tracebacks),
+        strikes=count_kinds(run.schedule),
+        account=reconciliation.report(),
+        answers=dict(load.answers.most_common()),
+        aep_answers=dict(monitor.aep_answers.most_common()),
+        tokens=monitor.tokens,
+        messages=dict(monitor.log.messages.most_common()),
+        memory=monitor.memory.footprints(),
+        replaced=monitor.memory.replaced,
+        leaks=(*monitor.log.leaks, *load.leaks),
+        tracebacks=tuple(monitor.log.tracebacks),
     )
 
 
-async def _load(run: Run, rig: Rig, pendo: Pendo) -> None:
+async def _load(run: Run, environment: Environment, load: LoadGenerator) -> None:
     async with asyncio.TaskGroup() as group:
-        group.create_task(carry_out(run.plan, rig))
-        group.create_task(pendo.send(run.events, run.pace))
+        group.create_task(run_schedule(run.schedule, environment))
+        group.create_task(load.send(run.events, run.pace))
 
 
-async def _rest(ledger: Ledger) -> None:
-    """Waits until every event has ended, and nothing more has come for some seconds."""
+async def _rest(reconciliation: Reconciliation) -> None:
+    """Waits until every event is in AEP or a dead letter, and nothing has come for some seconds."""
     while True:
-        before = ledger.progress, ledger.copies
+        before = reconciliation.progress, reconciliation.copies
         await asyncio.sleep(_QUIET_SECONDS)
-        if not ledger.open and (ledger.progress, ledger.copies) == before:
+        after = reconciliation.progress, reconciliation.copies
+        if not reconciliation.open and after == before:
             return
 
 
-async def _while_it_moves(work: asyncio.Task[None], ledger: Ledger, patience: float) -> bool:
-    """Waits for the work; False if it was given up, because no event got any further for so long.
+async def _with_progress(
+    work: asyncio.Task[None], reconciliation: Reconciliation, patience: float
+) -> bool:
+    """Waits for the work; returns False if it was given up, after so long without progress.
 
-    That only copies come is no progress: a message that is never acknowledged comes for ever.
+    Copies are no progress: a message that is never acknowledged comes forever.
     """
     try:
         while True:
-            before = ledger.progress
+            before = reconciliation.progress
             await asyncio.wait({work}, timeout=patience)
             if work.done():
                 await work
                 return True
-            if ledger.progress == before:
+            if reconciliation.progress == before:
                 return False
     finally:
         work.cancel()
         await asyncio.wait({work})
 
 
-async def _tell(ledger: Ledger, say: Callable[[str], object]) -> None:
+async def _progress(reconciliation: Reconciliation, say: Callable[[str], object]) -> None:
     while True:
-        await asyncio.sleep(_SAY_SECONDS)
-        sent, told, held, dead = ledger.progress
-        say(f"{sent:,} sent, {told:,} told, {held:,} in AEP, {dead:,} dead, {ledger.open:,} open")
+        await asyncio.sleep(_REPORT_SECONDS)
+        sent, told, held, dead = reconciliation.progress
+        still_open = reconciliation.open
+        say(f"{sent:,} sent, {told:,} told, {held:,} in AEP, {dead:,} dead, {still_open:,} open")

@@ -1,7 +1,8 @@
-"""The whole soak, with functions as processes: it passes what is well, and finds what is not."""
+"""The whole soak, with functions as processes: a good run passes, and planted bugs are found."""
 
 from __future__ import annotations
 
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,23 +11,32 @@ import orjson
 import pytest
 
 from tests.soak.__main__ import main
-from tests.soak.ledger import Ledger
-from tests.soak.plan import LETTERS_DENIED, Strike
-from tests.soak.rig import Setup
-from tests.soak.webhooks import REFUSED, make
+from tests.soak.environment import Setup, reserve_ports
+from tests.soak.fault_schedule import DEAD_LETTERS_DENIED, FaultWindow
+from tests.soak.reconciliation import Reconciliation
+from tests.soak.webhooks import REFUSED, make_webhook
 
 pytestmark = pytest.mark.slow
 
 
+def test_two_soaks_have_ports_of_their_own() -> None:
+    """A port that a soak has reserved is not taken by another, until that soak has ended."""
+    with closing(reserve_ports()) as one, closing(reserve_ports()) as another:
+        first = next(one)
+        assert next(another) != first
+    with closing(reserve_ports()) as again:
+        assert next(again) == first
+
+
 def run(*arguments: str, into: Path) -> tuple[int, dict[str, Any]]:
-    """The exit code of a run, and its result."""
+    """Returns the exit code of a run, and its result."""
     code = main([*arguments, "--json", str(into / "soak.json")])
     return code, orjson.loads((into / "soak.json").read_bytes())
 
 
 @pytest.mark.parametrize("way", ["push", "drain"])
 def test_a_short_run(way: str, tmp_path: Path) -> None:
-    """Three thousand events, faults and a kill: every promise is kept, and none is missing."""
+    """With three thousand events, faults and a kill, every promise is kept."""
     code, result = run("--minutes", "0.2", "--rate", "250", "--way", way, into=tmp_path)
     assert (code, result["broken"]) == (0, [])
     account = result["account"]
@@ -40,9 +50,9 @@ def test_a_short_run(way: str, tmp_path: Path) -> None:
 def run_broken(
     bug: str, *arguments: str, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, dict[str, Any]]:
-    """A run in which the functions have a bug of `broken_functions.py`."""
+    """Runs the functions with a bug of `broken_functions.py`."""
     environ = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py", "BROKEN": bug}
-    monkeypatch.setattr("tests.soak.options.Setup", partial(Setup, environ=environ))
+    monkeypatch.setattr("tests.soak.__main__.Setup", partial(Setup, environ=environ))
     return run(*arguments, "--patience", "15", into=into)
 
 
@@ -65,13 +75,15 @@ def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 def test_an_unstored_dead_letter_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A `drain` that acknowledges although its dead letter was not stored has lost events."""
-    plan = [Strike(at=2.0, kind=LETTERS_DENIED, seconds=6.0, share=1.0)]
-    monkeypatch.setattr("tests.soak.options.make_plan", lambda *_: plan)
+    schedule = [FaultWindow(at=2.0, kind=DEAD_LETTERS_DENIED, seconds=6.0, share=1.0)]
+    monkeypatch.setattr("tests.soak.__main__.make_schedule", lambda *_: schedule)
     load = ("--way", "drain", "--minutes", "0.2", "--rate", "250")
-    code, result = run_broken("letters", *load, into=tmp_path, monkeypatch=monkeypatch)
+    code, result = run_broken("dead letters", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
     # They are all that is lost: those that AEP refuses for what they are.
-    refused = {w.event_id for w in (make(1, n, "raw") for n in range(3000)) if w.cause == REFUSED}
+    refused = {
+        w.event_id for w in (make_webhook(1, n, "raw") for n in range(3000)) if w.cause == REFUSED
+    }
     assert set(result["account"]["lost"]) & refused
     assert set(result["account"]["lost"]) <= refused
     assert result["account"]["causeless"] == {}
@@ -82,8 +94,10 @@ def test_missing_properties_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path:
     load = ("--minutes", "0.1", "--rate", "200")
     code, result = run_broken("properties", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
-    numbers = (number for number in range(1200) if len(make(1, number, "raw").request) > 3000)
-    large = {make(1, number, "raw").event_id for number in numbers}
+    numbers = (
+        number for number in range(1200) if len(make_webhook(1, number, "raw").request) > 3000
+    )
+    large = {make_webhook(1, number, "raw").event_id for number in numbers}
     assert len(large) == 24
     assert set(result["account"]["altered"]) == large
     assert result["account"]["lost"] == []
@@ -92,16 +106,16 @@ def test_missing_properties_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_what_aep_drops_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One event of a thousand that AEP has accepted and does not hold is lost, by its id."""
 
-    class Forgetful(Ledger):
+    class Forgetful(Reconciliation):
         dropped = ""
 
-        def held(self, event_id: str, fingerprint: bytes) -> None:
+        def delivered(self, event_id: str, fingerprint: bytes) -> None:
             if len(self._marks) > 500 and not Forgetful.dropped:
                 Forgetful.dropped = event_id
             if event_id != Forgetful.dropped:
-                super().held(event_id, fingerprint)
+                super().delivered(event_id, fingerprint)
 
-    monkeypatch.setattr("tests.soak.__main__.Ledger", Forgetful)
+    monkeypatch.setattr("tests.soak.__main__.Reconciliation", Forgetful)
     code, result = run("--minutes", "0.1", "--rate", "170", "--patience", "15", into=tmp_path)
     assert code == 1
     assert result["account"]["lost"] == [Forgetful.dropped]

@@ -1,4 +1,4 @@
-"""What Pendo's side sends, and what must become of it."""
+"""The webhooks of the soak, and the fingerprints of what must become of them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import parse
 from pendo_aep.settings import ReceiveSettings
-from tests.soak.fingerprints import in_aep, in_letter
-from tests.soak.webhooks import Sent, make
+from tests.soak.webhooks import Webhook, aep_fingerprint, dead_letter_fingerprint, make_webhook
 
 FORMS: dict[str, Format] = {
     "raw": Raw(),
@@ -34,49 +33,42 @@ FORMS: dict[str, Format] = {
     ),
 }
 REDACTED = ReceiveSettings.model_fields["redact"].default
-# Every sample as it is, with the first that AEP refuses; then some of 5, of 50 and of 500 kB.
+# Every sample as it is, with the first that AEP rejects; then some of 5, of 50 and of 500 kB.
 NUMBERS = (*range(102), *range(151, 1500, 50), *range(501, 5000, 500), *range(1, 30_000, 5000))
 # In the order in which they are sent.
 SAMPLES = [sample.name for sample in load_samples() if sample.event is not None]
 ANSWERS = ("poll_submitted_free_text", "nps_submitted_comment")
-raw = partial(make, 1, form="raw")
+raw = partial(make_webhook, 1, form="raw")
 
 
-def body_of(webhook: Sent) -> bytes:
-    """What comes after the headers."""
+def body_of(webhook: Webhook) -> bytes:
+    """Returns the body of the request."""
     return webhook.request.partition(b"\r\n\r\n")[2]
 
 
-def event_of(webhook: Sent) -> bytes:
-    """The event that `receive` makes of a webhook."""
+def event_of(webhook: Webhook) -> bytes:
+    """Returns the event that `receive` makes of a webhook."""
     body = VerifiedBody(body_of(webhook))
     return encode(normalise(parse(body, REDACTED), body, datetime.now(UTC)))
 
 
 def message_of(event: bytes, form: str) -> dict[str, Any]:
-    """What `deliver` makes of an event."""
+    """Returns the message that `deliver` makes of an event."""
     message: dict[str, Any] = orjson.loads(FORMS[form].encode(event, read_event(event)))
     return message
 
 
-def test_the_same_number_the_same_webhook() -> None:
-    """A webhook is made of its seed and its number; no two of a run have the same id."""
+def test_webhooks_of_a_run() -> None:
+    """Seed and number make a webhook; some are rejected by AEP, some unreadable, some large."""
     assert raw(5) == raw(5)
-    ids = {make(seed, number, "raw").event_id for seed in (1, 2) for number in range(500)}
+    ids = {make_webhook(seed, number, "raw").event_id for seed in (1, 2) for number in range(500)}
     assert len(ids) == 1000
-
-
-def test_some_must_die() -> None:
-    """Of a thousand, five are refused by AEP and one cannot be read; all others are well."""
-    causes = Counter(raw(number).cause for number in range(3000))
-    assert causes == {"": 2982, "rejected": 15, "not_json": 3}
-
-
-def test_some_are_large() -> None:
-    """One in fifty has 5 kB, one in five hundred 50 kB, one in five thousand 500 kB."""
+    webhooks = [raw(number) for number in range(5000)]
+    causes = Counter(webhook.cause for webhook in webhooks)
+    assert causes == {"": 4970, "rejected": 25, "not_json": 5}
     sizes = Counter(
         min(LARGE_BYTES, key=lambda of: abs(of - size))
-        for size in (len(body_of(raw(number))) for number in range(5000))
+        for size in (len(body_of(webhook)) for webhook in webhooks)
         if size > 4000
     )
     assert sizes == {5_000: 90, 50_000: 9, 500_000: 1}
@@ -86,14 +78,18 @@ def test_some_are_large() -> None:
 def test_a_webhook_becomes_what_is_expected(form: str) -> None:
     """What the functions make of a webhook, of any sample and size, is what the soak expects."""
     for number in NUMBERS:
-        webhook = make(1, number, form)
+        webhook = make_webhook(1, number, form)
         event = event_of(webhook)
-        found = in_letter(event) if webhook.cause else in_aep(message_of(event, form))
+        found = (
+            dead_letter_fingerprint(event)
+            if webhook.cause
+            else aep_fingerprint(message_of(event, form))
+        )
         assert found == webhook.fingerprint, number
 
 
 def paths(value: Any, *path: str | int) -> list[tuple[str | int, ...]]:
-    """The paths of all that is in a JSON value."""
+    """Returns the paths of everything in a JSON value."""
     if not isinstance(value, dict | list):
         return [path]
     items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -101,7 +97,7 @@ def paths(value: Any, *path: str | int) -> list[tuple[str | int, ...]]:
 
 
 def without(value: Any, path: tuple[str | int, ...]) -> Any:
-    """A copy of a JSON value without what stands at the path."""
+    """Returns a copy of a JSON value without what is at the path."""
     copy = orjson.loads(orjson.dumps(value))
     *way, last = path
     inner = copy
@@ -113,19 +109,19 @@ def without(value: Any, path: tuple[str | int, ...]) -> Any:
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("number", [*map(SAMPLES.index, ANSWERS), 51], ids=[*ANSWERS, "5 kB"])
-def test_whatever_is_missing_is_noticed(form: str, number: int) -> None:
-    """Anything that is left out of an event in AEP, at any depth, makes it another one."""
-    webhook = make(1, number, form)
+def test_anything_missing_is_noticed(form: str, number: int) -> None:
+    """Leaving anything out of an event in AEP, at any depth, changes its fingerprint."""
+    webhook = make_webhook(1, number, form)
     message = message_of(event_of(webhook), form)
-    all_of_it = ("body", "xdmEntity") if form == "xdm" else ()
-    found = [path for path in paths(message) if path[:2] == all_of_it or form == "raw"]
-    parts = [path for path in found if len(path) > len(all_of_it)]
+    whole = ("body", "xdmEntity") if form == "xdm" else ()
+    found = [path for path in paths(message) if path[:2] == whole or form == "raw"]
+    parts = [path for path in found if len(path) > len(whole)]
     assert len(parts) > 20
     for path in parts:
-        assert in_aep(without(message, path)) != webhook.fingerprint, path
+        assert aep_fingerprint(without(message, path)) != webhook.fingerprint, path
 
 
-def test_what_belongs_to_another_is_noticed() -> None:
+def test_a_value_of_another_event_is_noticed() -> None:
     """Two events of one sample share no id, time, visitor, account, comment or properties."""
     number = SAMPLES.index("poll_submitted_free_text")
     one, another = raw(number), raw(number + len(SAMPLES))
@@ -136,18 +132,18 @@ def test_what_belongs_to_another_is_noticed() -> None:
         "answers", "surveyAnswers",
     }  # fmt: skip
     for key in own - {"id"}:
-        assert in_aep({**message, key: others[key]}) != one.fingerprint, key
+        assert aep_fingerprint({**message, key: others[key]}) != one.fingerprint, key
 
 
-def test_a_letter_is_compared_to_the_byte() -> None:
-    """A dead letter holds the event of its id, or the very body that nobody could read."""
+def test_a_dead_letter_is_compared_to_the_byte() -> None:
+    """A dead letter holds the event of its id, or the exact unreadable body."""
     refused, unreadable = raw(100), raw(999)
     assert (refused.cause, unreadable.cause) == ("rejected", "not_json")
     event = orjson.loads(event_of(refused))
-    assert in_letter(orjson.dumps(event)) == refused.fingerprint
+    assert dead_letter_fingerprint(orjson.dumps(event)) == refused.fingerprint
     for changed in ({"visitorId": "x"}, {"receivedAt": "2020-01-01T00:00:00.000Z"}):
-        assert in_letter(orjson.dumps({**event, **changed})) != refused.fingerprint
-    assert in_letter(b"") != refused.fingerprint
-    assert in_letter(body_of(unreadable)) == unreadable.fingerprint
+        assert dead_letter_fingerprint(orjson.dumps({**event, **changed})) != refused.fingerprint
+    assert dead_letter_fingerprint(b"") != refused.fingerprint
+    assert dead_letter_fingerprint(body_of(unreadable)) == unreadable.fingerprint
     assert unreadable.event_id == hashlib.sha256(body_of(unreadable)).hexdigest()
-    assert in_letter(body_of(unreadable)[:-1]) != unreadable.fingerprint
+    assert dead_letter_fingerprint(body_of(unreadable)[:-1]) != unreadable.fingerprint

@@ -1,4 +1,4 @@
-"""The attributes of a dead letter: why it is one, beside what the message had."""
+"""The attributes of a dead letter: the reason, and those of the message."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FAILED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 
 
 def attributes(original: dict[str, str], detail: str = "400 wrong") -> dict[str, str]:
-    """The attributes of a message that AEP refused."""
+    """Returns the attributes of a message that AEP rejected."""
     return dead_letter_attributes(
         original, reason=Reason.REJECTED, detail=detail, stage="deliver", failed_at=FAILED
     )
 
 
-def test_what_it_says() -> None:
-    """A dead letter names its reason, its detail, the stage and the time."""
+def test_attributes_of_a_dead_letter() -> None:
+    """A dead letter has its reason, its detail, the stage and the time."""
     assert attributes({"eventId": "e", "traceparent": "t"}) == {
         "eventId": "e",
         "traceparent": "t",
@@ -30,13 +30,13 @@ def test_what_it_says() -> None:
     }
 
 
-def test_the_attributes_are_plain_text() -> None:
-    """Every value is text as Pub/Sub takes it, the reason too."""
+def test_attributes_are_plain_text() -> None:
+    """Every value is a plain string, also the reason."""
     assert {type(value) for value in attributes({"a": "b"}).values()} == {str}
 
 
-def test_of_a_message_that_was_one_before() -> None:
-    """A replayed letter that fails again says why it failed now, and was not changed itself."""
+def test_a_replayed_dead_letter() -> None:
+    """A replayed dead letter that fails again has the new detail; the original is unchanged."""
     before = attributes({"eventId": "e"}, "first")
     copy = before.copy()
     assert attributes(before, "second") == before | {"detail": "second"}
@@ -48,19 +48,19 @@ def test_of_a_message_that_was_one_before() -> None:
     ["x" * 1025, "é" * 600, "a" + "é" * 600, "\U0001f600" * 300, "ab" + "\U0001f600" * 300],
 )
 def test_a_long_detail_is_cut(detail: str) -> None:
-    """A detail is cut to 1,024 bytes, and never within a letter (Google: Pub/Sub quotas)."""
+    """A detail is cut to 1,024 bytes, and never within a character (Google: Pub/Sub quotas)."""
     cut = attributes({}, detail)["detail"]
     assert detail.startswith(cut)
     assert 1024 - 4 < len(cut.encode()) <= 1024
 
 
-def test_a_detail_that_is_no_utf8() -> None:
-    """A lone surrogate in a detail becomes something that can be sent."""
+def test_a_lone_surrogate_in_a_detail() -> None:
+    """A lone surrogate in a detail is replaced, so that it can be sent."""
     assert attributes({}, "a\ud800b")["detail"].encode()
 
 
-def test_never_more_than_a_hundred() -> None:
-    """Of a message with 100 attributes, what is over is left out, never the reason."""
+def test_at_most_a_hundred_attributes() -> None:
+    """Of a message with 100 attributes some are left out, never the reason."""
     original = {f"a{n}": "x" for n in range(100)}
     made = attributes(original)
     assert len(made) == 100
@@ -69,7 +69,7 @@ def test_never_more_than_a_hundred() -> None:
 
 
 def test_the_reasons_are_stable() -> None:
-    """People filter and alert by these codes: they do not change."""
+    """Users filter and alert by these codes, so they must not change."""
     assert sorted(Reason) == [
         "exhausted",
         "foreign",

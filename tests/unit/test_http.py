@@ -1,4 +1,4 @@
-"""The body of a server's answer: all of it, or nothing when there is too much."""
+"""HTTP: bodies of answers, and Retry-After."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.cases import Case, cases, randomly
 
 
 async def body_of(*pieces: bytes, limit: int = 100) -> bytes:
-    """What is read of a body that arrives so, each piece in a turn of the loop of its own."""
+    """Returns what is read of a body whose pieces each arrive in a turn of the loop."""
     loop = asyncio.get_running_loop()
     connection = BaseProtocol(loop)
     connection.connection_made(asyncio.Transport())
@@ -34,17 +34,17 @@ async def body_of(*pieces: bytes, limit: int = 100) -> bytes:
 
 
 async def test_a_body_in_pieces() -> None:
-    """What comes in several packets is one body: a token may well be longer than one."""
+    """A body in several packets is read whole."""
     assert await body_of(b'{"access_token":"one-', b'token"}') == b'{"access_token":"one-token"}'
 
 
 async def test_a_body_over_the_limit() -> None:
-    """A body of exactly the limit is read, a longer one is nothing at all."""
+    """A body of exactly the limit is read; a longer one is dropped."""
     assert await body_of(b"x" * 60, b"x" * 40) == b"x" * 100
     assert await body_of(b"x" * 60, b"x" * 41) == b""
 
 
-# How long AEP wants to be left alone, as its header says it.
+# Retry-After.
 
 
 # The moment of RFC 9110's example date, without its seconds.
@@ -67,7 +67,7 @@ _PARTS = [
 
 @pytest.mark.parametrize("case", cases("retry_after"))
 def test_header(case: Case) -> None:
-    """Seconds and HTTP dates are understood, within ten minutes; anything else asks for nothing."""
+    """Seconds and HTTP dates are understood, up to ten minutes; anything else is no pause."""
     assert retry_after_seconds(case["header"], lambda: NOW) == case["seconds"]
 
 
@@ -77,5 +77,5 @@ def test_header(case: Case) -> None:
 @example("Sun, 06 Nov 0001 00:00:00 +2359")
 @example("Sun, 31 Dec 9999 23:59:59 -2359")
 def test_any_header(header: str) -> None:
-    """Whatever the header says, the pause is between none and ten minutes."""
+    """Whatever the header says, the pause is between zero and ten minutes."""
     assert 0 <= retry_after_seconds(header, lambda: NOW) <= 600

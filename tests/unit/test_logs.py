@@ -1,4 +1,4 @@
-"""Log lines: one JSON object a line, whatever is logged."""
+"""Log lines: one JSON object per line, whatever is logged; and the trace of a request."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 class Output:
-    """What was written to stdout."""
+    """The captured stdout."""
 
     def __init__(self, captured: pytest.CaptureFixture[bytes]) -> None:
         self._captured = captured
 
     def line(self) -> dict[str, Any]:
-        """The one line that was written, parsed."""
+        """Returns the only line that was written, parsed."""
         out, err = self._captured.readouterr()
         assert err == b""
         assert out.endswith(b"\n")
@@ -34,13 +34,13 @@ class Output:
 
 @pytest.fixture
 def output(capfdbinary: pytest.CaptureFixture[bytes]) -> Output:
-    """What was written to stdout."""
+    """The captured stdout."""
     return Output(capfdbinary)
 
 
 @pytest.fixture
 def logger() -> Iterator[logging.Logger]:
-    """A library's logger, with our handler and no other."""
+    """A library's logger, with only our handler."""
     library = logging.getLogger("tests.library")
     handler = logs.JsonHandler()
     library.addHandler(handler)
@@ -49,8 +49,8 @@ def logger() -> Iterator[logging.Logger]:
     library.removeHandler(handler)
 
 
-def test_a_line(output: Output) -> None:
-    """A line has Cloud Logging's severity and message, and the fields as they are."""
+def test_fields_of_a_line(output: Output) -> None:
+    """A line has Cloud Logging's severity and message, and the fields unchanged."""
     log("INFO", "message delivered", event_id="e", bytes=17, seconds=0.5, reason="x")
     line = output.line()
     assert (line["severity"], line["message"], line["eventId"]) == (
@@ -61,14 +61,14 @@ def test_a_line(output: Output) -> None:
     assert (line["bytes"], line["seconds"], line["reason"]) == (17, 0.5, "x")
 
 
-def test_what_is_none_is_left_out(output: Output) -> None:
-    """A field without a value is no field of the line."""
+def test_a_field_without_a_value_is_left_out(output: Output) -> None:
+    """A field that is None is not in the line."""
     log("INFO", "m", reason=None)
     assert "reason" not in output.line()
 
 
 def test_the_trace(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request's trace is written as Cloud Logging links it: by project and trace id."""
+    """The trace of a request is written as Cloud Logging links it: project and trace ID."""
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
     log("INFO", "m", trace=TRACE)
     trace = "projects/p/traces/4bf92f3577b34da6a3ce929d0e0e4736"
@@ -77,20 +77,20 @@ def test_the_trace(output: Output, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("trace", [None, "", "rubbish"])
 def test_no_trace(trace: str | None, output: Output) -> None:
-    """Without a trace the line links to none."""
+    """Without a valid trace the line has none."""
     log("INFO", "m", trace=trace)
     assert not output.line().get("logging.googleapis.com/trace")
 
 
 @pytest.mark.parametrize("text", ["two\nlines", "\r\n", "\x00", "\u2028", '"}', "é\U0001f600"])
 def test_any_text_is_one_line(text: str, output: Output) -> None:
-    """Whatever is in a text, it is one line, and nothing of it can forge another."""
+    """Any text is one line, and cannot forge another."""
     log("WARNING", "m", reason=text)
     assert "reason" in output.line()
 
 
 def test_a_librarys_record(logger: logging.Logger, output: Output) -> None:
-    """What a library logs is a line of the same kind, with its arguments filled in."""
+    """A record of a library is a line of the same form, with its arguments filled in."""
     logger.warning("%d of %s\nfailed", 3, "five")
     line = output.line()
     assert (line["severity"], line["message"]) == ("WARNING", "3 of five\nfailed")
@@ -98,7 +98,7 @@ def test_a_librarys_record(logger: logging.Logger, output: Output) -> None:
 
 
 def test_a_traceback_is_one_line(logger: logging.Logger, output: Output) -> None:
-    """A traceback is a field of the same line, where Error Reporting looks for it."""
+    """A traceback is in the field of the line that Error Reporting reads."""
     try:
         int("what\nwent wrong")
     except ValueError:
@@ -112,17 +112,17 @@ def test_a_traceback_is_one_line(logger: logging.Logger, output: Output) -> None
 @pytest.mark.parametrize(
     ("message", "arguments"), [("%d", ("three",)), ("%s %s", ("one",)), ("lone \ud800", ())]
 )
-def test_a_librarys_mistake_stays_in_the_log(
+def test_an_invalid_record_is_logged(
     message: str, arguments: tuple[str, ...], output: Output
 ) -> None:
-    """A record that cannot be written as it is does not fail the code that logged it."""
+    """A record that cannot be formatted does not raise in the code that logs it."""
     record = logging.LogRecord("tests", logging.WARNING, __file__, 1, message, arguments, None)
     logs.JsonHandler().handle(record)
     assert output.line()["message"].startswith(message[:4])
 
 
 def test_install(output: Output) -> None:
-    """Once installed, warnings of any library are lines; what is less than a warning is not."""
+    """Once installed, warnings of any library are lines; lower levels are not logged."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:
@@ -136,19 +136,19 @@ def test_install(output: Output) -> None:
     assert output.line()["message"] == "loud"
 
 
-# The trace of a request: W3C's header as it is, Google's older one translated.
+# The trace of a request: W3C's header unchanged, Google's older one converted.
 
 
 @pytest.mark.parametrize("case", cases("traces"))
 def test_traceparent(case: Case) -> None:
-    """A well-formed header gives a `traceparent`; what came malformed from outside gives none."""
+    """A valid header gives a `traceparent`, a malformed one gives none."""
     parent = traceparent({key.encode(): text.encode() for key, text in case["headers"].items()})
     assert parent == case["traceparent"]
     assert trace_id(parent) == (parent.split("-")[1] if parent else None)
 
 
 def test_a_trace_without_a_span() -> None:
-    """Google's header without a span still says which trace the request belongs to."""
+    """Google's header without a span still gives the trace."""
     trace = "105445aa7843bc8bf206b12000100000"
     for header in (trace, f"{trace};o=1", f"{trace}/0;o=1"):
         assert trace_id(traceparent({b"x-cloud-trace-context": header.encode()})) == trace
@@ -156,5 +156,5 @@ def test_a_trace_without_a_span() -> None:
 
 @pytest.mark.parametrize("text", [None, "", "rubbish", "00-xyz-1-01"])
 def test_malformed_traceparent_has_no_trace_id(text: str | None) -> None:
-    """What is no `traceparent` holds no trace."""
+    """A malformed `traceparent` has no trace ID."""
     assert trace_id(text) is None

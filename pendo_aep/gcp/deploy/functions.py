@@ -1,4 +1,4 @@
-"""The functions: their settings, their numbers, and the source that they are made of."""
+"""The desired functions: their settings, resources and source."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from pendo_aep.gcp.deploy.config import Config
-from pendo_aep.gcp.deploy.gcloud import Gcloud, Words
-from pendo_aep.gcp.deploy.inventory import Inventory
-from pendo_aep.gcp.deploy.part import Field, Part
+from pendo_aep.gcp.config import Config
+from pendo_aep.gcp.deploy.resource import Field, Inventory, Resource
+from pendo_aep.gcp.gcloud import Command, Gcloud
 
 SOURCE: Final = Path(__file__).resolve().parents[3]
-# As the names of the config begin.
+# The prefixes of the names in the config.
 KINDS: Final = ("RECEIVE", "DELIVER", "DRAIN")
 RUNTIME: Final = "python312"
-# Tells the next run what the function was made of.
+# The label by which the next run knows what the function was built from.
 _LABEL: Final = "pendo-to-aep"
-# How Google's API spells what gcloud is told of who may reach a function.
+# Google's API spells the ingress settings of gcloud in its own way.
 _INGRESS: Final = {"all": "ALLOW_ALL", "internal-only": "ALLOW_INTERNAL_ONLY"}
 _PENDO_FILE: Final = "/secrets/pendo/webhook"
 _AEP_FILE: Final = "/secrets/aep/client"
@@ -51,11 +50,11 @@ _DELIVER_SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One of them, as it should be.
+    """A function with its settings.
 
     Attributes:
         kind: one of `KINDS`.
-        environment: its settings.
+        environment: its environment variables.
         secrets: the secret that is mounted at each path.
     """
 
@@ -64,13 +63,13 @@ class Function:
     secrets: dict[str, str]
 
 
-def functions(config: Config) -> Iterator[Function]:
-    """Those that are deployed."""
+def desired_functions(config: Config) -> Iterator[Function]:
+    """Yields the functions that the config deploys."""
     common = {
         "GOOGLE_CLOUD_PROJECT": config["PROJECT"],
         "DEAD_LETTER_TOPIC": config["DEAD_LETTER_TOPIC"],
         # Google sets it to true: functions-framework then redirects stdout during each request, to
-        # label lines with an execution ID. Our lines have the request's trace.
+        # label lines with an execution ID. Our lines have the trace of the request.
         "LOG_EXECUTION_ID": "false",
     }
     pendo = {"PUBSUB_TOPIC": config["EVENTS_TOPIC"], "PENDO_WEBHOOK_SECRETS_FILE": _PENDO_FILE}
@@ -92,33 +91,29 @@ def functions(config: Config) -> Iterator[Function]:
 
 
 def source_hash(gcloud: Gcloud) -> str:
-    """Of all that would be uploaded: the files that `.gcloudignore` leaves, by name and content.
-
-    Raises:
-        GcloudFailed: gcloud could not list them.
-    """
+    """Returns a hash of what would be uploaded, by name and content (see `.gcloudignore`)."""
     digest = hashlib.sha256()
-    for name in sorted(gcloud.text("meta", "list-files-for-upload", str(SOURCE)).splitlines()):
+    for name in sorted(gcloud.read_text("meta", "list-files-for-upload", str(SOURCE)).splitlines()):
         content = (SOURCE / name).read_bytes()
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
 
 
-def part(config: Config, function: Function, source: str, folder: Path) -> Part:
-    """A function as a part; it is deployed as a whole, whatever differs.
+def function_resource(config: Config, function: Function, source: str, folder: Path) -> Resource:
+    """Returns a function as a resource; it is deployed as a whole, whatever differs.
 
     Args:
-        config: its numbers and names.
+        config: names and sizes.
         function: its settings and secrets.
         source: the hash of what would be uploaded.
-        folder: for the file of its settings: values may hold what a flag would take for its own.
+        folder: for the file of its settings, whose values may hold the separators of a flag.
     """
     kind = function.kind
     name, place = config[f"{kind}_FUNCTION"], f"--region={config['REGION']}"
     settings = folder / f"{kind}.json"
     settings.write_text(json.dumps(function.environment), "utf-8")
     builder = f"projects/{config['PROJECT']}/serviceAccounts/{config.address('BUILD_ACCOUNT')}"
-    # Pendo calls from the internet; the right of everybody to call is granted in `rights`.
+    # Pendo calls from the internet; `iam_bindings` makes the function public.
     ingress = "all" if kind == "RECEIVE" else config["INGRESS"]
     access = [] if kind == "RECEIVE" else ["--no-allow-unauthenticated"]
     flags = [
@@ -139,22 +134,22 @@ def part(config: Config, function: Function, source: str, folder: Path) -> Part:
         *access,
         _secret_flag(function),
     ]
-    made_of = json.dumps([source, flags, function.environment])
-    label = hashlib.sha256(made_of.encode()).hexdigest()[:40]
+    built_from = json.dumps([source, flags, function.environment])
+    label = hashlib.sha256(built_from.encode()).hexdigest()[:40]
     deploy = (
         *("functions", "deploy", name, *flags),
         *(f"--source={SOURCE}", f"--env-vars-file={settings}", f"--update-labels={_LABEL}={label}"),
     )
-    return Part(
+    return Resource(
         kind="functions",
         name=name,
         create=deploy,
         update=deploy,
-        delete=delete(config, kind),
+        delete=delete_command(config, kind),
         fields=(
             Field(("labels", _LABEL), label),
             Field(("state",), "ACTIVE"),
-            # What somebody may have changed by hand, so that the label says nothing of it.
+            # Somebody may have changed these by hand, and the label does not show it.
             Field(("serviceConfig", "environmentVariables"), function.environment),
             Field(("serviceConfig", "serviceAccountEmail"), config.address(f"{kind}_ACCOUNT")),
             Field(("serviceConfig", "ingressSettings"), _INGRESS[ingress]),
@@ -163,14 +158,14 @@ def part(config: Config, function: Function, source: str, folder: Path) -> Part:
     )
 
 
-def delete(config: Config, kind: str) -> Words:
-    """The command that deletes one."""
+def delete_command(config: Config, kind: str) -> Command:
+    """Returns the command that deletes a function."""
     place = f"--region={config['REGION']}"
     return ("functions", "delete", config[f"{kind}_FUNCTION"], "--gen2", place)
 
 
-def address(config: Config, kind: str, inventory: Inventory) -> str:
-    """Where a function answers."""
+def function_url(config: Config, kind: str, inventory: Inventory) -> str:
+    """Returns the address of a function."""
     seen = inventory["functions"][config[f"{kind}_FUNCTION"]]
     return str(seen["serviceConfig"]["uri"])
 

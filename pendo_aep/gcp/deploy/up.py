@@ -1,96 +1,97 @@
-"""From an empty project to a running pipeline, in the order in which one thing needs another."""
+"""From an empty project to a running pipeline, in the order in which resources need each other."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from pendo_aep.gcp.deploy import access, functions, monitoring, parts, request_logs, rights, secrets
-from pendo_aep.gcp.deploy.config import Config, ConfigWrong
-from pendo_aep.gcp.deploy.gcloud import Gcloud
-from pendo_aep.gcp.deploy.inventory import Inventory
-from pendo_aep.gcp.deploy.part import Part, ensure
-from pendo_aep.gcp.deploy.together import together
+from pendo_aep.gcp.config import Config, InvalidConfig
+from pendo_aep.gcp.deploy import desired_resources, functions, iam_bindings, monitoring
+from pendo_aep.gcp.deploy.resource import Inventory, Resource, ensure
+from pendo_aep.gcp.gcloud import Gcloud, run_parallel
 
 # What a deployment of the functions changes.
-_RUNNING: Final = ("functions", "services")
+_DEPLOYED_KINDS: Final = ("functions", "services")
 
 
 def up(config: Config, gcloud: Gcloud) -> str:
-    """Makes what is missing, changes what differs, and answers where `receive` is.
+    """Creates what is missing, changes what differs, and returns the address of `receive`.
 
     Raises:
-        ConfigWrong: the project is not there, or a secret was not given.
-        GcloudFailed: gcloud could not.
-        PartWrong: something would have to be made anew.
+        InvalidConfig: there is no such project, or a secret was not given.
+        CannotUpdate: a resource would have to be created again.
     """
-    given = secrets.secrets(config)  # before anything is called: a file may be missing
-    config = in_project(config, gcloud)
+    secrets = desired_resources.given_secrets(config)  # first of all: a file may be missing
+    config = with_project_number(config, gcloud)
     _enable_services(config, gcloud)
-    kinds = ["accounts", "topics", "subscriptions", "secrets", *_RUNNING, *monitoring.KINDS]
+    kinds = ["accounts", "topics", "subscriptions", "secrets", *_DEPLOYED_KINDS, *monitoring.KINDS]
     inventory = Inventory(config, gcloud, [*kinds, "jobs"] if config.drain else kinds)
-    make = partial(ensure, inventory=inventory, gcloud=gcloud)
-    grant = partial(rights.grant, inventory=inventory, gcloud=gcloud)
+    apply = partial(ensure, inventory=inventory, gcloud=gcloud)
+    grant = partial(iam_bindings.grant, inventory=inventory, gcloud=gcloud)
+    store = partial(desired_resources.store_secret, inventory=inventory, gcloud=gcloud)
+    lock = partial(iam_bindings.remove_other_callers, inventory=inventory, gcloud=gcloud)
 
-    rights.create_agents(config, gcloud)
-    together(partial(secrets.keep, inventory=inventory, gcloud=gcloud), given)
-    together(make, [*parts.accounts(config), *parts.topics(config)])
-    together(make, parts.pulled(config))
-    rights.grant_in_project(config, gcloud)
-    together(grant, rights.by_thing(rights.on_places(config)))
-    calls = rights.by_thing(rights.on_functions(config))
-    # Before the functions are deployed, which takes minutes and removes `allUsers` without a word.
-    together(partial(rights.remove_other_callers, inventory=inventory, gcloud=gcloud), calls)
-    access.close(config, inventory, gcloud)
+    iam_bindings.create_service_agents(config, gcloud)
+    run_parallel(store, secrets)
+    run_parallel(apply, [*desired_resources.accounts(config), *desired_resources.topics(config)])
+    run_parallel(apply, desired_resources.pull_subscriptions(config))
+    iam_bindings.grant_builder(config, gcloud)
+    run_parallel(grant, iam_bindings.by_resource(iam_bindings.resource_bindings(config)))
+    callers = iam_bindings.by_resource(iam_bindings.function_bindings(config))
+    # Before the functions are deployed, which takes minutes and silently removes `allUsers`.
+    run_parallel(lock, callers)
+    iam_bindings.require_invoker_check(config, inventory, gcloud)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        monitoring.measure(config, inventory, gcloud, folder)
+        monitoring.apply_metrics_and_dashboard(config, inventory, gcloud, folder)
         source = functions.source_hash(gcloud)
-        built = [functions.part(config, one, source, folder) for one in functions.functions(config)]
+        built = [
+            functions.function_resource(config, one, source, folder)
+            for one in functions.desired_functions(config)
+        ]
         # The alerts wait for minutes until the metrics are known, the functions until they are
-        # built. All of it ends, whichever fails: a pipeline that runs has its alerts.
-        alert = partial(monitoring.alert, config, inventory, gcloud, folder)
-        together(_call, [*(partial(make, one) for one in built), alert])
-    deployed = Inventory(config, gcloud, _RUNNING)
-    together(make, _callers(config, deployed))
-    together(grant, calls)
-    # Last, for an organisation may forbid these.
-    access.open_receive(config, inventory, deployed, gcloud)
-    request_logs.apply(config, gcloud)
-    return functions.address(config, "RECEIVE", deployed)
+        # built. All of them end, whichever fails: a pipeline that runs has its alerts.
+        alerts = partial(monitoring.apply_alerts, config, inventory, gcloud, folder)
+        run_parallel(_call, [*(partial(apply, one) for one in built), alerts])
+    deployed = Inventory(config, gcloud, _DEPLOYED_KINDS)
+    run_parallel(apply, _calling_resources(config, deployed))
+    run_parallel(grant, callers)
+    # Last, because an organisation may forbid it.
+    iam_bindings.make_receive_public(config, inventory, deployed, gcloud)
+    monitoring.apply_log_exclusion(config, gcloud)
+    return functions.function_url(config, "RECEIVE", deployed)
+
+
+def with_project_number(config: Config, gcloud: Gcloud) -> Config:
+    """Returns the config with the number of its project.
+
+    Raises:
+        InvalidConfig: there is no such project.
+    """
+    project = gcloud.read("projects", "describe", config["PROJECT"])
+    if project is None:
+        raise InvalidConfig(f"PROJECT: there is no project {config['PROJECT']}, or not for you")
+    return config.with_number(project["projectNumber"])
 
 
 def _call(act: Callable[[], object]) -> None:
     act()
 
 
-def in_project(config: Config, gcloud: Gcloud) -> Config:
-    """The config, with the number of its project.
-
-    Raises:
-        ConfigWrong: there is no such project.
-        GcloudFailed: gcloud could not look.
-    """
-    seen = gcloud.look("projects", "describe", config["PROJECT"])
-    if seen is None:
-        raise ConfigWrong(f"PROJECT: there is no project {config['PROJECT']}, or not for you")
-    return config.in_project(seen["projectNumber"])
-
-
 def _enable_services(config: Config, gcloud: Gcloud) -> None:
-    enabled = {one["config"]["name"] for one in gcloud.look("services", "list", "--enabled") or []}
-    if missing := [name for name in parts.services(config) if name not in enabled]:
+    enabled = {one["config"]["name"] for one in gcloud.read("services", "list", "--enabled") or []}
+    if missing := [name for name in desired_resources.services(config) if name not in enabled]:
         gcloud.change("services", "enable", *missing)
 
 
-def _callers(config: Config, deployed: Inventory) -> list[Part]:
-    """What calls the functions, and so must know where they are."""
-    found = []
+def _calling_resources(config: Config, deployed: Inventory) -> Iterator[Resource]:
+    """Yields what calls the functions, and so needs their addresses."""
     if config.push:
-        found.append(parts.pushed(config, functions.address(config, "DELIVER", deployed)))
+        url = functions.function_url(config, "DELIVER", deployed)
+        yield desired_resources.push_subscription(config, url)
     if config.drain:
-        found.append(parts.job(config, functions.address(config, "DRAIN", deployed)))
-    return found
+        url = functions.function_url(config, "DRAIN", deployed)
+        yield desired_resources.scheduler_job(config, url)

@@ -1,1 +1,1 @@
-"""`doctor`: a deployment, looked at from outside. Pure functions judge what gcloud and HTTP saw."""
+"""`doctor`: observes a deployment through gcloud and HTTP, and says what is wrong with it."""

@@ -1,60 +1,60 @@
-"""The looks: one gcloud command each, none of which changes anything."""
+"""The gcloud commands that observe a deployment; none of them changes anything."""
 
 from __future__ import annotations
 
 from pendo_aep.aep.misconfiguration import ALARM, WITHOUT_HEADER
 from pendo_aep.dead_letters import Reason
 from pendo_aep.gcp.doctor.deployment import Deployment
-from pendo_aep.gcp.doctor.look import Command
+from pendo_aep.gcp.gcloud import Command
 
 
 def project(deployment: Deployment) -> Command:
-    """The project's number."""
+    """Shows the number of the project."""
     return ("projects", "describe", deployment.project)
 
 
 def project_policy(deployment: Deployment) -> Command:
-    """Who may do what anywhere in the project."""
+    """Shows who may do what in the whole project."""
     return ("projects", "get-iam-policy", deployment.project)
 
 
 def function(deployment: Deployment, name: str) -> Command:
-    """A function, with its settings."""
+    """Shows a function with its settings."""
     return ("functions", "describe", name, "--gen2", f"--region={deployment.region}")
 
 
 def function_policy(deployment: Deployment, name: str) -> Command:
-    """Who may call a function: its service on Cloud Run has the same name."""
+    """Shows who may call a function: its service on Cloud Run has the same name."""
     return ("run", "services", "get-iam-policy", name, f"--region={deployment.region}")
 
 
 def service(deployment: Deployment, name: str) -> Command:
-    """The service on Cloud Run that a function is."""
+    """Shows the Cloud Run service of a function."""
     return ("run", "services", "describe", name, f"--region={deployment.region}")
 
 
 def topic(name: str) -> Command:
-    """A topic."""
+    """Shows a topic."""
     return ("pubsub", "topics", "describe", name)
 
 
 def topic_policy(name: str) -> Command:
-    """Who may publish on it."""
+    """Shows who may publish to a topic."""
     return ("pubsub", "topics", "get-iam-policy", name)
 
 
 def subscription(name: str) -> Command:
-    """A subscription."""
+    """Shows a subscription."""
     return ("pubsub", "subscriptions", "describe", name)
 
 
 def subscription_policy(name: str) -> Command:
-    """Who may pull from it."""
+    """Shows who may pull from a subscription."""
     return ("pubsub", "subscriptions", "get-iam-policy", name)
 
 
 def job(deployment: Deployment) -> Command:
-    """What calls `drain`."""
+    """Shows the job that calls `drain`."""
     return (
         "scheduler",
         "jobs",
@@ -65,63 +65,49 @@ def job(deployment: Deployment) -> Command:
 
 
 def secret_versions(secret: str) -> Command:
-    """The versions of a secret, without what they hold."""
+    """Shows the versions of a secret, without their values."""
     return ("secrets", "versions", "list", secret)
 
 
 def secret_policy(secret: str) -> Command:
-    """Who may read it."""
+    """Shows who may read a secret."""
     return ("secrets", "get-iam-policy", secret)
 
 
 def secret_value(secret: str, version: str) -> Command:
-    """What it holds: for signing, never to be shown."""
+    """Shows the value of a secret: to sign with, never to be printed."""
     return ("secrets", "versions", "access", version, f"--secret={secret}")
 
 
 def log_lines(event_id: str) -> Command:
-    """What the functions wrote about one event, newest first."""
-    return (
-        "logging",
-        "read",
-        f'jsonPayload.eventId="{event_id}"',
-        "--freshness=1h",
-        "--limit=50",
-    )
+    """Shows what the functions logged about one event, newest first."""
+    return _read_log(f'jsonPayload.eventId="{event_id}"', limit=50)
 
 
-def refused_lines() -> Command:
-    """What the functions wrote in the last hour about events that AEP refused, newest first."""
-    return (
-        "logging",
-        "read",
-        f'jsonPayload.reason="{Reason.REJECTED}"',
-        "--freshness=1h",
-        "--limit=200",
-    )
+def rejected_lines() -> Command:
+    """Shows what the functions logged about events that AEP refused, newest first."""
+    return _read_log(f'jsonPayload.reason="{Reason.REJECTED}"', limit=200)
 
 
 def header_lines() -> Command:
-    """What the functions wrote in the last hour where AEP misses a header, newest first."""
-    return (
-        "logging",
-        "read",
-        f'jsonPayload.message="{ALARM.format(advice=WITHOUT_HEADER)}"',
-        "--freshness=1h",
-        "--limit=1",
-    )
+    """Shows a line of the functions that says that AEP misses a header."""
+    return _read_log(f'jsonPayload.message="{ALARM.format(advice=WITHOUT_HEADER)}"', limit=1)
 
 
-def first_looks(deployment: Deployment) -> list[Command]:
-    """All that can be looked at by the names alone."""
-    looks = [project(deployment), project_policy(deployment), refused_lines()]
+def initial_commands(deployment: Deployment) -> list[Command]:
+    """Returns what can be observed by the names in the configuration."""
+    found = [project(deployment), project_policy(deployment), rejected_lines()]
     if deployment.drain:
-        looks.append(job(deployment))
-    for name in (deployment.receive, *deployment.to_aep):
-        looks += [function(deployment, name), function_policy(deployment, name)]
-        looks.append(service(deployment, name))
-    for name in (deployment.events, deployment.dead_letters):
-        looks += [topic(name), topic_policy(name)]
-    for name in (*deployment.emptied, deployment.kept):
-        looks += [subscription(name), subscription_policy(name)]
-    return looks
+        found.append(job(deployment))
+    for name in (deployment.receive, *deployment.delivery_functions):
+        found += [function(deployment, name), function_policy(deployment, name)]
+        found.append(service(deployment, name))
+    for name in (deployment.events_topic, deployment.dead_letter_topic):
+        found += [topic(name), topic_policy(name)]
+    for name in (*deployment.event_subscriptions, deployment.dead_letter_subscription):
+        found += [subscription(name), subscription_policy(name)]
+    return found
+
+
+def _read_log(query: str, *, limit: int) -> Command:
+    return ("logging", "read", query, "--freshness=1h", f"--limit={limit}")

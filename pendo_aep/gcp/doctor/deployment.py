@@ -1,57 +1,106 @@
-"""What a deployment should be: the names and values that `deploy/config.env` gives its parts."""
+"""What a deployment should look like: the names and values that `deploy/config.env` gives it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from pendo_aep.gcp import iam
+from pendo_aep.gcp.config import (
+    InvalidConfig,
+    invalid,
+    message_regions,
+    read_values,
+    seconds,
+    value_problems,
+)
+
+# The fields of a deployment, and their names in the file.
+_NAMES: Final = {
+    "project": "PROJECT",
+    "region": "REGION",
+    "events_topic": "EVENTS_TOPIC",
+    "dead_letter_topic": "DEAD_LETTER_TOPIC",
+    "dead_letter_subscription": "DEAD_LETTER_SUBSCRIPTION",
+    "receive": "RECEIVE_FUNCTION",
+    "receive_account": "RECEIVE_ACCOUNT",
+}
+_PUSH_NAMES: Final = {
+    "deliver": "DELIVER_FUNCTION",
+    "deliver_account": "DELIVER_ACCOUNT",
+    "push_subscription": "PUSH_SUBSCRIPTION",
+    "push_account": "PUSH_ACCOUNT",
+}
+_DRAIN_NAMES: Final = {
+    "drain": "DRAIN_FUNCTION",
+    "drain_account": "DRAIN_ACCOUNT",
+    "drain_subscription": "DRAIN_SUBSCRIPTION",
+    "drain_job": "DRAIN_JOB",
+    "scheduler_account": "SCHEDULER_ACCOUNT",
+}
+# The values that are compared. The others may be anything: whoever deploys by hand may have named
+# an account by its whole address, or set nothing of AEP here.
+_VALUES: Final = frozenset(
+    {
+        "EVENTS_RETENTION",
+        "DEAD_LETTERS_RETENTION",
+        "MAX_DELIVERY_ATTEMPTS",
+        "RETRY_MIN_SECONDS",
+        "RETRY_MAX_SECONDS",
+        "INGRESS",
+        "RECEIVE_ACCESS",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the configuration says of the parts: the next deployment makes them so.
+    """What the configuration sets; the next deployment applies it.
 
     Attributes:
-        events_kept: how many seconds an event is kept while it waits.
-        letters_kept: the same of a dead letter.
-        attempts: how often Pub/Sub delivers an event before it makes a dead letter of it.
-        least_pause: the first pause between two attempts, in seconds.
-        longest_pause: the longest one.
+        events_retention: for how many seconds an undelivered event is kept.
+        dead_letters_retention: the same for a dead letter.
+        max_delivery_attempts: after so many, Pub/Sub makes an event a dead letter.
+        min_retry_seconds: the first pause between two attempts.
+        max_retry_seconds: the longest pause.
         ingress: from where `deliver` and `drain` can be reached, as gcloud spells it.
         receive_access: how everybody may call `receive`.
-        regions: where Pub/Sub may store messages; none for anywhere.
+        message_regions: where Pub/Sub may store messages; empty for anywhere.
     """
 
-    events_kept: float
-    letters_kept: float
-    attempts: int
-    least_pause: float
-    longest_pause: float
+    events_retention: float
+    dead_letters_retention: float
+    max_delivery_attempts: int
+    min_retry_seconds: float
+    max_retry_seconds: float
     ingress: str
     receive_access: str
-    regions: tuple[str, ...]
+    message_regions: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The parts by their names; empty are those of `deliver` or of `drain` where it is not used.
+    """The names of all resources; those of `deliver` or `drain` are empty where it is not used.
 
     Attributes:
-        config: the file that all of it comes from, for the commands that mend.
-        project_number: of the project, which Google's own service accounts are named after; empty
-            as long as nobody knows it.
+        config: the file that all of it comes from, for the commands that fix something.
+        project_number: names Google's own service accounts; empty as long as it is unknown.
     """
 
     config: str
     values: Values
     project: str
     region: str
-    events: str
-    dead_letters: str
-    kept: str
+    events_topic: str
+    dead_letter_topic: str
+    dead_letter_subscription: str
     receive: str
     receive_account: str
     deliver: str
     deliver_account: str
-    push: str
+    push_subscription: str
     push_account: str
     drain: str
     drain_account: str
@@ -61,32 +110,74 @@ class Deployment:
     project_number: str = ""
 
     @property
-    def to_aep(self) -> list[str]:
-        """The functions that carry events to AEP."""
+    def delivery_functions(self) -> list[str]:
+        """The functions that deliver events to AEP."""
         return [name for name in (self.deliver, self.drain) if name]
 
     @property
-    def emptied(self) -> list[str]:
-        """The subscriptions that get every event, and that those functions empty."""
-        return [name for name in (self.push, self.drain_subscription) if name]
+    def event_subscriptions(self) -> list[str]:
+        """The subscriptions from which those functions get every event."""
+        return [name for name in (self.push_subscription, self.drain_subscription) if name]
 
     @property
-    def deploy(self) -> str:
-        """What makes whatever is missing, and changes nothing that is right."""
+    def deploy_command(self) -> str:
+        """The command that creates what is missing and changes what differs."""
         return f"deploy/deploy.sh {self.config}"
 
     @property
     def pubsub_agent(self) -> str:
-        """The account by which Pub/Sub itself acts.
+        """The account that Pub/Sub itself uses.
 
         Google: Pub/Sub "dead-letter topics", granting forwarding permissions.
         """
-        return f"service-{self.project_number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+        return iam.service_agent("gcp-sa-pubsub", self.project_number)
 
     def topic_path(self, name: str) -> str:
-        """`projects/P/topics/T`."""
+        """Returns `projects/P/topics/T`."""
         return f"projects/{self.project}/topics/{name}"
 
     def address(self, account: str) -> str:
-        """The e-mail address of a service account that may be given by its name alone."""
-        return account if "@" in account else f"{account}@{self.project}.iam.gserviceaccount.com"
+        """Returns the e-mail address of a service account that may be given by its name alone."""
+        return account if "@" in account else iam.service_account(account, self.project)
+
+
+def read_deployment(path: Path, project: str | None, region: str | None) -> Deployment:
+    """Returns what a file describes; what it does not name is as in `deploy/config.env`.
+
+    Args:
+        path: the file that `deploy/deploy.sh` was given.
+        project: overrides the file's.
+        region: overrides the file's.
+
+    Raises:
+        InvalidConfig: the file cannot be read, or a value is missing or wrong; the text names each.
+    """
+    values = read_values(path)
+    values |= {k: v for k, v in (("PROJECT", project), ("REGION", region)) if v}
+    names = dict(_NAMES)
+    for choice, more in (("DEPLOY_PUSH", _PUSH_NAMES), ("DEPLOY_DRAIN", _DRAIN_NAMES)):
+        if values.get(choice) == "true":
+            names |= more
+    if names == _NAMES:
+        raise InvalidConfig(f"{path}: neither DEPLOY_PUSH nor DEPLOY_DRAIN is true")
+    wrong = [f"{name}: is not set" for name in names.values() if not values.get(name)]
+    problems = value_problems(values)
+    wrong += [problem for problem in problems if problem.partition(":")[0] in _VALUES]
+    if wrong:
+        raise invalid(path, wrong)
+    unused = dict.fromkeys(_PUSH_NAMES | _DRAIN_NAMES, "")
+    named = {field: values[name] for field, name in names.items()}
+    return Deployment(config=str(path), values=_values(values), **(unused | named))
+
+
+def _values(values: Mapping[str, str]) -> Values:
+    return Values(
+        events_retention=seconds(values["EVENTS_RETENTION"]),
+        dead_letters_retention=seconds(values["DEAD_LETTERS_RETENTION"]),
+        max_delivery_attempts=int(values["MAX_DELIVERY_ATTEMPTS"]),
+        min_retry_seconds=int(values["RETRY_MIN_SECONDS"]),
+        max_retry_seconds=int(values["RETRY_MAX_SECONDS"]),
+        ingress=values["INGRESS"],
+        receive_access=values["RECEIVE_ACCESS"],
+        message_regions=tuple(message_regions(values)),
+    )

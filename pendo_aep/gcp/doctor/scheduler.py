@@ -1,40 +1,39 @@
-"""What calls `drain`: enabled, at the right address, with a token, and with patience."""
+"""Checks the job that calls `drain`: enabled, with the right address, token and deadline."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from pendo_aep.gcp.doctor import commands
 from pendo_aep.gcp.doctor.deployment import Deployment
 from pendo_aep.gcp.doctor.finding import Finding, Subject, ok, wrong
-from pendo_aep.gcp.doctor.functions import addresses, drain_seconds
-from pendo_aep.gcp.doctor.look import Looks, Seen, not_seen
-from pendo_aep.gcp.doctor.values import seconds, within
+from pendo_aep.gcp.doctor.functions import drain_seconds, function_urls
+from pendo_aep.gcp.doctor.observe import Found, Observations, field_at, not_observed, parse_duration
 
-# Google: Cloud Scheduler, attemptDeadline of HTTP targets where it is not given.
-_GOOGLES_DEADLINE = "180s"
+# Google: Cloud Scheduler, the default attemptDeadline of HTTP targets.
+_DEFAULT_DEADLINE: Final = "180s"
 
 
-def check_scheduler(deployment: Deployment, looks: Looks) -> Iterator[Finding]:
-    """The job, where there is to be one."""
+def check_scheduler(deployment: Deployment, observations: Observations) -> Iterator[Finding]:
+    """Checks the job, if there should be one."""
     if not deployment.drain:
         return
-    look = looks[commands.job(deployment)]
-    if not isinstance(look, Seen):
+    observed = observations[commands.job(deployment)]
+    if not isinstance(observed, Found):
         what = f"job {deployment.drain_job}"
-        yield not_seen(Subject.SCHEDULER, what, look, deployment.deploy)
+        yield not_observed(Subject.SCHEDULER, what, observed, deployment.deploy_command)
         return
-    drain = looks[commands.function(deployment, deployment.drain)]
-    described = drain.value if isinstance(drain, Seen) else None
-    yield _state(deployment, look.value)
-    yield _target(deployment, look.value, addresses(described))
-    yield _token(deployment, look.value)
-    yield _patience(deployment, look.value, drain_seconds(described))
+    drain = observations[commands.function(deployment, deployment.drain)]
+    described = drain.value if isinstance(drain, Found) else None
+    yield _check_state(deployment, observed.value)
+    yield _check_target(deployment, observed.value, function_urls(described))
+    yield _check_token(deployment, observed.value)
+    yield _check_deadline(deployment, observed.value, drain_seconds(described))
 
 
-def _state(deployment: Deployment, job: Any) -> Finding:
-    state = within(job, "state")
+def _check_state(deployment: Deployment, job: Any) -> Finding:
+    state = field_at(job, "state")
     if state != "ENABLED":
         text = f"job {deployment.drain_job} is {str(state).lower()}: nobody calls drain"
         mend = (
@@ -42,30 +41,30 @@ def _state(deployment: Deployment, job: Any) -> Finding:
             f"--location={deployment.region} --project={deployment.project}"
         )
         return wrong(Subject.SCHEDULER, text, mend)
-    text = f"job {deployment.drain_job} calls drain: {within(job, 'schedule')}"
+    text = f"job {deployment.drain_job} calls drain: {field_at(job, 'schedule')}"
     return ok(Subject.SCHEDULER, text)
 
 
-def _target(deployment: Deployment, job: Any, expected: list[str]) -> Finding:
-    found = str(within(job, "httpTarget", "uri") or "").rstrip("/")
+def _check_target(deployment: Deployment, job: Any, expected: list[str]) -> Finding:
+    found = str(field_at(job, "httpTarget", "uri") or "").rstrip("/")
     if found not in expected:
         text = f"job {deployment.drain_job} calls {found or 'nobody'}, not {deployment.drain}"
-        return wrong(Subject.SCHEDULER, text, deployment.deploy)
+        return wrong(Subject.SCHEDULER, text, deployment.deploy_command)
     return ok(Subject.SCHEDULER, f"job {deployment.drain_job} calls {found}")
 
 
-def _token(deployment: Deployment, job: Any) -> Finding:
-    found = within(job, "httpTarget", "oidcToken", "serviceAccountEmail")
+def _check_token(deployment: Deployment, job: Any) -> Finding:
+    found = field_at(job, "httpTarget", "oidcToken", "serviceAccountEmail")
     wanted = deployment.address(deployment.scheduler_account)
     if found != wanted:
         text = f"job {deployment.drain_job} calls as {found or 'nobody'}, not as {wanted}"
-        return wrong(Subject.SCHEDULER, text, deployment.deploy)
+        return wrong(Subject.SCHEDULER, text, deployment.deploy_command)
     return ok(Subject.SCHEDULER, f"job {deployment.drain_job} calls as {wanted}")
 
 
-def _patience(deployment: Deployment, job: Any, needed: float) -> Finding:
-    given = seconds(within(job, "attemptDeadline") or _GOOGLES_DEADLINE)
+def _check_deadline(deployment: Deployment, job: Any, needed: float) -> Finding:
+    given = parse_duration(field_at(job, "attemptDeadline") or _DEFAULT_DEADLINE)
     if given <= needed:
         text = f"job {deployment.drain_job} waits {given:g} s, while drain works for {needed:g} s"
-        return wrong(Subject.SCHEDULER, text, deployment.deploy)
+        return wrong(Subject.SCHEDULER, text, deployment.deploy_command)
     return ok(Subject.SCHEDULER, f"job {deployment.drain_job} waits {given:g} s for an answer")

@@ -1,4 +1,4 @@
-"""What AEP answers: of a batch, of a pause, of a token; never more is made of it than it says."""
+"""AEP's answers to a batch, about a pause, with a token: no more is concluded than they say."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from pendo_aep.aep.auth import read_token
 from pendo_aep.aep.response import parse_response
 from pendo_aep.http import retry_after_seconds
 from pendo_aep.outcome import DELIVERED, Outcome, Rejected, Retry
-from tests.fuzz.tables import rows
-from tests.fuzz.targets.events import check_letter
+from tests.fuzz.common import check_dead_letter, rows
 
 NOW: Final = datetime(2026, 11, 2, 12, tzinfo=UTC)
 STATUSES: Final = (207, 200, 202, 301, 400, 401, 403, 404, 408, 413, 422, 429, 500, 502, 503, 504)
@@ -22,10 +21,10 @@ _PERMANENT: Final = {400, 413, 422}
 
 
 def check(data: bytes) -> None:
-    """The first byte picks status and count; a line is `Retry-After`; the rest is the body.
+    """Parses an answer: a byte for status and count, a line for `Retry-After`, then the body.
 
     Raises:
-        AssertionError: an outcome says more than the answer does, or a pause is beyond reason.
+        AssertionError: An outcome says more than the answer does, or a pause is unreasonable.
     """
     first, rest = (data[0], data[1:]) if data else (0, b"")
     header, _, body = rest.partition(b"\n")
@@ -38,22 +37,24 @@ def check(data: bytes) -> None:
     for outcome in outcomes:
         assert not isinstance(outcome, Retry) or outcome.reason
         if isinstance(outcome, Rejected):
-            check_letter(b"data", {}, reason=outcome.reason, detail=outcome.detail, stage="deliver")
+            check_dead_letter(
+                b"data", {}, reason=outcome.reason, detail=outcome.detail, stage="deliver"
+            )
     if status < 300:
         check_entries(body, outcomes)
     else:
-        # By a status alone nobody is delivered, and only a message that was alone is refused.
+        # A status alone delivers no message, and rejects only one that was sent alone.
         expected = Rejected if count == 1 and status in _PERMANENT else Retry
         assert all(isinstance(outcome, expected) for outcome in outcomes)
 
 
 def check_entries(body: bytes, outcomes: list[Outcome]) -> None:
-    """Delivered and refused are those of which an entry of their own says so."""
+    """Checks that a message is delivered or rejected only if an entry of its own says so."""
     entries = _entries(body)
     if entries is None:
         return
     if len(entries) != len(outcomes):
-        assert all(isinstance(outcome, Retry) for outcome in outcomes), "nobody knows whose"
+        assert all(isinstance(outcome, Retry) for outcome in outcomes), "unclear entries"
         return
     places = [_place(entry) for entry in entries]
     if sorted(places) == list(range(len(entries))):
@@ -64,11 +65,11 @@ def check_entries(body: bytes, outcomes: list[Outcome]) -> None:
         statuses = _statuses(entry)
         is_well = all(200 <= status < 300 for status in statuses)
         assert (outcome == DELIVERED) == is_well, "the other way round"
-        assert statuses or entry.get("xactionId"), "said of a message, and the entry says nothing"
+        assert statuses or entry.get("xactionId"), "an outcome from an entry that says nothing"
 
 
 def check_token(body: bytes) -> None:
-    """A token is what a header can carry, and it ends."""
+    """Checks that a token fits in a header, and expires."""
     try:
         token, seconds = read_token(body)
     except ValueError:
@@ -81,7 +82,7 @@ def check_token(body: bytes) -> None:
 
 
 def _entries(body: bytes) -> list[Any] | None:
-    """The entries, by another reader than the project's own; None: too long or deep for it."""
+    """Returns the entries by another reader than the project's own; None if too deep for it."""
     try:
         document = json.loads(body)
     except (json.JSONDecodeError, UnicodeDecodeError):
@@ -93,7 +94,7 @@ def _entries(body: bytes) -> list[Any] | None:
 
 
 def _place(entry: object) -> int:
-    """The number behind the last `-` or `:` of the entry's `xactionId`; -1: none."""
+    """Returns the number after the last `-` or `:` of the entry's `xactionId`; -1 if none."""
     xaction = entry.get("xactionId") if isinstance(entry, dict) else None
     if not isinstance(xaction, str):
         return -1
@@ -109,7 +110,7 @@ def _statuses(entry: dict[str, Any]) -> list[int]:
 
 
 def seeds() -> Iterator[bytes]:
-    """The published answers, for as many messages as they are about, and one of each status."""
+    """Yields the published answers, for their number of messages, and one of each status."""
     for row in rows("inlet_answers"):
         count = row.get("count", len(row["outcomes"].split()))
         body = orjson.dumps({"inletId": "i", "batchId": "b", "responses": row["responses"]})

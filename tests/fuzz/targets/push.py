@@ -1,4 +1,4 @@
-"""The push envelope, and the message in it: delivered, buried, or said to be no push."""
+"""Push requests: the message in one is delivered or becomes a dead letter, or it is not a push."""
 
 from __future__ import annotations
 
@@ -10,24 +10,22 @@ import orjson
 from pendo_aep.dead_letters import Reason
 from pendo_aep.event import PLAIN_ID, InvalidEvent, read_event
 from pendo_aep.pubsub.push_envelope import InvalidPushRequest, PushedMessage, parse_push
-from tests.fuzz.reader import read_plainly
-from tests.fuzz.tables import large, rows, samples
-from tests.fuzz.targets.events import check_letter, check_sending
+from tests.fuzz.common import check_dead_letter, check_sending, large, read_plainly, rows, samples
 
 
 def check(data: bytes) -> None:
-    """Whatever is pushed is a message that can be sent or buried, or no push.
+    """Does what `deliver` does with a request, up to the bytes sent to AEP or dead-lettered.
 
     Raises:
-        AssertionError: none of these, or another message than was pushed. Anything else that is
-            raised would have been a 500.
+        AssertionError: It is wrongly rejected, or another message than was pushed. Any other
+            exception would have been a 500.
     """
     plain = _plainly_pushed(data)
     try:
         pushed = parse_push(data)
     except InvalidPushRequest as error:
         assert str(error)
-        assert plain is None, "a message, and not taken for one"
+        assert plain is None, "a message, but rejected"
         return
     assert plain in (None, pushed)
     assert pushed.data or pushed.attributes
@@ -39,11 +37,11 @@ def check(data: bytes) -> None:
     except InvalidEvent as error:
         reason, detail = Reason.FOREIGN, str(error)
         assert detail
-    check_letter(pushed.data, pushed.attributes, reason=reason, detail=detail, stage="deliver")
+    check_dead_letter(pushed.data, pushed.attributes, reason=reason, detail=detail, stage="deliver")
 
 
 def _plainly_pushed(body: bytes) -> PushedMessage | None:
-    """The message, by other readers than the project's own; None: there may or may not be one."""
+    """Returns the message by other readers than the project's own; None if readers may differ."""
     try:
         envelope = read_plainly(body)
         message = envelope["message"]
@@ -61,7 +59,7 @@ def _plainly_pushed(body: bytes) -> PushedMessage | None:
 
 
 def seeds() -> Iterator[bytes]:
-    """Envelopes of the tests' tables, and events and foreign data in Google's."""
+    """Yields envelopes of the test tables, and events and foreign data in Google's envelope."""
     for row in rows("pushes"):
         yield orjson.dumps(row["push"])
     for row in rows("not_pushes"):

@@ -1,4 +1,4 @@
-"""The settings: whatever the environment holds, a function starts well or says what is wrong."""
+"""Settings: with any environment, a function either starts or reports what is wrong."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pendo_aep.settings import (
     SettingsError,
     load,
 )
-from tests.fuzz.tables import rows
+from tests.fuzz.common import rows
 
 Settings: TypeAlias = ReceiveSettings | DeliverSettings | DrainSettings | PlatformSettings
 
@@ -38,7 +38,7 @@ _RIGHT: Final[Mapping[str, str]] = {
     "AEP_IMS_ORG_ID": "o@AdobeOrg",
     "DRAIN_SUBSCRIPTION": "backlog",
 }
-# What one reader of addresses may take for this machine, and another for somebody else's.
+# Addresses that one reader may take for this machine, and another for somebody else's.
 _HOSTS: Final = (
     "127.0.0.1",
     "localhost:81",
@@ -51,7 +51,7 @@ _HOSTS: Final = (
     "127.1",
     "%31.test",
 )
-# By which bounds a function may rely on its numbers.
+# The bounds of numbers that functions rely on.
 _NUMBERS: Final = {
     "max_body_bytes": (1, 8_000_000),
     "batch_max_bytes": (1, 1_000_000),
@@ -64,15 +64,15 @@ _NUMBERS: Final = {
 
 
 def check(data: bytes) -> None:
-    """The first byte picks the function; lines are `NAME=value`, over settings that are right.
+    """Loads settings: a byte picks the function, lines `NAME=value` override valid settings.
 
     Raises:
-        AssertionError: settings that cannot work were taken, right ones refused, or a secret shown.
+        AssertionError: Invalid settings were accepted, valid ones rejected, or a secret shown.
     """
     model = _MODELS[data[0] % len(_MODELS) if data else 0]
     given = dict(_environ(data[1:]))
     environ = {**_RIGHT, **given}
-    # Only the fuzzer's own input may put a secret where another setting is, and have it quoted.
+    # If the input itself puts the secret into another setting, an error may quote it.
     may_show = _SECRET.encode() in data
     try:
         settings = load(model, environ)
@@ -82,7 +82,7 @@ def check(data: bytes) -> None:
             name, _, what = problem.partition(": ")
             assert name.lower() in model.model_fields
             assert what
-        assert any(name.lower() in model.model_fields for name in given), "these were right"
+        assert any(name.lower() in model.model_fields for name in given), "the settings were valid"
         assert may_show or _SECRET.encode() not in str(error).encode()  # it goes into the log
         return
     assert may_show or _SECRET not in repr(settings)
@@ -90,13 +90,13 @@ def check(data: bytes) -> None:
 
 
 def check_use(settings: Settings) -> None:
-    """What a function does with its settings at its first request works."""
+    """Checks that what a function does with its settings at its first request works."""
     for name, (least, most) in _NUMBERS.items():
         assert least <= getattr(settings, name, least) <= most
     if isinstance(settings, ReceiveSettings):
         secrets = settings.pendo_webhook_secrets.read().encode().split()
         assert all(secrets)
-        assert secrets or settings.pendo_allow_unsigned, "nobody could be let in"
+        assert secrets or settings.pendo_allow_unsigned, "nobody could get in"
         redact({"event": "x", "a": [{"b": 1}]}, settings.redact)
         assert ("event",) not in settings.redact
         assert settings.topic_path(settings.pubsub_topic).encode().count(b"/") == 3
@@ -120,7 +120,7 @@ def check_use(settings: Settings) -> None:
 
 
 def check_url(text: str) -> None:
-    """A client can call it, and sends nothing in the clear to another machine."""
+    """Checks that a client can call it, and sends nothing unencrypted to another machine."""
     url = yarl.URL(text)
     assert url.host
     assert url.scheme == "https" or url.host in {"127.0.0.1", "localhost", "::1"}
@@ -128,9 +128,9 @@ def check_url(text: str) -> None:
 
 
 def _environ(data: bytes) -> Iterator[tuple[str, str]]:
-    """As Python has an environment: bytes that are no UTF-8 become lone surrogates.
+    """Yields an environment like Python's: bytes that are not UTF-8 become lone surrogates.
 
-    No files: what a path names is not the fuzzer's to choose.
+    `_FILE` settings are left out, because the fuzzer must not choose which file is read.
     """
     for line in data.replace(b"\0", b"").split(b"\n"):
         name, _, value = line.partition(b"=")
@@ -139,7 +139,7 @@ def _environ(data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def seeds() -> Iterator[bytes]:
-    """Every setting with its default, every wrong one of the tests, and addresses that confuse."""
+    """Yields each setting with its default, the wrong ones of the tests, and odd addresses."""
     for place, model in enumerate(_MODELS):
         for name, field in model.model_fields.items():
             yield bytes([place]) + f"{name.upper()}={field.default}".encode()

@@ -9,33 +9,18 @@ import pytest
 
 from local.aep import AepServer
 from local.aep_platform import PlatformServer
-from tests.local.aep_platform.client import PlatformClient, connect
-from tests.local.aep_platform.world import PENDO, World
+from tests.local.aep_platform.client import PENDO_SOURCE, PlatformClient, connect
 
 
 @pytest.fixture
-async def platform(aep: AepServer) -> AsyncIterator[PlatformServer]:
-    """An empty platform with two sandboxes."""
-    async with PlatformServer(aep, sandbox_names=("prod", "dev")) as running:
-        yield running
+async def empty(aep: AepServer, http: aiohttp.ClientSession) -> AsyncIterator[PlatformClient]:
+    """A client of an empty platform with two sandboxes."""
+    async with PlatformServer(aep, sandbox_names=("prod", "dev")) as platform:
+        yield await connect(platform, aep, http)
 
 
 @pytest.fixture
-async def client(
-    platform: PlatformServer, aep: AepServer, http: aiohttp.ClientSession
-) -> PlatformClient:
-    """A client with the right credential."""
-    return await connect(platform, aep, http)
-
-
-@pytest.fixture
-def empty(client: PlatformClient) -> World:
-    """Nothing made yet."""
-    return World(client)
-
-
-@pytest.fixture
-async def pendo(empty: World) -> World:
-    """A complete Pendo source."""
-    await empty.make(*PENDO)
+async def pendo(empty: PlatformClient) -> PlatformClient:
+    """The same client, with a complete Pendo source."""
+    await empty.make(*PENDO_SOURCE)
     return empty

@@ -1,4 +1,7 @@
-"""Where gcloud checks nothing, the stand-in does, as the APIs would."""
+"""The stand-in of Google's APIs checks what gcloud does not, as the APIs do.
+
+What is refused for a while, or by an organisation, is tested by the deployment itself.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,6 @@ import aiohttp
 import pytest
 
 from local.gcp import GoogleServer
-from pendo_aep.gcp.deploy.transient import find
 from tests.cases import Case
 
 CASES = json.loads(Path(__file__).with_name("refusals.json").read_text("utf-8"))
@@ -57,29 +59,11 @@ async def test_what_google_would_refuse_is_refused(
     assert google.calls[-1].path == path
 
 
-async def test_calls_fail_when_they_are_told_to(
-    google: GoogleServer, http: aiohttp.ClientSession
-) -> None:
-    """So many that change something go through; then none does, and looks still do."""
-    google.fail_after = 1
-    accounts = f"{google.url}/iam/v1/projects/acme-demo/serviceAccounts"
-
-    statuses = []
-    for name in ("account-1", "account-2"):
-        async with http.post(accounts, json={"accountId": name}) as answer:
-            statuses.append(answer.status)
-    async with http.get(accounts) as answer:
-        listed = (await answer.json())["accounts"]
-
-    assert statuses == [200, 403]
-    assert [one["email"].partition("@")[0] for one in listed] == ["account-1"]
-
-
 @pytest.mark.parametrize("missing", ["main.py", "requirements.txt"])
 async def test_a_source_that_could_not_run_fails(
     missing: str, google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
-    """What gcloud uploads must have the entry point and what to install; the function is FAILED."""
+    """The upload must have the entry point and the requirements, or the function is FAILED."""
     client = _Client(google, http)
     await client.prepare()
 
@@ -89,36 +73,10 @@ async def test_a_source_that_could_not_run_fails(
     assert google.state.functions["receive"].body["state"] == "FAILED"
 
 
-async def test_what_is_new_is_refused_for_a_while(
-    google: GoogleServer, http: aiohttp.ClientSession
-) -> None:
-    """A deployment right after everything was made meets one refusal after the other, then works.
-
-    The texts are those of public deployment logs, which the deployment waits for.
-    """
-    google.propagation.refusals = 2
-    client = _Client(google, http)
-    await client.prepare()
-
-    said = [await client.deploy(_NEEDED) for _ in range(9)]
-
-    awaited = [find(text) for text in said if text]
-    assert all(awaited)
-    assert [one.awaited for one in awaited[::2] if one] == [
-        "IAM knows the new service account, and that you may act as it "
-        "(roles/iam.serviceAccountUser)",
-        "the service agent of Cloud Functions may read the repository of images",
-        "the build's account may read the uploaded source",
-        "the function's account may read its secret",
-    ]
-    assert said[8] == ""
-    assert google.state.functions["receive"].body["state"] == "ACTIVE"
-
-
 async def test_the_first_deployment_creates_the_service_agent_and_is_refused(
     google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
-    """Unless somebody has had it created before."""
+    """Unless it was created before."""
     client = _Client(google, http)
     await client.prepare(agent=False)
 
@@ -128,28 +86,10 @@ async def test_the_first_deployment_creates_the_service_agent_and_is_refused(
     assert second == ""
 
 
-async def test_a_new_metric_is_unknown_to_alerts_for_a_while(
-    google: GoogleServer, http: aiohttp.ClientSession
-) -> None:
-    """It takes as many refusals as it is told to; one that is not there is never known."""
-    google.propagation.refusals = 2
-    client = _Client(google, http)
-    await client.post("logging/v2/projects/acme-demo/metrics", {"name": "m", "filter": "f"})
-
-    said = [(await client.post(_POLICIES, _policy("m")))[1] for _ in range(3)]
-    status, unknown = await client.post(_POLICIES, _policy("n"))
-
-    assert said[0] == said[1] != said[2]
-    awaited = [one.awaited if (one := find(text)) else "" for text in (said[0], unknown)]
-    assert awaited == ["Cloud Monitoring knows the new metric"] * 2
-    assert said[2] == ""
-    assert status == 404
-
-
 async def test_alerting_policies_are_edited_one_at_a_time(
     google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
-    """While one edit is under way, another one is refused; dashboards are not."""
+    """While one edit runs, another one is refused; dashboards are not affected."""
     google.edit_seconds = 0.2
     client = _Client(google, http)
     await client.post("logging/v2/projects/acme-demo/metrics", {"name": "m", "filter": "f"})
@@ -169,50 +109,20 @@ async def test_alerting_policies_are_edited_one_at_a_time(
     assert alone == (200, "")
 
 
-async def test_an_organisation_may_forbid_everybody(
-    google: GoogleServer, http: aiohttp.ClientSession
-) -> None:
-    """Neither as a member of a policy, nor by a disabled check; the status is that of gcloud."""
-    client = _Client(google, http)
-    await client.prepare()
-    await client.deploy(_NEEDED)
-    google.state.restricts_domains = google.state.requires_invoker_iam = True
-    everybody = [{"role": "roles/run.invoker", "members": ["allUsers"]}]
-    service = "run/apis/serving.knative.dev/v1/namespaces/acme-demo/services/receive"
-    open_to_all = {"metadata": {"annotations": {"run.googleapis.com/invoker-iam-disabled": "True"}}}
-
-    policy = await client.post(
-        "run/v1/projects/acme-demo/locations/any/services/receive:setIamPolicy",
-        {"policy": {"bindings": everybody}},
-    )
-    forbidden = await client.put(service, open_to_all)
-    google.state.requires_invoker_iam = False
-    allowed = await client.put(service, open_to_all)
-
-    assert policy[0] == forbidden[0] == 400
-    assert "do not belong to a permitted customer" in policy[1]
-    assert "invoker_iam_disabled is not currently available" in forbidden[1]
-    assert allowed == (200, "")
-    assert google.state.unchecked == {"receive"}
-
-
 class _Client:
-    """What gcloud does, without gcloud."""
+    """Calls the APIs as gcloud does."""
 
     def __init__(self, google: GoogleServer, http: aiohttp.ClientSession) -> None:
         self._google = google
         self._http = http
 
     async def post(self, path: str, body: object) -> tuple[int, str]:
-        """The status, and what a refusal says."""
-        return await self._send("POST", path, body)
-
-    async def put(self, path: str, body: object) -> tuple[int, str]:
-        """The same."""
-        return await self._send("PUT", path, body)
+        """Returns the status, and the message of an error."""
+        async with self._http.post(f"{self._google.url}/{path}", json=body) as answer:
+            return answer.status, (await answer.json()).get("error", {}).get("message", "")
 
     async def prepare(self, *, agent: bool = True) -> None:
-        """An account that may build and read the secret, and the service agent."""
+        """Creates an account that may build and read the secret, and the service agent."""
         project = "projects/acme-demo"
         await self.post(f"iam/v1/{project}/serviceAccounts", {"accountId": "account-1"})
         await self.post(f"secretmanager/v1/{project}/secrets?secretId=s", {"replication": {}})
@@ -229,11 +139,10 @@ class _Client:
                 policy = await answer.json()
             granted = [{"role": f"roles/{role}", "members": [_MEMBER]} for role in roles]
             policy["bindings"] = policy.get("bindings", []) + granted
-            while (await self.post(f"{thing}:setIamPolicy", {"policy": policy}))[0] != 200:
-                assert self._google.propagation.refusals
+            assert (await self.post(f"{thing}:setIamPolicy", {"policy": policy}))[0] == 200
 
     async def deploy(self, files: set[str]) -> str:
-        """What a deployment is refused or ends with; nothing if it succeeds."""
+        """Returns the error of a deployment; empty if it succeeds."""
         place = "cloudfunctions/v2/projects/acme-demo/locations/any"
         functions = f"{self._google.url}/{place}/functions"
         async with self._http.post(f"{functions}:generateUploadUrl") as answer:
@@ -266,12 +175,6 @@ class _Client:
         async with self._http.get(operation) as answer:
             ended = await answer.json()
         return str(ended.get("error", {}).get("message", ""))
-
-    async def _send(self, method: str, path: str, body: object) -> tuple[int, str]:
-        url = f"{self._google.url}/{path}"
-        async with self._http.request(method, url, json=body) as answer:
-            told = (await answer.json()).get("error", {})
-            return answer.status, told.get("message", "")
 
 
 def _policy(metric: str) -> dict[str, object]:

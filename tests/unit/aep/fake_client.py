@@ -1,4 +1,4 @@
-"""An inlet that answers as a test says, and remembers who asked, and when."""
+"""A fake streaming client that replies as the test says, and records its requests."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.outcome import Outcome, Rejected, Retry, RetryReason
+from tests.simulated_time import now
 
 Messages: TypeAlias = Sequence[bytes]
 Reply: TypeAlias = Response | NoResponse | TokenUnavailable
@@ -21,31 +22,26 @@ Script: TypeAlias = Callable[[Messages], Reply]
 
 
 def multi_status(statuses: Sequence[int], retry_after: float = 0.0) -> Response:
-    """A 207 that says a status of each message."""
+    """Returns a 207 with a status for each message."""
     body = {"responses": [{"status": status} for status in statuses]}
     return Response(207, json.dumps(body).encode(), retry_after)
 
 
 def accept(messages: Messages) -> Response:
-    """AEP takes all."""
+    """Accepts all messages."""
     return multi_status([200] * len(messages))
-
-
-def now() -> float:
-    """The time of the test."""
-    return asyncio.get_running_loop().time()
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request: when it began, in loop time, and what was in it."""
+    """One request: when it began, in loop time, and its messages."""
 
     at: float
     messages: tuple[bytes, ...]
 
 
 class FakeClient:
-    """Answers by a script, each request after `seconds`."""
+    """Replies by a script, to each request after `seconds`."""
 
     def __init__(self, script: Script = accept, *, seconds: float = 0.0) -> None:
         self.script = script
@@ -53,54 +49,54 @@ class FakeClient:
         self.requests: list[Request] = []
 
     async def post(self, messages: Messages, until: float) -> Response:
-        """What the script says; nothing, when that comes after `until`."""
+        """Replies as the script says, or times out when that would be after `until`."""
         self.requests.append(Request(now(), tuple(messages)))
-        said = self.script(messages)
-        patience = max(until - now(), 0.001)
-        await asyncio.sleep(min(self.seconds, patience))
-        if self.seconds > patience:
+        reply = self.script(messages)
+        seconds_left = max(until - now(), 0.001)
+        await asyncio.sleep(min(self.seconds, seconds_left))
+        if self.seconds > seconds_left:
             raise NoResponse(RetryReason.TIMEOUT)
-        if isinstance(said, Response):
-            return said
-        raise said
+        if isinstance(reply, Response):
+            return reply
+        raise reply
 
     @property
     def sizes(self) -> list[int]:
-        """How many messages were in each request."""
+        """The number of messages in each request."""
         return [len(request.messages) for request in self.requests]
 
 
 def in_turn(*answers: Reply | Script) -> Script:
-    """The answers in turn, each once; then AEP takes all."""
+    """Returns a script with these replies in turn, each once; then AEP accepts all."""
     waiting = list(answers)
 
     def script(messages: Messages) -> Reply:
-        said = waiting.pop(0) if waiting else accept
-        return said(messages) if callable(said) else said
+        reply = waiting.pop(0) if waiting else accept
+        return reply(messages) if callable(reply) else reply
 
     return script
 
 
 def numbered_messages(count: int) -> list[bytes]:
-    """So many different messages."""
+    """Returns so many different messages."""
     return [b'{"n":%d}' % number for number in range(count)]
 
 
 async def send(
-    inlet: FakeClient,
+    client: FakeClient,
     messages: Messages,
     *,
     seconds: float = 30.0,
-    brake: CircuitBreaker | None = None,
+    breaker: CircuitBreaker | None = None,
 ) -> list[Outcome]:
-    """Sends one batch that has so many seconds."""
+    """Sends one batch with a deadline in so many seconds."""
     deadline = now() + seconds
     batch = [PendingMessage(message, deadline) for message in messages]
-    return await BatchSender(inlet, brake or CircuitBreaker()).send(batch)
+    return await BatchSender(client, breaker or CircuitBreaker()).send(batch)
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """How many there are of each: `delivered`, or why not."""
+    """Counts the outcomes: `delivered`, or the reason why not."""
     return dict(Counter(_word(outcome) for outcome in outcomes))
 
 

@@ -1,4 +1,4 @@
-"""For whose sake AEP refuses a whole batch: the culprit alone pays for it."""
+"""The bisection: of a batch that AEP rejects as a whole, only the poison messages are rejected."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ REASONS = {400: "rejected", 413: "too_large", 422: "rejected", 500: "poison"}
 STATUSES = sorted(REASONS)
 
 
-def because_of(culprits: Messages, status: int) -> Script:
-    """An AEP that refuses whatever has a culprit in it."""
-    guilty = set(culprits)
+def rejecting(poison: Messages, status: int) -> Script:
+    """Returns an AEP that rejects every batch with one of these messages."""
+    poisonous = set(poison)
 
     def script(messages: Messages) -> Reply:
-        return accept(messages) if guilty.isdisjoint(messages) else Response(status, b"{}")
+        return accept(messages) if poisonous.isdisjoint(messages) else Response(status, b"{}")
 
     return script
 
 
 def until_request(number: int, before: Script, after: Script) -> Script:
-    """An AEP that changes with its request of this number, counted from 1."""
+    """Returns an AEP that changes with its request of this number, counted from 1."""
     seen = 0
 
     def script(messages: Messages) -> Reply:
@@ -51,56 +51,54 @@ def until_request(number: int, before: Script, after: Script) -> Script:
     return script
 
 
-def fails(_: Messages) -> Reply:
+def failing(_: Messages) -> Reply:
     """An AEP that answers 500 to everything."""
     return Response(500, b"{}")
 
 
 @pytest.mark.parametrize("status", STATUSES)
 @pytest.mark.parametrize("case", cases("searches"))
-def test_culprits_alone_are_refused(case: Case, status: int) -> None:
-    """Culprits are refused, all others delivered, and a search costs few requests."""
+def test_only_poison_messages_are_rejected(case: Case, status: int) -> None:
+    """Poison messages are rejected, all others delivered, and the bisection needs few requests."""
     messages = numbered_messages(case["count"])
-    culprits = [messages[place] for place in case["culprits"]]
-    inlet = FakeClient(because_of(culprits, status))
-    outcomes = run_simulated(send(inlet, messages))
-    refused = [place for place, one in enumerate(outcomes) if isinstance(one, Rejected)]
-    assert refused == case["culprits"]
+    poison = [messages[place] for place in case["culprits"]]
+    client = FakeClient(rejecting(poison, status))
+    outcomes = run_simulated(send(client, messages))
+    rejected = [place for place, one in enumerate(outcomes) if isinstance(one, Rejected)]
+    assert rejected == case["culprits"]
     assert counts(outcomes) == {
-        REASONS[status]: len(culprits),
-        "delivered": len(messages) - len(culprits),
+        REASONS[status]: len(poison),
+        "delivered": len(messages) - len(poison),
     }
-    assert len(inlet.requests) - 1 <= case["extra_500" if status == 500 else "extra"]
+    assert len(client.requests) - 1 <= case["extra_500" if status == 500 else "extra"]
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
-def test_all_are_culprits(status: int) -> None:
-    """When every message is refused, the search ends with the twentieth: it is a setting then."""
+def test_a_batch_of_poison_messages_is_a_wrong_setting(status: int) -> None:
+    """When every message is rejected, the bisection ends with the twentieth: it is a setting."""
     messages = numbered_messages(100)
-    inlet = FakeClient(because_of(messages, status))
-    assert counts(run_simulated(send(inlet, messages))) == {
-        REASONS[status]: 20,
-        "configuration": 80,
-    }
-    assert len(inlet.requests) <= 60
+    client = FakeClient(rejecting(messages, status))
+    outcomes = run_simulated(send(client, messages))
+    assert counts(outcomes) == {REASONS[status]: 20, "configuration": 80}
+    assert len(client.requests) <= 60
 
 
-def test_every_second_is_a_culprit() -> None:
-    """Culprits everywhere among accepted messages: each costs log2(n) + 2 requests at most."""
+def test_every_second_message_is_poison() -> None:
+    """Each poison message costs at most log2(n) + 2 requests."""
     messages = numbered_messages(200)
-    inlet = FakeClient(because_of(messages[::2], 400))
-    assert counts(run_simulated(send(inlet, messages))) == {"rejected": 100, "delivered": 100}
-    assert len(inlet.requests) <= 100 * (math.log2(200) + 2)
+    client = FakeClient(rejecting(messages[::2], 400))
+    assert counts(run_simulated(send(client, messages))) == {"rejected": 100, "delivered": 100}
+    assert len(client.requests) <= 100 * (math.log2(200) + 2)
 
 
 @pytest.mark.parametrize(
     "after", [Response(503, b""), Response(500, b""), NoResponse(RetryReason.TIMEOUT)]
 )
 @pytest.mark.parametrize("number", [2, 3, 7, 11, 12])
-def test_search_is_interrupted(number: int, after: Reply) -> None:
-    """When AEP fails in the middle of a search, only what was found alone before is refused."""
+def test_an_interrupted_bisection_rejects_only_what_it_found(number: int, after: Reply) -> None:
+    """When AEP failing during a bisection, only a message that was isolated before is rejected."""
     messages = numbered_messages(1000)
-    script = until_request(number, because_of([messages[617]], 400), lambda _: after)
+    script = until_request(number, rejecting([messages[617]], 400), lambda _: after)
     outcomes = run_simulated(send(FakeClient(script), messages))
     assert all(
         not isinstance(outcome, Rejected) or place == 617 for place, outcome in enumerate(outcomes)
@@ -110,8 +108,8 @@ def test_search_is_interrupted(number: int, after: Reply) -> None:
 
 @pytest.mark.parametrize("together", STATUSES)
 @pytest.mark.parametrize("alone", [400, 413, 422])
-def test_culprits_of_two_kinds(together: int, alone: int) -> None:
-    """What AEP says of one message alone is no reason to refuse another."""
+def test_a_message_is_rejected_for_its_own_status(together: int, alone: int) -> None:
+    """What AEP says about one message is no reason to reject another."""
     messages = numbered_messages(8)
 
     def script(sent: Messages) -> Reply:
@@ -123,8 +121,8 @@ def test_culprits_of_two_kinds(together: int, alone: int) -> None:
     assert [one for one in outcomes[1:] if isinstance(one, Rejected)] == []
 
 
-def test_two_causes_in_one_batch() -> None:
-    """A message that is too large and another that is invalid: each is refused for its own."""
+def test_two_poison_messages_with_two_reasons() -> None:
+    """A message that is too large and an invalid one are each rejected for their own reason."""
     messages = numbered_messages(8)
 
     def script(sent: Messages) -> Reply:
@@ -136,82 +134,84 @@ def test_two_causes_in_one_batch() -> None:
     assert counts(outcomes) == {"too_large": 1, "rejected": 1, "delivered": 6}
 
 
-def test_refused_after_a_server_error() -> None:
-    """A message that failed alone and is then refused has the reason and the words of AEP."""
+def test_a_rejection_after_a_server_error_counts() -> None:
+    """A message that failed alone and is then rejected has the reason and the words of AEP."""
     messages = numbered_messages(2)
 
     def refuses(sent: Messages) -> Reply:
         return Response(422, b'{"message": "wrong"}') if messages[1] in sent else accept(sent)
 
-    # 1: both; 2, 3: each alone; 4: the first again, accepted; 5: the second, refused.
-    inlet = FakeClient(until_request(5, because_of([messages[1]], 500), refuses))
-    outcomes = run_simulated(send(inlet, messages))
+    # 1: both; 2, 3: each alone; 4: the first again, accepted; 5: the second, rejected.
+    client = FakeClient(until_request(5, rejecting([messages[1]], 500), refuses))
+    outcomes = run_simulated(send(client, messages))
     assert outcomes == [DELIVERED, Rejected(Reason.REJECTED, "422 wrong")]
 
 
-def test_outage_of_500s() -> None:
-    """An outage that answers 500 to everything refuses nothing and costs few requests."""
-    inlet = FakeClient(fails)
-    assert "poison" not in counts(run_simulated(send(inlet, numbered_messages(1000))))
-    assert len(inlet.requests) <= 12
+def test_an_outage_of_500s_rejects_nothing() -> None:
+    """An outage that answers 500 to everything rejects nothing and costs few requests."""
+    client = FakeClient(failing)
+    assert "poison" not in counts(run_simulated(send(client, numbered_messages(1000))))
+    assert len(client.requests) <= 12
 
 
 @pytest.mark.parametrize("number", [3, 4, 5, 9, 14, 15, 16])
-def test_outage_begins_in_a_search(number: int) -> None:
-    """An outage of 500s in the middle of a search refuses nobody else, and ends it soon."""
+def test_an_outage_begins_during_a_bisection(number: int) -> None:
+    """An outage of 500s during a bisection rejects no other message, and ends it soon."""
     messages = numbered_messages(1000)
-    script = until_request(number, because_of([messages[617]], 500), fails)
-    inlet = FakeClient(script)
-    outcomes = run_simulated(send(inlet, messages))
+    script = until_request(number, rejecting([messages[617]], 500), failing)
+    client = FakeClient(script)
+    outcomes = run_simulated(send(client, messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
-    assert len(inlet.requests) <= 40
+    assert len(client.requests) <= 40
 
 
 @pytest.mark.parametrize("length", [2, 8, 9, 10, 20, 40])
-def test_outage_passes_in_a_search(length: int) -> None:
-    """Who failed alone only because AEP was failing is not refused when it is back."""
+def test_an_outage_ends_during_a_bisection(length: int) -> None:
+    """A message that failed alone only because of the outage is not rejected after it."""
     messages = numbered_messages(1000)
-    healthy = because_of([messages[617]], 500)
-    script = until_request(4, healthy, until_request(length + 1, fails, healthy))
+    healthy = rejecting([messages[617]], 500)
+    script = until_request(4, healthy, until_request(length + 1, failing, healthy))
     outcomes = run_simulated(send(FakeClient(script), messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
 
 
-def test_one_message_that_fails_alone() -> None:
-    """A single message that gets 500 is tried again later: nothing says whose fault it is."""
-    outcomes = run_simulated(send(FakeClient(fails), numbered_messages(1)))
+def test_a_single_message_that_fails_comes_again() -> None:
+    """A single message that gets 500 comes again: nothing shows that it is the cause."""
+    outcomes = run_simulated(send(FakeClient(failing), numbered_messages(1)))
     assert "poison" not in counts(outcomes)
     assert "delivered" not in counts(outcomes)
 
 
-def test_poison_needs_a_witness_after_it() -> None:
-    """A 500 alone is held against a message only once AEP has accepted something after it."""
+def test_poison_needs_a_known_good_message_after_it() -> None:
+    """A message that got 500 alone is poison only once AEP has accepted another after it."""
     messages = numbered_messages(2)
-    alive = until_request(4, because_of([messages[1]], 500), fails)
-    # 1, 2: both; 3: the first alone, accepted; 4: the second alone, fails; 5: no witness.
+    alive = until_request(4, rejecting([messages[1]], 500), failing)
+    # 1, 2: both; 3: the first alone, accepted; 4: the second alone, fails; 5: fails.
     assert "poison" not in counts(run_simulated(send(FakeClient(alive), messages)))
 
 
-def test_witness_that_is_not_accepted_again() -> None:
-    """A witness that AEP answers with a failure inside a 207 is no witness."""
+def test_a_known_good_message_must_be_accepted_again() -> None:
+    """A known-good message that AEP answers with a failure inside a 207 proves nothing."""
     messages = numbered_messages(2)
 
     def late(sent: Messages) -> Reply:
-        return Response(207, b'{"responses": [{"status": 503}]}') if len(sent) == 1 else fails(sent)
+        return (
+            Response(207, b'{"responses": [{"status": 503}]}') if len(sent) == 1 else failing(sent)
+        )
 
-    script = until_request(5, because_of([messages[1]], 500), late)
+    script = until_request(5, rejecting([messages[1]], 500), late)
     outcomes = run_simulated(send(FakeClient(script), messages))
     assert "poison" not in counts(outcomes)
 
 
 @pytest.mark.parametrize("share", [1 / 3, 0.5, 0.7])
-def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
-    """A 500 that strikes any request, as one bad server of several does, is held against none."""
-    # The same luck in every run: it befell an innocent message with each of these shares.
-    luck = Random(1)  # noqa: S311 (no secret)
+def test_random_failures_reject_nothing(share: float) -> None:
+    """Random 500s, as from one bad server of several, reject no message."""
+    # One seed for every run: with it, a valid message was once rejected at each of these shares.
+    random = Random(1)  # noqa: S311 (no secret)
 
     def script(sent: Messages) -> Reply:
-        return Response(500, b"{}") if luck.random() < share else accept(sent)
+        return Response(500, b"{}") if random.random() < share else accept(sent)
 
     outcomes = [run_simulated(send(FakeClient(script), numbered_messages(50))) for _ in range(300)]
     assert [one for batch in outcomes for one in batch if isinstance(one, Rejected)] == []
@@ -220,16 +220,16 @@ def test_an_aep_that_fails_now_and_then_refuses_nobody(share: float) -> None:
 @randomly
 @given(
     st.integers(2, 40).flatmap(
-        # Fewer than 20: so many refusals in a row are a wrong setting.
+        # Fewer than 20: so many rejections in a row are a wrong setting.
         lambda count: st.tuples(st.just(count), st.sets(st.integers(0, count - 1), max_size=19))
     ),
     st.sampled_from([400, 413, 422]),
 )
-def test_any_culprits(batch: tuple[int, set[int]], status: int) -> None:
-    """Whoever the culprits are: exactly they are refused."""
-    count, culprits = batch
+def test_any_poison_messages(batch: tuple[int, set[int]], status: int) -> None:
+    """Whichever messages are poison, exactly they are rejected."""
+    count, poison = batch
     messages = numbered_messages(count)
-    inlet = FakeClient(because_of([messages[place] for place in culprits], status))
-    outcomes = run_simulated(send(inlet, messages))
+    client = FakeClient(rejecting([messages[place] for place in poison], status))
+    outcomes = run_simulated(send(client, messages))
     for place, outcome in enumerate(outcomes):
-        assert isinstance(outcome, Rejected) if place in culprits else outcome == DELIVERED
+        assert isinstance(outcome, Rejected) if place in poison else outcome == DELIVERED

@@ -1,4 +1,4 @@
-"""What goes to AEP: the raw event as it lies on the topic, or an XDM message in its envelope."""
+"""Formats: the raw event unchanged, or an XDM message in its envelope; and trimming."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = {
 
 
 def xdm(tenant_id: str = "_acme") -> Xdm:
-    """A builder for the tenant `acme`."""
+    """Returns the format for the tenant `acme`."""
     return Xdm(
         schema_id=SCHEMA["id"],
         dataset_id="d",
@@ -35,6 +35,9 @@ def xdm(tenant_id: str = "_acme") -> Xdm:
     )
 
 
+FORMATS = pytest.mark.parametrize("encode", [Raw(), xdm()], ids=["raw", "xdm"])
+
+
 @pytest.fixture
 def event() -> Event:
     """An event with every field."""
@@ -43,7 +46,7 @@ def event() -> Event:
 
 
 def paths(value: object, at: str = "") -> Iterator[str]:
-    """Every path of an entity to what is no object, `[]` for the elements of an array."""
+    """Yields the path of each leaf of an entity, with `[]` for the elements of an array."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from paths(inner, f"{at}.{key}" if at else key)
@@ -55,14 +58,14 @@ def paths(value: object, at: str = "") -> Iterator[str]:
 
 
 def test_raw_is_the_message() -> None:
-    """The very bytes of the topic go to AEP, where a mapping set can make all of them."""
+    """AEP gets the bytes of the message where a mapping set can map all of it."""
     data = b' {"id" : "a", "type":"visitor.created", "occurredAt":"t"} '
     assert Raw().encode(data, read_event(data)) == data
 
 
 @pytest.mark.parametrize("end", [b"", b" ", b"\n\t "])
-def test_what_raw_adds(end: bytes, event: Event) -> None:
-    """What a mapping set could not make stands behind the bytes of the topic, as XDM has it."""
+def test_raw_adds_what_a_mapping_set_cannot_make(end: bytes, event: Event) -> None:
+    """What a mapping set could not make is appended to the bytes of the message, as in XDM."""
     data = json.dumps(event).encode()
     sent = Raw().encode(data + end, event)
     entity = xdm().entity(event)
@@ -75,8 +78,8 @@ def test_what_raw_adds(end: bytes, event: Event) -> None:
     }
 
 
-def test_every_place_is_written(event: Event) -> None:
-    """An event with every field fills all their places, and no other."""
+def test_every_field_is_mapped(event: Event) -> None:
+    """An event with every field fills all their paths in XDM, and no other."""
     event["track"] = {"name": "Account Upgraded", "source": "web"}
     event["browser"] = {"name": "Chrome", "version": "91.0.4472"}
     expected = set()
@@ -95,13 +98,13 @@ def test_every_place_is_written(event: Event) -> None:
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 def test_every_sample(sample: Sample) -> None:
-    """The entity of each sample event is the one that lies beside it."""
+    """The entity of each sample event is the one in the file beside it."""
     entity = xdm().entity(read_event(orjson.dumps(sample.event)))
     assert orjson.loads(orjson.dumps(entity)) == sample.xdm
 
 
 def test_entity(event: Event) -> None:
-    """The entity of an NPS answer, written out."""
+    """The entity of an NPS answer."""
     entity = xdm().entity(event)
     assert entity["_id"] == event["id"]
     assert ":" not in entity["_id"]
@@ -131,14 +134,14 @@ def test_entity(event: Event) -> None:
 
 @pytest.mark.parametrize("rating", [0, 10, 7.5])
 def test_the_rating_is_a_number(rating: float, event: Event) -> None:
-    """A rating is written as a number, also the worst."""
+    """A rating is a number, also the worst."""
     event["nps"] = {"rating": rating}
     entity = json.loads(xdm().encode(b"", event))["body"]["xdmEntity"]
     assert entity["_acme"]["pendo"]["nps"] == {"rating": rating}
 
 
-def test_what_is_absent_stays_absent() -> None:
-    """An event with no more than it must have leaves no empty object behind."""
+def test_absent_fields_stay_absent() -> None:
+    """An event with only the required fields has no empty object."""
     event = read_event(b'{"id":"a","type":"visitor.created","occurredAt":"t"}')
     assert xdm().entity(event) == {"_id": "a", "timestamp": "t", "eventType": "visitor.created"}
 
@@ -153,14 +156,14 @@ def test_what_is_absent_stays_absent() -> None:
     ],
 )
 def test_only_surveys_are_surveys(kind: str, is_survey: bool, event: Event) -> None:
-    """The guide is the survey of polls and NPS, and of nothing else."""
+    """The guide is the survey of polls and NPS only."""
     event["type"] = kind
     assert ("surveyID" in xdm().entity(event)["surveyResponse"]) is is_survey
 
 
 @pytest.mark.parametrize("case", cases("empty_values"))
 def test_no_empty_value_is_sent(case: Case) -> None:
-    """Neither format holds an empty value at any depth, but for the text of the properties."""
+    """Neither format has an empty value at any depth, except in the text of the properties."""
     event = read_event(orjson.dumps(BARE | case["event"]))
     data = json.dumps(event, indent=2).encode()  # as others than `receive` may write it
     raw, entity = orjson.loads(Raw().encode(data, event)), xdm().entity(event)
@@ -171,7 +174,7 @@ def test_no_empty_value_is_sent(case: Case) -> None:
 
 
 def empty_values(value: Any) -> Iterator[Any]:
-    """Every empty value in a JSON value."""
+    """Yields every empty value in a JSON value."""
     if value in (None, "", [], {}):
         yield value
     elif isinstance(value, dict | list):
@@ -181,7 +184,7 @@ def empty_values(value: Any) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("length", "is_identity"), [(1024, True), (1025, False)])
 def test_an_identity_that_aep_would_skip(length: int, is_identity: bool, event: Event) -> None:
-    """A visitor id over 1,024 characters stays a field, and is no identity; the rest is sent."""
+    """A visitor ID over 1,024 characters is a field, but no identity."""
     event["visitorId"] = "ä" * length
     entity = xdm().entity(event)
     assert ("identityMap" in entity) is is_identity
@@ -191,12 +194,12 @@ def test_an_identity_that_aep_would_skip(length: int, is_identity: bool, event: 
 
 @pytest.mark.parametrize("tenant_id", ["acme", "_acme", "accenture_partner"])
 def test_the_tenant(tenant_id: str, event: Event) -> None:
-    """The tenant's object begins with one underscore, however the tenant is given."""
+    """The tenant's object starts with one underscore, however the tenant is given."""
     assert "_" + tenant_id.removeprefix("_") in xdm(tenant_id).entity(event)
 
 
 def test_the_event_is_left_alone(event: Event) -> None:
-    """Building an entity changes nothing of the event, nor of the next one's entity."""
+    """Building an entity changes neither the event nor later entities."""
     before = json.dumps(event)
     build = xdm()
     first = build.entity(event)
@@ -205,7 +208,7 @@ def test_the_event_is_left_alone(event: Event) -> None:
 
 
 def test_the_envelope(event: Event) -> None:
-    """The envelope is Adobe's: a header, and the schema again beside the entity."""
+    """The envelope is Adobe's: a header, and the schema beside the entity."""
     header: dict[str, Any] = {
         "schemaRef": SCHEMA,
         "imsOrgId": "o@AdobeOrg",
@@ -221,13 +224,13 @@ def test_the_envelope(event: Event) -> None:
 
 
 def test_the_same_event_is_the_same_message(event: Event) -> None:
-    """Sent twice, an event is the same to the byte, whenever it was built."""
+    """An event gives the same bytes each time."""
     assert xdm().encode(b"", event) == xdm().encode(b"other", json.loads(json.dumps(event)))
 
 
-@pytest.mark.parametrize("encode", [xdm(), Raw()], ids=["xdm", "raw"])
+@FORMATS
 def test_nested_too_deep(encode: Format) -> None:
-    """What no receiver of ours wrote, nested too deep to be written, is no event."""
+    """An event that is nested too deep to be written is invalid."""
     deep = b"[" * 500 + b"]" * 500
     data = b'{"id":"a","type":"x","occurredAt":"t","properties":' + deep + b"}"
     with pytest.raises(InvalidEvent):
@@ -243,37 +246,24 @@ def test_nested_too_deep(encode: Format) -> None:
     ],
 )
 def test_an_event_of_other_types(odd: dict[str, Any]) -> None:
-    """An event that something else wrote is built as far as it goes; AEP judges the rest."""
+    """An event with fields of other types is built as far as possible; AEP validates the rest."""
     data = json.dumps({"id": "a", "type": "poll.x", "occurredAt": "t"} | odd).encode()
     message = json.loads(xdm().encode(data, read_event(data)))
     assert message["body"]["xdmEntity"]["_id"] == "a"
     assert json.loads(Raw().encode(data, read_event(data)))["id"] == "a"
 
 
-# Events that Profile would drop for their size.
-
-
-FORMATS: list[Format] = [
-    Raw(),
-    Xdm(
-        schema_id="s",
-        dataset_id="d",
-        ims_org_id="o",
-        tenant_id="acme",
-        identity_namespace="P",
-        flow_id="f",
-    ),
-]
+# Trimming of events that Profile would drop for their size.
 
 
 def event_with(**properties: object) -> Event:
-    """An event with these properties, of which some are large."""
+    """Returns an event with these properties."""
     common = {"id": "1", "type": "track.received", "occurredAt": "2026-01-31T09:30:00.000Z"}
     return cast("Event", common | {"visitorId": "v", "properties": properties})
 
 
 def properties_of(message: bytes) -> dict[str, object]:
-    """The properties in a message of either format."""
+    """Returns the properties in a message of either format."""
     sent = orjson.loads(message)
     if "properties" in sent:
         return cast("dict[str, object]", sent["properties"])
@@ -281,9 +271,9 @@ def properties_of(message: bytes) -> dict[str, object]:
     return cast("dict[str, object]", orjson.loads(text))
 
 
-@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
-def test_only_as_many_as_need_be_are_left_out(encode: Format) -> None:
-    """The largest go first, what fits stays, and the message says which are missing."""
+@FORMATS
+def test_only_the_largest_properties_are_trimmed(encode: Format) -> None:
+    """The largest properties are removed first, the rest stays, and the message names them."""
     full = event_with(small=1, large="x" * 20_000, middle="y" * 5_000, quotes='"' * 9_000)
     message = trim(full, encode)
 
@@ -296,9 +286,9 @@ def test_only_as_many_as_need_be_are_left_out(encode: Format) -> None:
     }
 
 
-@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
-def test_what_is_no_property_stays(encode: Format) -> None:
-    """An event that is too large elsewhere loses its properties, and is sent all the same."""
+@FORMATS
+def test_only_properties_are_trimmed(encode: Format) -> None:
+    """An event that is too large elsewhere is sent without its properties."""
     full = event_with(a="x" * 100)
     full["visitorId"] = "v" * 20_000
     message = trim(full, encode)
@@ -307,9 +297,9 @@ def test_what_is_no_property_stays(encode: Format) -> None:
     assert b"v" * 20_000 in message
 
 
-@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
-def test_many_properties_are_not_left_out_one_by_one(encode: Format) -> None:
-    """An event with hundreds of properties is written a few times, not once for each of them."""
+@FORMATS
+def test_trimming_many_properties_takes_few_steps(encode: Format) -> None:
+    """An event with hundreds of properties is encoded a few times, not once for each."""
     written: list[int] = []
 
     class Counted:
@@ -334,24 +324,24 @@ def test_many_properties_are_not_left_out_one_by_one(encode: Format) -> None:
     assert len(written) <= 11
 
 
-def test_the_event_itself_is_not_changed() -> None:
-    """Trimming makes another event; the one on the topic is what a dead letter would keep."""
+def test_trimming_does_not_change_the_event() -> None:
+    """Trimming copies the event, so that a dead letter keeps the original."""
     full = event_with(large="x" * 20_000)
     trim(full, Raw())
     assert full["properties"] == {"large": "x" * 20_000}
 
 
-@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
-def test_what_is_too_deep_to_be_written_again(encode: Format) -> None:
-    """An event of somebody else's, deeper than JSON can be written, is said to be none."""
+@FORMATS
+def test_trimming_a_deeply_nested_event(encode: Format) -> None:
+    """A foreign event that is nested too deep to be written is invalid."""
     foreign = b'{"id":"1","type":"x","occurredAt":"t","deep":' + b"[" * 300 + b"]" * 300 + b"}"
     with pytest.raises(InvalidEvent):
         trim(read_event(foreign), encode)
 
 
 @pytest.mark.parametrize("properties", [["p"], None, "p", 7], ids=str)
-@pytest.mark.parametrize("encode", FORMATS, ids=["raw", "xdm"])
-def test_properties_that_are_no_object(encode: Format, properties: object) -> None:
-    """An event of somebody else's without properties to leave out is sent as it is."""
+@FORMATS
+def test_properties_of_another_type_are_not_trimmed(encode: Format, properties: object) -> None:
+    """A foreign event whose properties are no object is sent unchanged."""
     foreign = cast("Event", {**event_with(), "properties": properties})
     assert trim(foreign, encode, limit=1) == encode.encode(orjson.dumps(foreign), foreign)

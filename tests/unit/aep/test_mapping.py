@@ -1,4 +1,4 @@
-"""The mapping table: complete, without doubles, and of the types that the event has."""
+"""The mapping table: complete, without duplicates, and with the types of the event."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pendo_aep.event import EVENT_TYPES, Event
 
 
 def paths(of: object, at: str = "") -> Iterator[tuple[str, object]]:
-    """Every path of a typed dictionary to what is none, with its type."""
+    """Yields the path of each leaf of a typed dictionary, with its type."""
     if get_origin(of) is NotRequired:
         [of] = get_args(of)
     if get_origin(of) is list:
@@ -30,14 +30,14 @@ EVENT_PATHS = dict(paths(Event))
 
 
 @pytest.mark.parametrize("path", EVENT_PATHS)
-def test_nothing_is_lost(path: str) -> None:
-    """Every field of the normalised event has a row of its own, for every type of event."""
+def test_every_field_is_mapped(path: str) -> None:
+    """Every field of the normalised event has a row, for every type of event."""
     assert any(field.source == path and not field.only for field in FIELDS)
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.xdm)
 def test_row(field: Field) -> None:
-    """Every row maps a field that there is, in the type that it has, under a title."""
+    """Every row maps an existing field, with its type and a title."""
     if field.source.startswith("properties."):  # what is below is Pendo's, whatever it is
         kind: object = str
     else:
@@ -62,7 +62,7 @@ ARRAYS = [field for field in FIELDS if "[]" in field.xdm]
 
 @pytest.mark.parametrize("field", ARRAYS, ids=lambda field: field.xdm)
 def test_row_of_an_array(field: Field) -> None:
-    """Objects keep the names of their keys, so that a mapping set copies them; text is added."""
+    """Objects in arrays keep their keys, so that a mapping set copies them; text is added."""
     if field.xdm.endswith("[]"):
         assert field.added
     else:
@@ -71,12 +71,12 @@ def test_row_of_an_array(field: Field) -> None:
 
 
 def test_json_is_added() -> None:
-    """Adobe: Data Prep has no function that writes JSON, so `raw` brings the text along."""
+    """Adobe: Data Prep has no function that writes JSON, so `raw` adds the text."""
     assert all(field.added for field in FIELDS if field.type == "json")
 
 
-def test_no_place_is_taken_twice() -> None:
-    """No two rows write to the same place, or one within the other's, nor add the same key."""
+def test_no_path_is_mapped_twice() -> None:
+    """No two rows write to the same path, or to one within the other, nor add the same key."""
     added = [field.added for field in FIELDS if field.added]
     assert len(set(added)) == len(added)
     places = [field.xdm for field in FIELDS]
@@ -84,8 +84,8 @@ def test_no_place_is_taken_twice() -> None:
     assert [(a, b) for a in places for b in places if b.startswith((a + ".", a + "["))] == []
 
 
-def test_what_aep_requires() -> None:
-    """Adobe: ExperienceEvent, `_id` and `timestamp` are required, and come from what always is."""
+def test_required_fields_are_always_mapped() -> None:
+    """Adobe: ExperienceEvent requires `_id` and `timestamp`, which come from required fields."""
     rows = {field.xdm: field for field in FIELDS}
     assert (rows["_id"].source, rows["timestamp"].source) == ("id", "occurredAt")
     assert {rows["_id"].only, rows["timestamp"].only} == {()}
@@ -94,12 +94,12 @@ def test_what_aep_requires() -> None:
 
 
 def test_an_nps_rating_is_a_number() -> None:
-    """A score that can be averaged: text could not be."""
+    """A rating is a number, so that it can be averaged."""
     assert [field.type for field in FIELDS if field.source == "nps.rating"] == ["number"]
 
 
 @pytest.mark.parametrize("field", [field for field in FIELDS if field.only], ids=lambda f: f.xdm)
-def test_rows_of_some_events(field: Field) -> None:
-    """A row that holds for some types only names such as there are."""
+def test_rows_for_some_types_name_existing_types(field: Field) -> None:
+    """A row that applies to some types of event names existing types."""
     for beginning in field.only:
         assert any(name.startswith(beginning) for name in EVENT_TYPES.values())

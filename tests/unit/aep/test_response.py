@@ -1,4 +1,4 @@
-"""What AEP's answer says of each message: never more than it says for sure."""
+"""Answers of AEP and IMS: the outcome of each message, and the token."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ UNKNOWN = Retry(RetryReason.UNKNOWN_OUTCOME)
 
 
 def name(outcome: Outcome) -> str:
-    """The outcome as the tables call it."""
+    """Returns the outcome by its name in the tables."""
     if outcome in {UNKNOWN, Retry(RetryReason.AMBIGUOUS_ENTRIES)}:
         return "unknown"
     return {Delivered: "delivered", Retry: "retry", Rejected: "refused"}[type(outcome)]
 
 
 def answer(responses: object) -> bytes:
-    """A 207 body with these responses."""
+    """Returns a 207 body with these responses."""
     return json.dumps({"inletId": "i", "batchId": "b", "responses": responses}).encode()
 
 
 @pytest.mark.parametrize("case", cases("inlet_answers"))
-def test_each_message(case: Case) -> None:
-    """In every published shape exactly the failed message is the failed one; else it is unknown."""
+def test_entries_of_a_207(case: Case) -> None:
+    """In every published shape exactly the failed message fails; in any other it is unknown."""
     expected = case["outcomes"].split()
     outcomes = parse_response(207, answer(case["responses"]), case.get("count", len(expected)))
     assert [name(outcome) for outcome in outcomes] == expected
@@ -59,10 +59,10 @@ def test_a_single_message(body: dict[str, object], expected: str) -> None:
 
 
 @pytest.mark.parametrize("case", cases("inlet_statuses"))
-def test_whole_batch(case: Case) -> None:
-    """A status for the whole request refuses only a message that was sent alone.
+def test_the_status_of_a_request(case: Case) -> None:
+    """A status of the whole request rejects only a message that was sent alone.
 
-    And nothing but an entry for a message says that it was delivered.
+    Only an entry for a message says that it was delivered.
     """
     [alone] = parse_response(case["status"], b"", 1)
     assert name(alone).replace("unknown", "retry") == case["outcome"]
@@ -72,8 +72,8 @@ def test_whole_batch(case: Case) -> None:
     assert [type(outcome) for outcome in together] == [Retry] * 3
 
 
-def test_an_index_speaks_for_its_own_message() -> None:
-    """An entry whose index names another message does not vouch for the one at its position.
+def test_an_entry_with_an_index_is_not_about_another_message() -> None:
+    """An entry whose index names another message says nothing about the one at its position.
 
     Adobe's documented partial failure lists the message with index 3 first, and the failed after.
     """
@@ -83,8 +83,8 @@ def test_an_index_speaks_for_its_own_message() -> None:
     assert not isinstance(outcomes[3], Rejected)
 
 
-def test_indexes_that_occur_twice() -> None:
-    """Ids whose last numbers are no indexes of the batch leave the entries at their positions."""
+def test_repeated_indexes_are_ignored() -> None:
+    """IDs whose last numbers are no indexes of the batch leave the entries at their positions."""
     outcomes = parse_response(
         207, answer([{"xactionId": "a:7"}, {"xactionId": "a:7", "status": 400}]), 2
     )
@@ -96,26 +96,26 @@ def test_indexes_that_occur_twice() -> None:
     [b"", b"ok", b"<html>", b"null", b"[]", b"7", b'"responses"', b"{}", b"\xff", b"[" * 9999],
 )
 @pytest.mark.parametrize("status", [200, 207])
-def test_not_an_answer(status: int, body: bytes) -> None:
-    """A success without a readable entry for each message says nothing of any."""
+def test_an_unreadable_success_is_unknown(status: int, body: bytes) -> None:
+    """A success without a readable entry for each message says nothing about any."""
     assert parse_response(status, body, 2) == [UNKNOWN, UNKNOWN]
 
 
-def test_why_it_is_retried() -> None:
-    """What stands in the way is told apart: credentials, throttling, AEP itself, the settings."""
-    whys = {}
+def test_retry_reasons() -> None:
+    """The reason distinguishes credentials, throttling, AEP's own failures and settings."""
+    reasons = {}
     for status in (401, 403, 404, 408, 429, 500, 502, 503, 504):
         [outcome] = parse_response(status, b"", 1)
         assert isinstance(outcome, Retry)
-        whys[status] = outcome.reason
-    assert whys[401] == whys[403] == "credentials"
-    assert whys[429] == "throttled"
-    assert {whys[status] for status in (408, 500, 502, 503, 504)} == {"aep_failing"}
-    assert whys[404] == "configuration"
+        reasons[status] = outcome.reason
+    assert reasons[401] == reasons[403] == "credentials"
+    assert reasons[429] == "throttled"
+    assert {reasons[status] for status in (408, 500, 502, 503, 504)} == {"aep_failing"}
+    assert reasons[404] == "configuration"
 
 
 @pytest.mark.parametrize(
-    ("status", "one", "unauthorised"),
+    ("status", "permanent", "unauthorised"),
     [
         (400, True, False),
         (413, True, False),
@@ -126,9 +126,9 @@ def test_why_it_is_retried() -> None:
         (207, False, False),
     ],
 )
-def test_kinds_of_status(status: int, one: bool, unauthorised: bool) -> None:
-    """What no later try mends is permanent; both codes of a bad token are its refusal."""
-    assert is_permanent(status) is one
+def test_kinds_of_status(status: int, permanent: bool, unauthorised: bool) -> None:
+    """A status that no retry can change is permanent; 401 and 403 concern the token."""
+    assert is_permanent(status) is permanent
     assert is_unauthorised(status) is unauthorised
 
 
@@ -141,8 +141,8 @@ def test_kinds_of_status(status: int, one: bool, unauthorised: bool) -> None:
         (b'{"detail":"wrong field","title":"Bad"}', "wrong field"),
     ],
 )
-def test_the_detail_of_a_refusal(body: bytes, said: str) -> None:
-    """A refusal carries what AEP said, from wherever its error bodies have it."""
+def test_a_rejection_quotes_aep(body: bytes, said: str) -> None:
+    """A rejection quotes what AEP said, from any of the places where its error bodies have it."""
     [outcome] = parse_response(400, body, 1)
     assert isinstance(outcome, Rejected)
     assert outcome.reason is Reason.REJECTED
@@ -153,8 +153,8 @@ def test_the_detail_of_a_refusal(body: bytes, said: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"<html>", b"[]", b"{}", b'{"message":null}', b'{"report":1}']
 )
-def test_a_refusal_without_a_detail(body: bytes) -> None:
-    """Where AEP says nothing, the detail is the status, and no stand-in for nothing."""
+def test_a_rejection_without_a_detail(body: bytes) -> None:
+    """If AEP says nothing, the detail is only the status."""
     assert parse_response(400, body, 1) == [Rejected(Reason.REJECTED, "400")]
 
 
@@ -191,8 +191,8 @@ BODIES = (
     body=BODIES,
     count=st.integers(0, 4),
 )
-def test_whatever_aep_answers(status: int, body: bytes, count: int) -> None:
-    """Any answer at all gives one outcome for each message of the batch."""
+def test_any_answer_gives_one_outcome_per_message(status: int, body: bytes, count: int) -> None:
+    """Any answer gives one outcome for each message of the batch."""
     outcomes = parse_response(status, body, count)
     assert len(outcomes) == count
     assert all(isinstance(outcome, Delivered | Retry | Rejected) for outcome in outcomes)
@@ -200,8 +200,8 @@ def test_whatever_aep_answers(status: int, body: bytes, count: int) -> None:
 
 @randomly
 @given(data=st.data(), failed=st.lists(st.booleans(), min_size=1, max_size=12))
-def test_any_order_by_the_indexes(data: st.DataObject, failed: list[bool]) -> None:
-    """Entries that all carry their index say the same in every order."""
+def test_entries_with_indexes_in_any_order(data: st.DataObject, failed: list[bool]) -> None:
+    """Entries that all have an index mean the same in every order."""
     entries = [
         {"xactionId": f"u-u-{place}"} | ({"status": 400} if wrong else {})
         for place, wrong in enumerate(failed)
@@ -216,8 +216,8 @@ def test_any_order_by_the_indexes(data: st.DataObject, failed: list[bool]) -> No
     [(b'{"of":"many words"}', '400 {"of":"many words"}'), (b"[" * 1000 + b"]" * 1000, "400")],
     ids=["an object", "deeper than it can be written"],
 )
-def test_a_message_that_is_no_text(message: bytes, detail: str) -> None:
-    """Why a message was refused may be said in any JSON, and never keeps it from being refused."""
+def test_a_detail_that_is_no_text(message: bytes, detail: str) -> None:
+    """AEP may give the detail as any JSON; the message is rejected all the same."""
     each = b'{"responses":[{"status":400,"message":' + message + b"}]}"
     whole = b'{"title":' + message + b"}"
     for status, body in ((207, each), (400, whole)):
@@ -225,8 +225,8 @@ def test_a_message_that_is_no_text(message: bytes, detail: str) -> None:
 
 
 @pytest.mark.parametrize("said", ["schema " * 500_000, ["schema "] * 100_000])
-def test_no_more_is_kept_of_what_aep_says_than_a_dead_letter_can(said: object) -> None:
-    """Whatever reads AEP's words afterwards has little to read."""
+def test_a_long_detail_is_cut(said: object) -> None:
+    """The detail is cut to what a dead letter can hold."""
     [outcome] = parse_response(400, json.dumps({"message": said}).encode(), 1)
     assert isinstance(outcome, Rejected)
     assert len(outcome.detail) <= len("400 ") + 1024

@@ -1,1 +1,1 @@
-"""Tests of `python -m pendo_aep`."""
+"""Tests of the command `pendo-aep`."""

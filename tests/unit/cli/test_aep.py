@@ -12,11 +12,10 @@ from typing import Any, cast
 import pytest
 
 from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay
-from local.aep_platform.data_prep import functions
+from local.aep_platform import Answering, Call, Delay, expressions
 from local.samples import load_samples
-from pendo_aep.cli import aep_advice
-from tests.unit.cli.aep_desk import Terminal
+from pendo_aep.cli import aep_messages
+from tests.unit.cli.cli_harness import AepCli, start
 from tests.unit.provisioning.harness import (
     BROWSER,
     apply_old_table,
@@ -26,55 +25,55 @@ from tests.unit.provisioning.harness import (
     remove_group,
 )
 
-PROG = "python -m pendo_aep aep"
+PROG = "pendo-aep aep"
 EVENTS = [sample for sample in load_samples() if sample.event is not None]
 
 
 @pytest.fixture
-async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
+async def cli() -> AsyncIterator[AepCli]:
     """On an empty platform."""
-    async with new_harness() as desk:
-        yield Terminal(desk, tmp_path)
+    async with new_harness() as adobe:
+        yield AepCli(adobe)
 
 
-async def test_from_nothing_to_settings_and_back(terminal: Terminal) -> None:
-    """Plan, apply, show, destroy: each says in a line what is, was or would be done."""
-    plan = await terminal.run("plan")
+async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
+    """Plan, apply, show, destroy: each prints one line for each step that it did or would do."""
+    plan = await cli.run("plan")
     assert plan.code == 0, plan.err
     lines = plan.out.splitlines()
     assert lines[0] == "+ identity namespace 'PendoVisitor': create"
-    assert lines[-1] == "8 to be made or changed"
-    assert terminal.desk.state.changing_calls == []
+    assert lines[-1] == "8 to be created or changed"
+    assert cli.adobe.state.changing_calls == []
 
-    applied = await terminal.run("apply", "--no-wait", "--test-event")
+    applied = await cli.run("apply", "--no-wait", "--test-event")
     assert applied.code == 0, applied.err
-    flow_id = only(terminal.desk.state.flows).id
+    flow_id = only(cli.adobe.state.flows).id
     assert f"+ dataflow 'Pendo Events' ({flow_id}): created" in applied.out
     assert f"AEP_FLOW_ID={flow_id}\n" in applied.out
-    one, other = only(terminal.desk.state.datasets).rows
-    assert f"test events {one['_id']}, {other['_id']}: taken" in applied.out
+    one, other = only(cli.adobe.state.datasets).rows
+    assert f"test events {one['_id']}, {other['_id']}: accepted" in applied.out
     assert "    AEP: 207 {" in applied.out
 
-    again = await terminal.run("plan")
-    assert again.out.splitlines()[-1] == "nothing to be done"
+    again = await cli.run("plan")
+    assert again.out.splitlines()[-1] == "nothing to do"
 
-    shown = await terminal.run("show")
+    shown = await cli.run("show")
     assert (shown.code, shown.err) == (0, "")
     assert set(shown.out.splitlines()) <= set(applied.out.splitlines())
 
-    kept = await terminal.run("destroy", "--yes")
+    kept = await cli.run("destroy", "--yes")
     assert kept.code == 1  # there is data: not all has gone
-    gone = await terminal.run("destroy", "--yes", "--delete-data", "Pendo Events")
+    gone = await cli.run("destroy", "--yes", "--delete-data", "Pendo Events")
     assert gone.code == 0, gone.err
     assert "- dataset 'Pendo Events'" in gone.out
-    assert terminal.desk.state.datasets == {}
+    assert cli.adobe.state.datasets == {}
     for ran in (plan, applied, again, shown, kept, gone):
-        assert terminal.desk.aep.client_secret not in ran.out + ran.err
+        assert cli.adobe.aep.client_secret not in ran.out + ran.err
 
 
-async def test_json_is_one_object_a_line(terminal: Terminal) -> None:
-    """Steps, settings, and what became of the test event, for programs."""
-    plan = await terminal.run("plan", "--json")
+async def test_json_is_one_object_a_line(cli: AepCli) -> None:
+    """Steps, settings, and the result of the test events, for programs."""
+    plan = await cli.run("plan", "--json")
     assert plan.lines[0] == {
         "action": "create",
         "done": False,
@@ -84,102 +83,102 @@ async def test_json_is_one_object_a_line(terminal: Terminal) -> None:
         "details": [],
     }
 
-    applied = await terminal.run("apply", "--json", "--no-wait", "--test-event")
+    applied = await cli.run("apply", "--json", "--no-wait", "--test-event")
     *steps, environment, trial = applied.lines
     assert {(step["action"], step["done"]) for step in steps} == {("create", True)}
     assert (trial["taken"], trial["status"], trial["environment"]) == (True, 207, {})
     assert [trial["testEvent"]] == trial["testEvents"][:1]
     assert len(trial["testEvents"]) == 2
-    assert (await terminal.run("show", "--json")).lines == [environment]
+    assert (await cli.run("show", "--json")).lines == [environment]
     assert environment["environment"]["AEP_FORMAT"] == "raw"
 
 
-async def test_the_mode_of_raw_events_is_found(terminal: Terminal) -> None:
-    """Where the inlet takes no raw events in batches, what `deliver` needs is printed last."""
-    aep = terminal.desk.aep
+async def test_the_mode_of_raw_events_is_found(cli: AepCli) -> None:
+    """If the inlet does not accept plain batches, the settings for `deliver` are printed last."""
+    aep = cli.adobe.aep
     aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
 
-    ran = await terminal.run("apply", "--no-wait", "--test-event")
+    ran = await cli.run("apply", "--no-wait", "--test-event")
 
     assert ran.code == 0, ran.err
-    dataset_id = only(terminal.desk.state.datasets).id
+    dataset_id = only(cli.adobe.state.datasets).id
     assert ran.out.splitlines()[-3:] == [
         "AEP_RAW_MODE=enveloped",
         f"AEP_DATASET_ID={dataset_id}",
         "AEP_IMS_ORG_ID=ACME@AdobeOrg",
     ]
     aep.behaviour = replace(aep.behaviour, raw_modes=frozenset())
-    refused = await terminal.run("apply", "--no-wait", "--test-event")
+    refused = await cli.run("apply", "--no-wait", "--test-event")
     assert refused.code == 1
-    assert "not taken, in none of the modes of AEP_RAW_MODE" in refused.out
+    assert "not accepted in any mode of AEP_RAW_MODE" in refused.out
 
 
-async def test_a_file_holds_the_choices(terminal: Terminal) -> None:
-    """The same file for apply, show and destroy; the inlet wants a token, which is told."""
-    file = terminal.folder / "aep.toml"
+async def test_a_file_holds_the_choices(cli: AepCli, tmp_path: Path) -> None:
+    """One file serves apply, show and destroy. If the inlet requires a token, apply says so."""
+    file = tmp_path / "aep.toml"
     file.write_text('source = "http"\nformat = "xdm"\nauthenticated = true\nname = "Two"\n')
     given = ("--file", str(file))
 
-    applied = await terminal.run("apply", "--no-wait", "--test-event", *given)
+    applied = await cli.run("apply", "--no-wait", "--test-event", *given)
     assert applied.code == 0, applied.err
-    assert "deliver needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
-    assert len(only(terminal.desk.state.datasets).rows) == 2
+    assert "deliver also needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
+    assert len(only(cli.adobe.state.datasets).rows) == 2
 
-    shown = await terminal.run("show", *given)
+    shown = await cli.run("show", *given)
     assert "AEP_FORMAT=xdm\n" in shown.out
-    assert (await terminal.run("show")).code == 1
-    destroyed = await terminal.run("destroy", "--yes", "--delete-data", "Two", *given)
+    assert (await cli.run("show")).code == 1
+    destroyed = await cli.run("destroy", "--yes", "--delete-data", "Two", *given)
     assert destroyed.code == 0, destroyed.err
 
 
-async def test_destroy_asks(terminal: Terminal) -> None:
-    """It shows what will go; anything but yes, and no answer at all, change nothing."""
-    await terminal.desk.apply()
-    calls = len(terminal.desk.state.changing_calls)
+async def test_destroy_asks(cli: AepCli) -> None:
+    """It shows what it would delete; any answer but yes, or none, changes nothing."""
+    await cli.adobe.apply()
+    calls = len(cli.adobe.state.changing_calls)
 
     for answer in ("", "y\n", "no\n"):
-        asked = await terminal.run("destroy", types=answer)
+        asked = await cli.run("destroy", types=answer)
         assert asked.code == 1
         assert "- dataflow 'Pendo Events'" in asked.err
-        assert "in the sandbox prod; type yes to go on: " in asked.err
+        assert "in the sandbox prod; type yes to continue: " in asked.err
         assert asked.err.endswith("nothing was deleted: answer yes, or give --yes\n")
-    assert len(terminal.desk.state.changing_calls) == calls
+    assert len(cli.adobe.state.changing_calls) == calls
 
-    done = await terminal.run("destroy", types="yes\n")
+    done = await cli.run("destroy", types="yes\n")
     assert done.code == 0, done.err
-    assert terminal.desk.state.flows == {}
+    assert cli.adobe.state.flows == {}
 
 
-async def test_apply_waits_for_a_new_flow(terminal: Terminal) -> None:
-    """Until the flow is as old as --wait says, and no longer the next time."""
-    first = await terminal.run("apply", "--wait", "1.5")
+async def test_apply_waits_for_a_new_flow(cli: AepCli) -> None:
+    """Until the flow is as old as --wait says; a second run does not wait again."""
+    first = await cli.run("apply", "--wait", "1.5")
     assert first.code == 0, first.err
     assert first.err.startswith(f"{PROG} apply: waiting ")
 
-    flow = only(terminal.desk.state.flows)
+    flow = only(cli.adobe.state.flows)
     flow.created = flow.updated = flow.created - 300_000
-    second = await terminal.run("apply")
+    second = await cli.run("apply")
     assert (second.code, second.err) == (0, "")
 
 
-async def test_an_upgrade_tells_how_to_pause_and_when_to_go_on(terminal: Terminal) -> None:
-    """Before a dataflow in use is changed: stop `deliver`. Afterwards: when it may go on."""
-    await apply_old_table(terminal.desk)
-    flow = only(terminal.desk.state.flows)
+async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> None:
+    """Before it changes a dataflow in use: how to stop `deliver`. Afterwards: when to resume."""
+    await apply_old_table(cli.adobe)
+    flow = only(cli.adobe.state.flows)
     flow.created = flow.updated = flow.created - 300_000
     given = {"PUSH_SUBSCRIPTION": "mine"}
 
-    planned = await terminal.run("plan", **given)
-    applied = await terminal.run("apply", "--wait", "1.5", **given)
+    planned = await cli.run("plan", **given)
+    applied = await cli.run("apply", "--wait", "1.5", **given)
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
-    assert planned.out.splitlines()[-1] == "3 to be made or changed"
+    assert planned.out.splitlines()[-1] == "3 to be created or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
     paused, waited, resumed = (
         applied.err.index('modify-push-config mine --push-endpoint=""\n'),
         applied.err.index(f"{PROG} apply: waiting "),
-        applied.err.index(f"{PROG} apply: deliver may go on in 15 minutes"),
+        applied.err.index(f"{PROG} apply: deliver may resume in 15 minutes"),
     )
     assert paused < waited < resumed
     assert applied.err.endswith(
@@ -188,109 +187,109 @@ async def test_an_upgrade_tells_how_to_pause_and_when_to_go_on(terminal: Termina
     assert "send no events with them for another 15 minutes" in applied.err
 
 
-async def test_without_a_wait_it_says_when_delivery_may_go_on(terminal: Terminal) -> None:
-    """A disabled flow is enabled; no fields were added, so Adobe's 5 minutes are all there is."""
-    await terminal.desk.apply()
-    only(terminal.desk.state.flows).enabled = False
+async def test_without_a_wait_it_says_when_delivery_may_resume(cli: AepCli) -> None:
+    """It enables a disabled flow and adds no fields, so only Adobe's 5 minutes remain."""
+    await cli.adobe.apply()
+    only(cli.adobe.state.flows).enabled = False
 
-    applied = await terminal.run("apply", "--no-wait")
+    applied = await cli.run("apply", "--no-wait")
 
     assert applied.code == 0, applied.err
-    assert f"{PROG} apply: deliver may go on in 5 minutes, " in applied.err
+    assert f"{PROG} apply: deliver may resume in 5 minutes, " in applied.err
     assert "new fields" not in applied.err
-    assert aep_advice.resume("mine", 0.0).startswith("deliver may go on now, ")
+    assert aep_messages.how_to_resume("mine", 0.0).startswith("deliver may resume now, ")
 
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 3), ("no", 1, 0)])
 async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
-    terminal: Terminal, answer: str, code: int, changes: int
+    cli: AepCli, answer: str, code: int, changes: int
 ) -> None:
-    """Anything but yes changes nothing. A script is not asked."""
-    await apply_old_table(terminal.desk)
-    before = len(terminal.desk.state.changing_calls)
+    """Any answer but yes changes nothing. A script is not asked."""
+    await apply_old_table(cli.adobe)
+    before = len(cli.adobe.state.changing_calls)
 
-    ran = await terminal.run_typing(f"{answer}\n", "apply", "--no-wait")
+    ran = await cli.run_typing(f"{answer}\n", "apply", "--no-wait")
 
-    assert (ran.code, "is delivery paused? type yes to go on: " in ran.err) == (code, True)
-    assert len(terminal.desk.state.changing_calls) - before == changes
+    assert (ran.code, "is delivery paused? type yes to continue: " in ran.err) == (code, True)
+    assert len(cli.adobe.state.changing_calls) - before == changes
 
 
-async def test_a_plan_advises_an_authenticated_inlet(terminal: Terminal) -> None:
-    """Adobe does so for personal data; who has asked for one is not told again."""
+async def test_a_plan_advises_an_authenticated_inlet(cli: AepCli) -> None:
+    """As Adobe does for personal data; not if the inlet is authenticated already."""
     for choices in ((), ("--source", "http")):
-        ran = await terminal.run("plan", *choices)
+        ran = await cli.run("plan", *choices)
         assert ran.err.startswith(f"{PROG} plan: the inlet is open: ")
-    closed = await terminal.run("plan", "--source", "http", "--authenticated")
+    closed = await cli.run("plan", "--source", "http", "--authenticated")
     assert (closed.code, closed.err) == (0, "")
 
 
-async def test_a_missing_field_group_of_adobes_is_told(terminal: Terminal) -> None:
-    """Which fields are left out is said by `plan` and `apply`; the rest is made."""
-    remove_group(terminal.desk.state, BROWSER)
+async def test_a_missing_field_group_of_adobes_is_reported(cli: AepCli) -> None:
+    """`plan` and `apply` name the fields that are left out; everything else is created."""
+    remove_group(cli.adobe.state, BROWSER)
 
     for action in (("plan",), ("apply", "--no-wait")):
-        ran = await terminal.run(*action)
+        ran = await cli.run(*action)
         assert ran.code == 0, ran.err
-        assert "no field group 'Environment Details' of Adobe's" in ran.err
+        assert "does not have Adobe's field group 'Environment Details'" in ran.err
         assert "the fields of environment are left out" in ran.err
 
 
-async def test_a_plan_checks_the_mapping(terminal: Terminal) -> None:
-    """On request, once the schema is there; the result is a line, also as JSON."""
-    early = await terminal.run("plan", "--check")
+async def test_a_plan_checks_the_mapping(cli: AepCli) -> None:
+    """If asked, and once the schema exists; the result is one line, also as JSON."""
+    early = await cli.run("plan", "--check")
     assert early.code == 0
     assert "the mapping was not checked: AEP needs the schema" in early.err
 
-    await terminal.desk.apply()
-    checked = await terminal.run("plan", "--check")
+    await cli.adobe.apply()
+    checked = await cli.run("plan", "--check")
     assert checked.code == 0, checked.err
     assert checked.out.endswith(f"AEP maps all {len(EVENTS)} sample events as deliver does\n")
-    as_json = await terminal.run("plan", "--check", "--json")
+    as_json = await cli.run("plan", "--check", "--json")
     assert as_json.lines[-1] == {"mappingCheck": "same", "samples": len(EVENTS)}
 
 
 async def test_a_mapping_that_differs_stops_plan_and_apply(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    cli: AepCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both sides are shown for each field. With the schema there, nothing at all is made."""
-    await apply_old_table(terminal.desk)
-    await terminal.desk.apply()
-    only(terminal.desk.state.mapping_sets).versions[-1]["mappings"].pop()
-    before = len(terminal.desk.state.changing_calls)
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    """Both values of each field are shown. As the schema exists, nothing is created."""
+    await apply_old_table(cli.adobe)
+    await cli.adobe.apply()
+    only(cli.adobe.state.mapping_sets).versions[-1]["mappings"].pop()
+    before = len(cli.adobe.state.changing_calls)
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
     for action in (("plan", "--check"), ("apply", "--no-wait")):
-        ran = await terminal.run(*action)
+        ran = await cli.run(*action)
         assert ran.code == 1
         assert 'poll_submitted_single: surveyResponse.surveyID: pendo-to-aep makes "' in ran.err
         assert ", AEP makes nothing\n" in ran.err
-    assert "apply --no-check does so" in ran.err
-    assert len(terminal.desk.state.changing_calls) == before
+    assert "apply --no-check does so anyway" in ran.err
+    assert len(cli.adobe.state.changing_calls) == before
 
-    assert (await terminal.run("apply", "--no-wait", "--no-check")).code == 0
+    assert (await cli.run("apply", "--no-wait", "--no-check")).code == 0
 
 
 async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    cli: AepCli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AEP tries a mapping only with a schema. Nothing that uses one is made."""
-    never = replace(functions.FUNCTIONS["matches_regex"], body=lambda *_: False)
-    monkeypatch.setitem(cast("dict[str, Any]", functions.FUNCTIONS), "matches_regex", never)
+    """AEP tries a mapping only with a schema. Nothing that uses the mapping is created."""
+    never = replace(expressions.FUNCTIONS["matches_regex"], body=lambda *_: False)
+    monkeypatch.setitem(cast("dict[str, Any]", expressions.FUNCTIONS), "matches_regex", never)
 
-    ran = await terminal.run("apply", "--no-wait")
+    ran = await cli.run("apply", "--no-wait")
 
     assert ran.code == 1
     assert [line[:1] for line in ran.out.splitlines()] == ["+", "+", "+"]
-    assert len(terminal.desk.state.schemas) == 1
-    assert (terminal.desk.state.datasets, terminal.desk.state.mapping_sets) == ({}, {})
+    assert len(cli.adobe.state.schemas) == 1
+    assert (cli.adobe.state.datasets, cli.adobe.state.mapping_sets) == ({}, {})
 
 
-async def test_without_a_preview_apply_warns_and_goes_on(terminal: Terminal) -> None:
-    """Adobe may close that call to a credential: it is no part of what the set-up needs."""
-    terminal.desk.platform.fail(Answering(403), matching=is_preview, times=None)
+async def test_without_a_preview_apply_warns_and_continues(cli: AepCli) -> None:
+    """Adobe may deny that call to a credential: the set-up does not need it."""
+    cli.adobe.platform.fail(Answering(403), matching=is_preview, times=None)
 
-    ran = await terminal.run("apply", "--no-wait")
+    ran = await cli.run("apply", "--no-wait")
 
     assert ran.code == 0, ran.err
     assert f"{PROG} apply: the mapping was not checked: try the mapping set: " in ran.err
@@ -306,10 +305,10 @@ async def test_without_a_preview_apply_warns_and_goes_on(terminal: Terminal) -> 
     ],
 )
 async def test_a_wrong_setting_is_named(
-    terminal: Terminal, settings: dict[str, str], problem: str
+    cli: AepCli, settings: dict[str, str], problem: str
 ) -> None:
     """One line, no traceback, no secret, exit code 1."""
-    ran = await terminal.run("plan", **settings)
+    ran = await cli.run("plan", **settings)
 
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.startswith(f"{PROG} plan: {problem}")
@@ -317,54 +316,37 @@ async def test_a_wrong_setting_is_named(
     assert "canary" not in ran.err
 
 
-async def test_the_settings_of_the_functions_do_not_matter(terminal: Terminal) -> None:
-    """Neither a missing project nor a wrong setting of `deliver` keeps anybody from looking."""
-    ran = await terminal.run("plan", GOOGLE_CLOUD_PROJECT="", AEP_FORMAT="nonsense")
+async def test_the_settings_of_the_functions_do_not_matter(cli: AepCli) -> None:
+    """Neither a missing project nor a wrong setting of `deliver` stops `plan`."""
+    ran = await cli.run("plan", GOOGLE_CLOUD_PROJECT="", AEP_FORMAT="nonsense")
 
     assert ran.code == 0, ran.err
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        pytest.param(["apply", "--source", "kafka"], id="source"),
-        pytest.param(["apply", "--wait", "-1"], id="wait"),
-        pytest.param(["show", "--profile"], id="not of this action"),
-        pytest.param([], id="no action"),
-    ],
-)
-async def test_wrong_usage_exits_with_2(terminal: Terminal, arguments: list[str]) -> None:
-    """As argparse does it, with the usage."""
-    ran = await terminal.run(*arguments)
-
-    assert (ran.code, ran.out) == (2, "")
-    assert ran.err.startswith("usage: python -m pendo_aep ")
-
-
-async def test_choices_that_do_not_go_together_are_told(terminal: Terminal) -> None:
-    """Before anybody is asked for a token."""
-    ran = await terminal.run("apply", "--format", "xdm")
+async def test_incompatible_choices_are_reported(cli: AepCli) -> None:
+    """Before a token is requested."""
+    ran = await cli.run("apply", "--format", "xdm")
 
     assert (ran.code, ran.out) == (1, "")
     assert "choose --source http for --format xdm" in ran.err
-    assert terminal.desk.aep.tokens_issued == 0
+    assert cli.adobe.aep.tokens_issued == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_apply_has_told_what_it_did(
-    terminal: Terminal, number: signal.Signals
+async def test_an_interrupted_apply_has_shown_what_it_did(
+    cli: AepCli, number: signal.Signals
 ) -> None:
-    """Ctrl-C and SIGTERM: 130, with every step until then, and the next run goes on."""
-    struck = asyncio.Event()
+    """Ctrl-C and SIGTERM: exit code 130, every step so far, and the next run completes it."""
+    reached = asyncio.Event()
 
-    def strikes(call: Call) -> bool:
+    def is_dataset_or_later(call: Call) -> bool:
         if call.method == "POST" and call.path.endswith("/dataSets"):
-            struck.set()
-        return struck.is_set()
+            reached.set()
+        return reached.is_set()
 
-    terminal.desk.platform.fail(Delay(30), matching=strikes)
-    async with terminal.start("apply", "--no-wait") as process:
-        await asyncio.wait_for(struck.wait(), 20)
+    cli.adobe.platform.fail(Delay(30), matching=is_dataset_or_later)
+    async with start("aep", "apply", "--no-wait", settings=cli.settings()) as process:
+        await asyncio.wait_for(reached.wait(), 20)
         process.send_signal(number)
         out, err = await asyncio.wait_for(process.communicate(), 20)
 
@@ -372,5 +354,5 @@ async def test_an_interrupted_apply_has_told_what_it_did(
     assert err.decode() == f"{PROG} apply: interrupted\n"
     signs = [line[:1] for line in out.decode().splitlines()]
     assert signs == ["+", "+", "+", "?"]
-    terminal.desk.platform.heal()
-    assert (await terminal.run("apply", "--no-wait")).code == 0
+    cli.adobe.platform.heal()
+    assert (await cli.run("apply", "--no-wait")).code == 0

@@ -14,8 +14,7 @@ from aiohttp import web
 from local.functions import PROJECT, Function
 from local.pipeline import DEAD, EVENTS, SECRET, receive_env
 from local.pubsub import PubSubServer
-from pendo_aep.__main__ import main
-from tests.unit.cli.doctor_desk import run_doctor, start_doctor
+from tests.unit.cli.cli_harness import run_doctor, start
 
 CONFIG = PROJECT / "deploy" / "config.env"
 PINGS = [
@@ -35,8 +34,8 @@ async def receive(server: PubSubServer) -> AsyncIterator[Function]:
         yield function
 
 
-async def test_a_receive_of_ones_own_is_well(receive: Function, server: PubSubServer) -> None:
-    """It is knocked at, and stores the test event: Pub/Sub has it."""
+async def test_a_receive_on_this_machine_is_well(receive: Function, server: PubSubServer) -> None:
+    """It answers the pings and stores the test event in Pub/Sub."""
     before = len(server.published(f"projects/local/topics/{EVENTS}"))
     ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS=SECRET)
 
@@ -50,7 +49,7 @@ async def test_a_receive_of_ones_own_is_well(receive: Function, server: PubSubSe
 
 
 async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
-    """One object a line, with nothing else; the secret may be in a file, and no event is sent."""
+    """One object a line and nothing else. The secret may be in a file; no event is sent."""
     file = tmp_path / "secret"
     file.write_text(SECRET)
     options = ("--receive-url", receive.url, "--json", "--no-test-event")
@@ -62,8 +61,8 @@ async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
     assert ran.code == 0
 
 
-async def test_what_is_wrong_is_said_with_what_mends_it(receive: Function) -> None:
-    """Another secret than receive's: exit code 1, and a line with what to do."""
+async def test_a_problem_is_shown_with_its_fix(receive: Function) -> None:
+    """Another secret than receive's: exit code 1, and a line that says what to do."""
     ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS="canary-secret")
 
     assert ran.code == 1
@@ -90,41 +89,21 @@ async def test_what_is_wrong_is_said_with_what_mends_it(receive: Function) -> No
     ],
     ids=["no secret", "no file", "no project", "no gcloud"],
 )
-async def test_what_keeps_it_from_looking_is_said(
+async def test_what_prevents_the_checks_is_reported(
     arguments: list[str], settings: dict[str, str], said: str
 ) -> None:
-    """One line on stderr, and exit code 1: nothing was found, and that is not well."""
+    """One line on stderr, and exit code 1: nothing was checked, so nothing is known to be well."""
     ran = await run_doctor(*arguments, **settings)
 
     assert ran.code == 1
-    assert ran.err.startswith(f"python -m pendo_aep doctor: {said}")
+    assert ran.err.startswith(f"pendo-aep doctor: {said}")
     assert ran.err.count("\n") == 1
     assert ran.out in ("", "0 ok, 0 wrong, 0 unknown\n")
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--wait", "soon"],
-        ["--wait", "-1"],
-        ["--wait", "nan"],
-        ["--wait", "3601"],
-        ["--config", "my.env", "--receive-url", "http://127.0.0.1"],
-    ],
-    ids=" ".join,
-)
-def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 2, and the usage."""
-    with pytest.raises(SystemExit) as exit_:
-        main(["doctor", *arguments])
-
-    assert exit_.value.code == 2
-    assert "usage: python -m pendo_aep doctor" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda s: str(s.name))
-async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals) -> None:
-    """Ctrl-C and SIGTERM end it at once, with 130; what is known by then is printed."""
+async def test_what_was_found_is_shown_when_it_is_stopped(number: signal.Signals) -> None:
+    """Ctrl-C and SIGTERM end it at once, with exit code 130; what it found so far is printed."""
     first, second, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def answer(_: web.Request) -> web.Response:
@@ -143,8 +122,9 @@ async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals)
     await site.start()
     url = "http://{}:{}/".format(*runner.addresses[0])
     try:
-        async with start_doctor(
-            "--receive-url", url, "--json", PENDO_WEBHOOK_SECRETS=SECRET
+        async with start(
+            *("doctor", "--receive-url", url, "--json"),
+            settings={"PENDO_WEBHOOK_SECRETS": SECRET},
         ) as process:
             await asyncio.wait_for(second.wait(), 60)
             process.send_signal(number)
@@ -155,4 +135,4 @@ async def test_what_was_found_is_told_when_it_is_stopped(number: signal.Signals)
 
     assert process.returncode == 130
     assert [json.loads(line)["text"] for line in out.splitlines()] == [PINGS[0]]
-    assert err.decode() == "python -m pendo_aep doctor: interrupted\n"
+    assert err.decode() == "pendo-aep doctor: interrupted\n"

@@ -1,4 +1,4 @@
-"""Reading a webhook: every authentic body is an event or `InvalidWebhook`."""
+"""Parsing, redaction and samples of webhooks: an authentic body is an event or `InvalidWebhook`."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ KEYS += ["userAgent", "properties"]
 
 
 def read(body: bytes) -> Webhook:
-    """The webhook in a body that counts as verified."""
+    """Parses a body that counts as verified."""
     return parse(VerifiedBody(body))
 
 
 def nested(levels: int) -> bytes:
-    """A webhook with arrays in arrays, `levels` of them."""
+    """Returns a webhook with arrays nested so deep."""
     return b'{"event":"pollSubmitted","properties":{"a":' + b"[" * levels + b"]" * levels + b"}}"
 
 
-def test_a_whole_webhook() -> None:
-    """Every field of Pendo's body is read; numbers that stand for ids become text."""
+def test_every_field_is_parsed() -> None:
+    """Every field of Pendo's body is parsed; numeric IDs become text."""
     webhook = read(
         b'{"app":{"id":-323232,"name":"Shop","platform":"web"},"accountId":42,'
         b'"subscription":{"id":4598576627318784,"name":"Acme"},"userAgent":"Mozilla",'
@@ -52,63 +52,63 @@ def test_a_whole_webhook() -> None:
     }
 
 
-def test_only_the_name_is_needed() -> None:
-    """A body with nothing but an event name is an event, and so is one where all else is null."""
+def test_only_the_event_name_is_required() -> None:
+    """A body with only an event name is an event, also when all other fields are null."""
     nothing = dict.fromkeys(KEYS[1:])
     assert read(b'{"event":"x"}') == {"event": "x"}
     assert not any(read(json.dumps(nothing | {"event": "x"}).encode()).get(key) for key in nothing)
 
 
-def test_unknown_keys_do_no_harm() -> None:
-    """What Pendo may add some day does not make an event unreadable."""
+def test_unknown_keys_are_ignored() -> None:
+    """Keys that Pendo may add do not make an event invalid."""
     assert read(b'{"event":"x","new":{"deep":[1]},"app":{"id":1,"new":2}}')["event"] == "x"
 
 
 @pytest.mark.parametrize("case", cases("unreadable"))
-def test_unreadable(case: Case) -> None:
-    """What is no JSON, or no event, is set aside with the stable reason that says which."""
-    with pytest.raises(InvalidWebhook) as unreadable:
+def test_invalid_bodies_are_rejected(case: Case) -> None:
+    """A body that is no JSON or no event is invalid, with the stable reason."""
+    with pytest.raises(InvalidWebhook) as invalid:
         read(case["body"].encode())
-    assert unreadable.value.reason == case["reason"]
-    assert unreadable.value.detail
+    assert invalid.value.reason == case["reason"]
+    assert invalid.value.detail
 
 
 @pytest.mark.parametrize("body", [b"\xff", b'{"event":"\xe9"}', b'{"event":"\xed\xa0\x80"}'])
-def test_bytes_that_are_no_utf8(body: bytes) -> None:
+def test_invalid_utf8_is_not_json(body: bytes) -> None:
     """Bytes that are not UTF-8 are not JSON."""
-    with pytest.raises(InvalidWebhook) as unreadable:
+    with pytest.raises(InvalidWebhook) as invalid:
         read(body)
-    assert unreadable.value.reason is Reason.NOT_JSON
+    assert invalid.value.reason is Reason.NOT_JSON
 
 
 @pytest.mark.parametrize(
     "field", [{"event": "canary" * 100}, {"visitorId": ["canary"]}, {"properties": "canary"}]
 )
 def test_the_detail_shows_no_value(field: dict[str, Any]) -> None:
-    """What is wrong is said by its place; the value may be personal, and stays out of it."""
-    with pytest.raises(InvalidWebhook) as unreadable:
+    """The detail names the field, and not its value, which may be personal."""
+    with pytest.raises(InvalidWebhook) as invalid:
         read(orjson.dumps({"event": "x"} | field))
-    assert next(iter(field)) in unreadable.value.detail
-    assert "canary" not in str(unreadable.value)
+    assert next(iter(field)) in invalid.value.detail
+    assert "canary" not in str(invalid.value)
 
 
 @pytest.mark.parametrize("levels", [1_100, 100_000, 500_000])
 def test_nested_too_deep_to_read(levels: int) -> None:
-    """A body nested without end is unreadable; it does not exhaust the stack."""
-    with pytest.raises(InvalidWebhook) as unreadable:
+    """A deeply nested body is invalid, and does not exhaust the stack."""
+    with pytest.raises(InvalidWebhook) as invalid:
         read(nested(levels))
-    assert unreadable.value.reason is Reason.NOT_JSON
+    assert invalid.value.reason is Reason.NOT_JSON
 
 
 def test_nested_deep_but_readable() -> None:
-    """What the reader of JSON takes, up to 1,024 levels, is validated without recursion."""
+    """What the JSON parser accepts, up to 1,024 levels, is validated without recursion."""
     assert read(nested(1_000))["event"] == "pollSubmitted"
 
 
 @randomly
 @given(body=st.dictionaries(st.sampled_from(KEYS), JSON_VALUES))
 def test_any_json(body: dict[str, Any]) -> None:
-    """Whatever JSON stands under Pendo's keys, it is an event or unreadable."""
+    """Any JSON under Pendo's keys is an event or invalid."""
     webhook, reason = None, None
     try:
         webhook = read(json.dumps(body).encode())
@@ -121,9 +121,9 @@ def test_any_json(body: dict[str, Any]) -> None:
 @randomly
 @given(raw=st.binary(max_size=60))
 def test_any_bytes(raw: bytes) -> None:
-    """Bytes at random are unreadable, or an event if they happen to be one; nothing else is raised.
+    """Random bytes are invalid, or an event if they happen to be one; nothing else is raised.
 
-    Hypothesis also tries bytes that it finds in this project's source, such as whole webhooks.
+    Hypothesis also tries bytes from this project's source, such as whole webhooks.
     """
     try:
         assert read(raw)["event"]
@@ -132,7 +132,7 @@ def test_any_bytes(raw: bytes) -> None:
 
 
 def test_ping() -> None:
-    """The event of Pendo's "test" button is a ping, and no other is."""
+    """Only the event of Pendo's "test" button is a ping."""
     assert is_ping(read(b'{"event":"ping","app":{"name":"webhook-test"}}'))
     assert not is_ping(read(b'{"event":"Ping","app":{"name":"webhook-test"}}'))
     assert not is_ping(read(b'{"event":"guideDisplayed","app":{"name":"webhook-test"}}'))
@@ -155,22 +155,22 @@ def test_ping() -> None:
     ],
 )
 def test_unsigned_ping(body: bytes, is_ping: bool) -> None:
-    """Unsigned, only a small body whose event is `ping` counts as one."""
+    """Without a signature, only a small body whose event is `ping` is a ping."""
     assert is_unsigned_ping(body) is is_ping
 
 
-# Redaction: what a path names is gone, all else stays.
+# Redaction.
 
 
 @pytest.mark.parametrize("case", cases("redactions"))
 def test_redact(case: Case) -> None:
-    """The value at each path is removed, in every element of the lists on the way."""
+    """The value at each path is removed, in every element of lists on the path."""
     redact(case["body"], [parse_path(path) for path in case["paths"]])
     assert case["body"] == case["left"]
 
 
-def test_hostile_depth() -> None:
-    """Lists nested without end on the way do not exhaust the stack."""
+def test_redaction_of_deep_lists() -> None:
+    """Deeply nested lists on the path do not exhaust the stack."""
     inner: list[Any] = [{"b": 1}]
     nested: list[Any] = inner
     for _ in range(100_000):
@@ -180,21 +180,21 @@ def test_hostile_depth() -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "a.", ".a", "a..b", " ", "a. .b", "event", " event "])
-def test_no_path(text: str) -> None:
-    """A path with an empty part names nothing, and one to the event's name would hide all."""
+def test_invalid_paths_are_rejected(text: str) -> None:
+    """A path with an empty part is invalid, and so is one to the event's name."""
     with pytest.raises(ValueError, match=r"path|redacted"):
         parse_path(text)
 
 
-def test_before_anything_is_read() -> None:
-    """A webhook is redacted before it is read: no field of it holds what was removed."""
+def test_redaction_precedes_parsing() -> None:
+    """A webhook is redacted before it is parsed: no field of it holds what was removed."""
     body = VerifiedBody(b'{"event":"x","visitorId":"canary","app":{"id":1,"name":"canary"}}')
     webhook = parse(body, [parse_path("visitorId"), parse_path("app.name")])
     assert "canary" not in repr(webhook)
     assert webhook["app"] == {"id": "1"}
 
 
-# The sample events: those of the kinds that Pendo has published have the published shape.
+# The sample events.
 
 
 BODIES: Final = {sample.name: json.loads(sample.body) for sample in load_samples()}
@@ -214,7 +214,7 @@ COMMON: Final = {
 
 
 def shape(body: dict[str, Any], levels: int = 2) -> dict[str, Any]:
-    """The keys of a body with the types of their values, down to what customers fill in."""
+    """Returns the keys of a body with the types of their values, without the customer's own."""
     return {
         key: shape(value, levels - 1)
         if isinstance(value, dict) and levels > 1
@@ -224,8 +224,8 @@ def shape(body: dict[str, Any], levels: int = 2) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("case", cases("published_bodies"))
-def test_a_sample_has_the_published_shape(case: Case) -> None:
-    """Same keys in the same order, same types, an id of 40 hex digits, a time in seconds."""
+def test_samples_have_the_published_shape(case: Case) -> None:
+    """Samples have Pendo's keys in its order and its types, a hex ID, and a time in seconds."""
     body = BODIES[case["sample"]]
     assert body["event"] == case["case"]
     assert json.dumps(shape(body)) == json.dumps(COMMON | {"properties": case["properties"]})

@@ -134,10 +134,10 @@ class Harness:
 
     def cut_off(self, drop: Drop, after: int) -> None:
         """Drops a changing call after so many others, and then every call of any kind."""
-        before = len(self.state.journal)
+        before = len(self.state.calls)
 
         def is_cut_off(_: Call) -> bool:
-            return any(record.status is None for record in self.state.journal[before:])
+            return any(record.status is None for record in self.state.calls[before:])
 
         self.platform.fail(drop, after=after)
         self.platform.fail(Drop.BEFORE, matching=is_cut_off, times=None)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +13,7 @@ import pytest
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import load_samples
-from tests.unit.cli.aep_desk import Terminal
+from tests.unit.cli.cli_harness import AepCli
 from tests.unit.provisioning.harness import new_harness, only
 from tests.webhooks import send_signed
 
@@ -27,15 +26,15 @@ CHOICES = {
 
 
 @asynccontextmanager
-async def set_up(folder: Path, *choices: str) -> AsyncIterator[tuple[Terminal, dict[str, str]]]:
+async def set_up(*choices: str) -> AsyncIterator[tuple[AepCli, dict[str, str]]]:
     """Runs `apply` on an empty platform, and yields what `show` prints for `deliver`."""
     async with new_harness() as harness:
-        terminal = Terminal(harness, folder)
-        applied = await terminal.run("apply", "--no-wait", *choices)
+        cli = AepCli(harness)
+        applied = await cli.run("apply", "--no-wait", *choices)
         assert applied.code == 0, applied.err
-        shown = await terminal.run("show")
+        shown = await cli.run("show")
         assert shown.code == 0, shown.err
-        yield terminal, dict(line.split("=", 1) for line in shown.out.splitlines())
+        yield cli, dict(line.split("=", 1) for line in shown.out.splitlines())
 
 
 @pytest.mark.parametrize("choices", CHOICES.values(), ids=CHOICES)
@@ -43,12 +42,11 @@ async def test_every_sample_event_becomes_a_row(
     server: PubSubServer,
     project: str,
     http: aiohttp.ClientSession,
-    tmp_path: Path,
     choices: list[str],
 ) -> None:
     """Each is stored once, as its expected XDM, mapped by the dataflow or by `deliver`."""
-    async with set_up(tmp_path, *choices) as (terminal, environment):
-        harness = terminal.desk
+    async with set_up(*choices) as (cli, environment):
+        harness = cli.adobe
         credentials = {
             name: value
             for name, value in harness.environ.items()

@@ -79,12 +79,12 @@ def test_the_sample_has_every_key_of_an_event() -> None:
 def test_the_first_event_wins() -> None:
     """If several events have a field, the first one's is used, with what `raw` adds to it."""
     first: Event = orjson.loads('{"id":"a","type":"x","occurredAt":"t","properties":{"a":1}}')
-    second: Event = orjson.loads('{"id":"b","type":"y","properties":{"b":2},"userAgent":"u"}')
+    second: Event = orjson.loads('{"id":"b","properties":{"a":2,"b":{"c":3}},"userAgent":"u"}')
     assert sample([first, second]) == {
         "id": "a",
         "type": "x",
         "occurredAt": "t",
-        "properties": {"a": 1},
+        "properties": {"a": 1, "b": {"c": 3}},
         "userAgent": "u",
-        "propertiesJson": '{"a":1}',
+        "propertiesJson": '{"a":1,"b":{"c":3}}',
     }

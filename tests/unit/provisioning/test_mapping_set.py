@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from local.aep_platform.data_prep.parser import MAX_CHARACTERS
+from local.aep_platform.expressions import MAX_CHARACTERS
 from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.provisioning.mapping_set import mappings
 from tests.cases import Case, cases

@@ -1,13 +1,17 @@
-"""What gcloud uploads is enough to run the functions, and no more."""
+"""What gcloud uploads is what the functions import, and it is enough to run them."""
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import io
+import json
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,45 +19,141 @@ import pytest
 from local import functions as local_functions
 from local.aep import AepServer
 from local.gcp import GoogleServer, Secret
-from local.gcp.agents import Agents
-from local.gcp.policies import Policies
+from local.gcp.iam import Policies, ServiceAgents
 from local.gcp.state import Version
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.sample_trace import trace_sample
 from local.samples import load_samples
-from pendo_aep.gcp.deploy.config import read_config
-from pendo_aep.gcp.deploy.functions import functions, part
-from tests.unit.gcp.deploy.site import ID, Site
-from tests.unit.gcp.deploy.story import table
+from pendo_aep.gcp.config import read_config
+from pendo_aep.gcp.deploy.functions import SOURCE, desired_functions, function_resource
+from tests.unit.gcp.deploy.deploy_env import ID, DeployEnv, write_config
+from tests.unit.gcp.deploy.deploy_lifecycle import table
 
-pytestmark = [pytest.mark.emulator, pytest.mark.slow]
+_IMPORT = """
+import json, sys
+import main
+assert callable(getattr(main, sys.argv[1]))
+print(json.dumps([name for name in sys.modules if name.partition(".")[0] == "pendo_aep"]))
+"""
+_NEVER_LOADED = ("pendo_aep.__main__", "pendo_aep.cli", "pendo_aep.gcp", "pendo_aep.provisioning")
 
-_OURS = {"main.py", "requirements.txt", "pendo_aep"}
-_NOT_FOR_FUNCTIONS = {"commands", "doctor", "platform", "__pycache__", "__main__.py"}
+
+@pytest.fixture(scope="module")
+def uploaded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that `.gcloudignore` leaves; git reads the rules as gcloud does."""
+    folder = tmp_path_factory.mktemp("upload")
+    for name in _git_files(SOURCE, "ls-files"):
+        if (SOURCE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(SOURCE / name, folder / name)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    kept = _git_files(folder, "ls-files", "--others", "--exclude-from=.gcloudignore")
+    for path in [*folder.rglob("*")]:
+        if path.is_file() and str(path.relative_to(folder)) not in kept:
+            path.unlink()
+    return folder
+
+
+def _git_files(folder: Path, *command: str) -> set[str]:
+    listed = subprocess.run(
+        ["git", "-C", str(folder), *command, "-z"], capture_output=True, text=True, check=True
+    )
+    return set(listed.stdout.split("\0")) - {""}
+
+
+def test_only_what_the_functions_import_is_uploaded(uploaded: Path) -> None:
+    """No command, no set-up and no documentation: every module is reached from `main.py`."""
+    files = _files(uploaded)
+    modules = {_module(name): name for name in files if name.endswith(".py")}
+
+    assert files - set(modules.values()) == {"requirements.txt"}
+    reached, waiting = set(), {"main"}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        names = _imports(uploaded / modules[name]) | _packages(name)
+        waiting |= (names & modules.keys()) - reached
+    assert reached == modules.keys()
+
+
+@pytest.mark.parametrize("kind", ["RECEIVE", "DELIVER", "DRAIN"])
+def test_each_function_imports_from_the_upload_alone(
+    kind: str, uploaded: Path, tmp_path: Path
+) -> None:
+    """With the settings that it is deployed with; nothing of the tools is missed or loaded."""
+    config = read_config(write_config(tmp_path, AEP_CLIENT_ID=""))
+    (function,) = (one for one in desired_functions(config) if one.kind == kind)
+    secret = tmp_path / "secret"
+    secret.write_text("a-secret", "utf-8")
+    mounted = {name: str(secret) for name in function.environment if name.endswith("_FILE")}
+    inherited = {"PATH": os.environ["PATH"], "FUNCTION_TARGET": kind.lower()}
+
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT, kind.lower()],
+        cwd=uploaded,
+        env=inherited | function.environment | mounted,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert "pendo_aep.app" in loaded
+    assert [name for name in loaded if name.startswith(_NEVER_LOADED)] == []
+
+
+def _files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def _module(name: str) -> str:
+    return name.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def _packages(module: str) -> set[str]:
+    parts = module.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts))}
+
+
+def _imports(path: Path) -> set[str]:
+    """Returns what a module imports, at any place, as it is written."""
+
+    def names() -> Iterator[str]:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+
+    return set(names())
 
 
 @pytest.fixture
 async def upload(gcloud: str, tmp_path: Path) -> bytes:
-    """The zip of `receive`, as the real gcloud makes it."""
+    """The zip of `receive`, made by the real gcloud."""
     async with GoogleServer("127.0.0.1:9", project=ID) as google:
         _prepare(google)
-        site = Site(google, gcloud, tmp_path)
-        config = read_config(site.config())
-        receive = next(iter(functions(config)))
-        words = part(config, receive, "any", tmp_path).create
+        env = DeployEnv(google, gcloud, tmp_path)
+        config = read_config(env.config())
+        receive = next(iter(desired_functions(config)))
+        words = function_resource(config, receive, "any", tmp_path).create
         process = await asyncio.create_subprocess_exec(
-            "gcloud", *words, f"--project={ID}", "--quiet", env=site.environment
+            "gcloud", *words, f"--project={ID}", "--quiet", env=env.environment
         )
         assert await process.wait() == 0
         return google.state.functions["receive"].source
 
 
 def _prepare(google: GoogleServer) -> None:
-    """What a function needs before it is deployed."""
+    """Creates what a function needs before it is deployed."""
     state = google.state
     state.services |= {f"{n}.googleapis.com" for n in ("cloudfunctions", "run", "cloudbuild")}
-    Agents(state, Policies(state, google.propagation), google.propagation).create("cloudfunctions")
+    ServiceAgents(state, Policies(state, google.propagation), google.propagation).create(
+        "cloudfunctions"
+    )
     for name in ("receive", "build"):
         address = f"pendo-{name}@{ID}.iam.gserviceaccount.com"
         state.accounts[address] = {"email": address, "name": address}
@@ -65,23 +165,25 @@ def _prepare(google: GoogleServer) -> None:
             policy["bindings"].append({"role": row["role"], "members": [member]})
 
 
-async def test_it_is_enough_and_no_more(
+@pytest.mark.emulator
+@pytest.mark.slow
+async def test_the_upload_runs(
     upload: bytes,
+    uploaded: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     record_property: Callable[[str, object], None],
 ) -> None:
-    """From the unzipped source, in an environment of its requirements, each sample arrives."""
+    """Gcloud uploads the same files; with their requirements alone, each sample arrives in AEP."""
     folder = tmp_path / "source"
     with zipfile.ZipFile(io.BytesIO(upload)) as archive:
-        # Of a folder that stays behind gcloud packs the name.
+        # gcloud packs the name of a folder that it leaves out.
         names = [name for name in archive.namelist() if not name.endswith("/")]
         archive.extractall(folder)
-    assert {name.split("/")[0] for name in names} == _OURS
-    assert [n for n in names if _NOT_FOR_FUNCTIONS & set(n.split("/"))] == []
+    assert set(names) == _files(uploaded)
 
     python = await asyncio.to_thread(_install, folder / "requirements.txt", tmp_path / "venv")
-    # Where the functions are started from, and by whom: the upload alone, without our Python.
+    # The functions start from the upload alone, with a Python that has only its requirements.
     monkeypatch.setattr(local_functions, "PROJECT", folder)
     monkeypatch.setattr(sys, "executable", str(python))
     monkeypatch.delenv("PYTHONPATH", raising=False)
@@ -102,7 +204,7 @@ async def test_it_is_enough_and_no_more(
 
 
 def _install(requirements: Path, folder: Path) -> Path:
-    """An environment of its own, with what the functions install; answers its Python."""
+    """Creates an environment with what the functions install, and returns its Python."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / "bin" / "python"
     subprocess.run(

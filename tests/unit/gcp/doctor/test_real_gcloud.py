@@ -1,4 +1,4 @@
-"""The doctor with the real gcloud, which a stand-in of Google's APIs answers."""
+"""The doctor with the real gcloud and a stand-in of Google's APIs."""
 
 from __future__ import annotations
 
@@ -13,59 +13,108 @@ import pytest
 
 from local.aep import AepServer
 from local.functions import PROJECT, Line
+from local.gcp import GoogleServer
 from local.pipeline import SECRET, run_pipeline
 from local.pubsub import PubSubServer
-from pendo_aep.gcp.doctor import commands, examination
-from pendo_aep.gcp.doctor.gcloud import GcloudProgram
-from pendo_aep.gcp.doctor.look import Absent, Seen, Unseen
+from pendo_aep.gcp.doctor import commands, run
+from pendo_aep.gcp.doctor.observe import Found, GcloudObserver, NotFound, Unavailable
 from tests.monitoring.files import every
-from tests.unit.cli.doctor_desk import run_doctor
-from tests.unit.gcp.doctor.clinic import DATA, DEPLOYMENT, LOOKS, answers, table, well
-from tests.unit.gcp.doctor.google import Google
+from tests.unit.cli.cli_harness import run_doctor
+from tests.unit.gcp.doctor.doctor_fixtures import (
+    DATA,
+    DEPLOYMENT,
+    healthy,
+    healthy_output,
+    table,
+)
 
 pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("gcloud")]
 
+_APIS = (
+    "cloudresourcemanager",
+    "pubsub",
+    "secretmanager",
+    "cloudfunctions",
+    "cloudscheduler",
+    "logging",
+    "run",
+)
 _TOPIC = commands.topic("pendo-events")
+_TOPIC_PATH = "pubsub/v1/projects/demo/topics/pendo-events"
+
+
+def google_with(output: Mapping[str, Any]) -> GoogleServer:
+    """Returns the APIs that make gcloud print this output for each command."""
+    google = GoogleServer("127.0.0.1:9", project="demo")
+    google.state.services |= {f"{api}.googleapis.com" for api in _APIS}
+    for command, value in output.items():
+        if not command.startswith("logging "):  # the log is the state's
+            body = {"versions": value} if isinstance(value, list) else value
+            google.fixed[api_path(command)] = (200, body)
+    return google
+
+
+def api_path(command: str) -> str:
+    """Returns the path that gcloud calls for a command, with the API in front."""
+    *words, name = (word for word in command.split() if not word.startswith("--"))
+    secret = command.rpartition("--secret=")[2]
+    place = "projects/demo/locations/europe-west1"
+    secrets = "secretmanager/v1/projects/demo/secrets"
+    paths = {
+        "projects describe": f"cloudresourcemanager/v1/projects/{name}",
+        "projects get-iam-policy": f"cloudresourcemanager/v1/projects/{name}:getIamPolicy",
+        "functions describe": f"cloudfunctions/v2/{place}/functions/{name}",
+        "run services describe": f"run/apis/serving.knative.dev/v1/namespaces/demo/services/{name}",
+        "run services get-iam-policy": f"run/v1/{place}/services/{name}:getIamPolicy",
+        "scheduler jobs describe": f"cloudscheduler/v1/{place}/jobs/{name}",
+        "secrets versions list": f"{secrets}/{name}/versions",
+        "secrets versions access": f"{secrets}/{secret}/versions/{name}:access",
+        "secrets get-iam-policy": f"{secrets}/{name}:getIamPolicy",
+    }
+    kind = " ".join(words)
+    if kind in paths:
+        return paths[kind]
+    _, collection, action = words
+    verb = ":getIamPolicy" if action == "get-iam-policy" else ""
+    return f"pubsub/v1/projects/demo/{collection}/{name}{verb}"
 
 
 @pytest.fixture
-async def google(tmp_path: Path) -> AsyncIterator[Google]:
-    """The APIs, of a deployment that is well."""
-    async with Google(table("well"), tmp_path / "gcloud") as running:
+async def google() -> AsyncIterator[GoogleServer]:
+    """The APIs of a healthy deployment."""
+    async with google_with(table("healthy")) as running:
         yield running
 
 
-def use(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> GcloudProgram:
-    """The real gcloud, in this environment."""
+def use(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> GcloudObserver:
+    """Returns the real gcloud, in this environment."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return GcloudProgram("demo")
+    return GcloudObserver("demo")
 
 
-async def test_every_look_shows_what_the_tables_say(
-    google: Google, monkeypatch: pytest.MonkeyPatch
+async def test_every_command_shows_what_the_tables_say(
+    google: GoogleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gcloud understands each command, asks one thing, changes none, and says what Google says."""
-    gcloud = use(google.environment, monkeypatch)
+    """Gcloud accepts each command, only reads, and prints what Google answers."""
+    observer = use(google.environment(tmp_path), monkeypatch)
     value = commands.secret_value("pendo-webhook-secrets", "latest")
 
-    looks = await examination.see(DEPLOYMENT, gcloud)
+    observations = await run.observe_deployment(DEPLOYMENT, observer)
 
-    assert {**looks, value: await gcloud.look(value)} == well()
-    assert await gcloud.look(commands.log_lines("e")) == Seen([])
-    assert {method for method, path in google.calls if path != "/v2/entries:list"} <= {
-        "GET",
-        "POST",
-    }
-    assert all(path.endswith((":getIamPolicy", ":list")) for m, path in google.calls if m == "POST")
+    assert {**observations, value: await observer.observe(value)} == healthy()
+    assert await observer.observe(commands.log_lines("e")) == Found([])
+    assert {call.method for call in google.calls} == {"GET", "POST"}
+    posted = [call.path for call in google.calls if call.method == "POST"]
+    assert all(path.endswith((":getIamPolicy", ":list")) for path in posted)
 
 
 @pytest.mark.parametrize(
-    ("refusal", "look"),
+    ("refusal", "observed"),
     [
         (
             {"code": 403, "message": "you may not", "status": "PERMISSION_DENIED"},
-            Unseen(
+            Unavailable(
                 "you may not look at it (or it is not there); roles/viewer suffices",
                 "gcloud projects add-iam-policy-binding demo --member=user:YOU "
                 "--role=roles/viewer --condition=None",
@@ -79,38 +128,46 @@ async def test_every_look_shows_what_the_tables_say(
                 "pubsub.googleapis.com/overview?project=demo then retry.",
                 "status": "PERMISSION_DENIED",
             },
-            Unseen(
+            Unavailable(
                 "its API pubsub.googleapis.com is not enabled",
                 "gcloud services enable pubsub.googleapis.com --project=demo",
             ),
         ),
-        ({"code": 404, "message": "it is not there", "status": "NOT_FOUND"}, Absent()),
+        ({"code": 404, "message": "it is not there", "status": "NOT_FOUND"}, NotFound()),
         (
             {"code": 401, "message": "who are you", "status": "UNAUTHENTICATED"},
-            Unseen("gcloud is not logged in", "gcloud auth login"),
+            Unavailable("gcloud is not logged in", "gcloud auth login"),
         ),
     ],
     ids=["not allowed", "not enabled", "not there", "token not taken"],
 )
 async def test_a_refusal_is_understood(
-    refusal: dict[str, Any], look: object, google: Google, monkeypatch: pytest.MonkeyPatch
+    refusal: dict[str, Any],
+    observed: object,
+    google: GoogleServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What Google says reaches the doctor through gcloud's own words."""
-    google.refusals["/topics/pendo-events"] = refusal
+    """The doctor recognises what Google says in gcloud's own words."""
+    google.fixed[_TOPIC_PATH] = (refusal["code"], {"error": refusal})
 
-    assert await use(google.environment, monkeypatch).look(_TOPIC) == look
-
-
-async def test_without_a_login_it_says_so(google: Google, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gcloud that nobody has logged in with."""
-    environment = google.environment | {"CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "false"}
-    look = await use(environment, monkeypatch).look(_TOPIC)
-
-    assert look == Unseen("gcloud is not logged in", "gcloud auth login")
+    assert await use(google.environment(tmp_path), monkeypatch).observe(_TOPIC) == observed
 
 
-def test_what_mends_is_what_gcloud_understands(gcloud: str, tmp_path: Path) -> None:
-    """Each command of the doctor's, of all tables, is one that gcloud has, with flags it takes."""
+async def test_without_a_login_it_says_so(
+    google: GoogleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a gcloud configuration that has no credentials."""
+    environment = google.environment(tmp_path)
+    del environment["CLOUDSDK_AUTH_ACCESS_TOKEN_FILE"]
+
+    observed = await use(environment, monkeypatch).observe(_TOPIC)
+
+    assert observed == Unavailable("gcloud is not logged in", "gcloud auth login")
+
+
+def test_gcloud_understands_every_fix(gcloud: str, tmp_path: Path) -> None:
+    """Each gcloud command in the tables exists, with flags that it accepts."""
     mends = {
         command.partition("  #")[0].strip()
         for path in DATA.glob("*.json")
@@ -126,14 +183,14 @@ def test_what_mends_is_what_gcloud_understands(gcloud: str, tmp_path: Path) -> N
         capture_output=True,
         env=os.environ | {"CLOUDSDK_CONFIG": str(tmp_path / "gcloud")},
     )
-    told = json.loads(checked.stdout)
+    results = json.loads(checked.stdout)
 
-    assert len(told) == len(mends) > len(LOOKS)
-    assert [one["error_message"] for one in told if not one["success"]] == []
+    assert len(results) == len(mends) > 0
+    assert [one["error_message"] for one in results if not one["success"]] == []
 
 
-async def test_a_deployment_that_is_well_from_one_end_to_the_other(tmp_path: Path) -> None:
-    """As people run it: looks, pings, and an event that the stand-in of AEP has in the end."""
+async def test_the_doctor_checks_a_healthy_deployment(tmp_path: Path) -> None:
+    """As people run it: gcloud, pings, and an event that arrives in the stand-in of AEP."""
     config = tmp_path / "my.env"
     names = (PROJECT / "deploy" / "config.env").read_text("utf-8")
     config.write_text(names + "\nPROJECT=demo\nDEPLOY_DRAIN=true\n", "utf-8")
@@ -142,11 +199,13 @@ async def test_a_deployment_that_is_well_from_one_end_to_the_other(tmp_path: Pat
         PubSubServer() as server,
         AepServer() as aep,
         run_pipeline(server.host, aep, on_line=lambda _, line: lines.append(line)) as pipeline,
-        Google(answers(pipeline.receive.url, SECRET), tmp_path / "gcloud", lines) as google,
+        google_with(healthy_output(pipeline.receive.url, SECRET)) as google,
     ):
-        ran = await run_doctor("--config", str(config), "--json", **google.environment)
+        google.state.log = lines
+        environment = google.environment(tmp_path)
+        ran = await run_doctor("--config", str(config), "--json", **environment)
         [arrived] = aep.distinct_ids
 
     assert (ran.code, ran.err) == (0, "")
     assert {finding["verdict"] for finding in ran.lines} == {"ok"}
-    assert ran.lines[-1]["text"] == f"AEP has taken the test event {arrived}"
+    assert ran.lines[-1]["text"] == f"AEP has accepted the test event {arrived}"

@@ -1,1 +1,0 @@
-"""Flow Service: base, source and target connections, and the flows that join them."""

@@ -1,1 +1,0 @@
-"""The Schema Registry: field groups, schemas, descriptors, and what a schema comes to."""

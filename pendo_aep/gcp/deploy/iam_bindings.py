@@ -1,0 +1,270 @@
+"""Who may do what: each account has the least it needs, on the resource that it needs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any, Final
+
+from pendo_aep.gcp import iam
+from pendo_aep.gcp.config import Config
+from pendo_aep.gcp.deploy.resource import GROUPS, Inventory
+from pendo_aep.gcp.gcloud import Command, Gcloud, GcloudFailed
+
+# Google: Cloud Run functions "custom service account for Cloud Build": write the build's log, store
+# the image, read the source. On the project: the build creates the bucket and the repository.
+_BUILDER_ROLES: Final = (
+    "roles/logging.logWriter",
+    "roles/artifactregistry.writer",
+    "roles/storage.objectViewer",
+)
+# The service agent of Cloud Functions has this role from its creation on.
+_FUNCTIONS_AGENT_ROLES: Final = ("roles/cloudfunctions.serviceAgent",)
+# Without it, gcloud asks back where the policy has any conditional binding.
+_UNCONDITIONAL: Final = "--condition=None"
+# Google: "Domain restricted sharing". The text is that of public deployment logs, the constraints
+# are named in the details; the managed one has no text of its own in them yet.
+_FORBIDDEN: Final = re.compile(
+    r"do not belong to a permitted customer"
+    r"|iam\.allowedPolicyMemberDomains|iam\.managed\.allowedPolicyMembers"
+)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class IamBinding:
+    """A role on a resource, for one member.
+
+    Attributes:
+        kind: of the resource, in the inventory.
+        group: the gcloud commands for it.
+        name: the resource.
+        role: what the member may do with it.
+        member: as policies spell it.
+        flags: where the resource is, and what else the command needs.
+    """
+
+    kind: str
+    group: Command
+    name: str
+    role: str
+    member: str
+    flags: Command = field(default=())
+
+    @property
+    def words(self) -> Command:
+        """The arguments of a command that adds or removes the binding."""
+        return (self.name, *self.flags, f"--member={self.member}", f"--role={self.role}")
+
+
+def resource_bindings(config: Config) -> Iterator[IamBinding]:
+    """Yields the rights to publish, pull and read secrets, which the functions need to start."""
+    receive, deliver = config.member("RECEIVE_ACCOUNT"), config.member("DELIVER_ACCOUNT")
+    drain, agent = config.member("DRAIN_ACCOUNT"), config.pubsub_agent
+    events, dead = config["EVENTS_TOPIC"], config["DEAD_LETTER_TOPIC"]
+    yield _publish(events, receive)
+    yield _publish(dead, receive)
+    # Google: Pub/Sub "dead-letter topics", its service agent publishes an event that was tried too
+    # often, and takes it off the subscription.
+    yield _publish(dead, agent)
+    if config.push:
+        yield _publish(dead, deliver)
+    if config.drain:
+        yield _publish(dead, drain)
+        yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
+        yield _subscribe(config["DRAIN_SUBSCRIPTION"], agent)
+    yield _access(config["PENDO_SECRET"], receive)
+    if config["AEP_CLIENT_ID"] and config.push:
+        yield _access(config["AEP_SECRET"], deliver)
+    if config["AEP_CLIENT_ID"] and config.drain:
+        yield _access(config["AEP_SECRET"], drain)
+
+
+def function_bindings(config: Config) -> Iterator[IamBinding]:
+    """Yields the rights to call the private functions, and to take dead letters off a push."""
+    if config.push:
+        yield _invoke(config, "DELIVER_FUNCTION", config.member("PUSH_ACCOUNT"))
+        yield _subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
+    if config.drain:
+        yield _invoke(config, "DRAIN_FUNCTION", config.member("SCHEDULER_ACCOUNT"))
+
+
+def by_resource(bindings: Iterator[IamBinding]) -> list[list[IamBinding]]:
+    """Groups bindings by resource: a policy is read and written as a whole, one at a time."""
+    return [list(found) for _, found in groupby(sorted(bindings), lambda b: (b.kind, b.name))]
+
+
+def grant(bindings: Sequence[IamBinding], inventory: Inventory, gcloud: Gcloud) -> None:
+    """Grants the bindings that are missing.
+
+    Args:
+        bindings: all on one resource.
+        inventory: from before the run; a resource created since has an empty policy.
+        gcloud: reads the policy and changes it.
+    """
+    is_new = bindings[0].name not in inventory[bindings[0].kind]
+    _grant_missing(bindings, None if is_new else _policy(bindings[0], gcloud), gcloud)
+
+
+def remove_other_callers(
+    bindings: Sequence[IamBinding], inventory: Inventory, gcloud: Gcloud
+) -> None:
+    """Revokes the right to call a private function from everybody but the members of `bindings`.
+
+    Args:
+        bindings: all on one resource; nothing is done unless it is a function.
+        inventory: from before the run; nobody can call a function created since.
+        gcloud: reads the policy and changes it.
+    """
+    ours = {binding.member for binding in bindings}
+    one = bindings[0]
+    if one.kind != "functions" or one.name not in inventory[one.kind]:
+        return
+    policy = _policy(one, gcloud)
+    others = {
+        (role, member)
+        for role in iam.CALLER_ROLES
+        for member in iam.members(policy, role, with_conditions=True) - ours
+    }
+    for role, member in sorted(others):
+        gcloud.say(f"! {member} has {role} on {one.name}, and could call it: the right is removed")
+        other = replace(one, role=role, member=member)
+        # With and without a condition.
+        gcloud.change(*one.group, "remove-iam-policy-binding", *other.words, "--all")
+
+
+def create_service_agents(config: Config, gcloud: Gcloud) -> None:
+    """Has Google create its own accounts in the project, so that they exist when they are needed.
+
+    Google: "Service agents", each gets its role when it is created. Otherwise the first deployment
+    creates the agent of Cloud Functions and is then refused (firebase-tools#5244).
+    """
+    agents = (
+        ("pubsub", config.pubsub_agent, iam.TOKEN_CREATOR_ROLES),
+        ("cloudfunctions", config.functions_agent, _FUNCTIONS_AGENT_ROLES),
+    )
+    policy = _policy(_on_project(config, "", ""), gcloud)
+    missing = [
+        (service, _on_project(config, roles[0], agent))
+        for service, agent, roles in agents
+        if not any(agent in iam.members(policy, role) for role in roles)
+    ]
+    for service, binding in missing:
+        create = ("beta", "services", "identity", "create", f"--service={service}.googleapis.com")
+        gcloud.change(*create)
+        _grant_missing([binding], policy, gcloud)
+
+
+def grant_builder(config: Config, gcloud: Gcloud) -> None:
+    """Lets the account that builds the functions do so."""
+    bindings = _builder_bindings(config)
+    _grant_missing(bindings, _policy(bindings[0], gcloud), gcloud)
+
+
+def revoke_builder(config: Config, gcloud: Gcloud) -> None:
+    """Revokes what the builder may do: otherwise the rights of a deleted account would remain."""
+    bindings = _builder_bindings(config)
+    policy = _policy(bindings[0], gcloud)
+    for binding in bindings:
+        if binding.member in iam.members(policy, binding.role):
+            gcloud.change(*binding.group, "remove-iam-policy-binding", *binding.words)
+
+
+def make_receive_public(
+    config: Config, before: Inventory, deployed: Inventory, gcloud: Gcloud
+) -> None:
+    """Lets everybody call `receive`, whose guard is the signature, as `RECEIVE_ACCESS` says.
+
+    Args:
+        config: in which way.
+        before: the inventory from before this run.
+        deployed: the functions and services as they are now.
+        gcloud: grants the right, or disables the check.
+
+    Raises:
+        GcloudFailed: it is not allowed; the text says where to read on.
+    """
+    try:
+        _make_public(config, before, deployed, gcloud)
+    except GcloudFailed as error:
+        raise GcloudFailed(
+            f"{error}\n\nPendo cannot call {config['RECEIVE_FUNCTION']} yet; everything else is "
+            "deployed. What to ask the administrator of your organisation for: docs/operations.md, "
+            '"Let Pendo call receive". Then run this again.'
+        ) from None
+
+
+def require_invoker_check(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
+    """Enables the IAM check again if somebody has disabled it for a private function."""
+    for kind in ("DELIVER", "DRAIN"):
+        name = config[f"{kind}_FUNCTION"]
+        if iam.invoker_check_is_disabled(inventory["services"].get(name)):
+            gcloud.say(f"! everybody can call {name}: its IAM check is off, and is enabled again")
+            _update_service(config, name, "--invoker-iam-check", gcloud)
+
+
+def _make_public(config: Config, before: Inventory, deployed: Inventory, gcloud: Gcloud) -> None:
+    name, access = config["RECEIVE_FUNCTION"], config["RECEIVE_ACCESS"]
+    is_unchecked = iam.invoker_check_is_disabled(deployed["services"].get(name))
+    if access != "all-users" and is_unchecked:
+        return
+    if access == "no-iam-check":
+        _update_service(config, name, "--no-invoker-iam-check", gcloud)
+        return
+    try:
+        grant([_invoke(config, "RECEIVE_FUNCTION", "allUsers")], before, gcloud)
+    except GcloudFailed as error:
+        if access != "auto" or not _FORBIDDEN.search(str(error)):
+            raise
+        gcloud.say(
+            f"! your organisation does not allow allUsers to call {name}; its IAM check is "
+            "disabled instead"
+        )
+        _update_service(config, name, "--no-invoker-iam-check", gcloud)
+    else:
+        if is_unchecked:
+            _update_service(config, name, "--invoker-iam-check", gcloud)
+
+
+def _update_service(config: Config, name: str, flag: str, gcloud: Gcloud) -> None:
+    gcloud.change(*GROUPS["services"], "update", name, f"--region={config['REGION']}", flag)
+
+
+def _policy(binding: IamBinding, gcloud: Gcloud) -> Any:
+    place = [flag for flag in binding.flags if flag != _UNCONDITIONAL]
+    return gcloud.read(*binding.group, "get-iam-policy", binding.name, *place)
+
+
+def _grant_missing(bindings: Sequence[IamBinding], policy: Any, gcloud: Gcloud) -> None:
+    for binding in bindings:
+        if binding.member not in iam.members(policy, binding.role):
+            gcloud.change(*binding.group, "add-iam-policy-binding", *binding.words)
+
+
+def _publish(topic: str, member: str) -> IamBinding:
+    return IamBinding("topics", GROUPS["topics"], topic, iam.PUBLISHER, member)
+
+
+def _subscribe(subscription: str, member: str) -> IamBinding:
+    group = GROUPS["subscriptions"]
+    return IamBinding("subscriptions", group, subscription, iam.SUBSCRIBER, member)
+
+
+def _access(secret: str, member: str) -> IamBinding:
+    return IamBinding("secrets", GROUPS["secrets"], secret, iam.SECRET_ACCESSOR, member)
+
+
+def _invoke(config: Config, function: str, member: str) -> IamBinding:
+    place = (f"--region={config['REGION']}",)
+    return IamBinding("functions", GROUPS["services"], config[function], iam.INVOKER, member, place)
+
+
+def _builder_bindings(config: Config) -> list[IamBinding]:
+    builder = config.member("BUILD_ACCOUNT")
+    return [_on_project(config, role, builder) for role in _BUILDER_ROLES]
+
+
+def _on_project(config: Config, role: str, member: str) -> IamBinding:
+    flags = (_UNCONDITIONAL,)
+    return IamBinding("projects", ("projects",), config["PROJECT"], role, member, flags)

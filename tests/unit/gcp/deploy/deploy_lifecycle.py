@@ -1,0 +1,240 @@
+"""The lifecycle of a project, run by run: deployed, checked, changed, broken, destroyed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from local.gcp import GoogleServer
+from local.gcp.api import ApiError, Call, Propagation
+from local.gcp.functions import Functions
+from local.gcp.iam import Policies, ServiceAgents
+from local.gcp.state import GoogleState
+from pendo_aep.gcp.doctor.deployment import Deployment, read_deployment
+from pendo_aep.gcp.doctor.observe import Found, GcloudObserver, Observation, Observations
+from pendo_aep.gcp.doctor.run import observe_deployment
+from pendo_aep.gcp.gcloud import Command
+from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, DeployEnv, ScriptRun
+
+_DATA = Path(__file__).with_name("data")
+STRANGER = "user:somebody@example.com"
+THEIR_EXCLUSION = {"name": "theirs", "filter": "severity=DEBUG"}
+_FOR_A_WHILE = {"title": "for a while", "expression": "request.time < timestamp('2030-01-01')"}
+_SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET}
+
+Row = dict[str, str]
+"""A right in `data/rights.json`: `who` has a `role` on a `thing`, which is `needed` for a call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """The runs of the scripts, each with what existed at its end.
+
+    Attributes:
+        created: from nothing.
+        rerun: with nothing changed.
+        observations: what the doctor observed then.
+        changed: after changes of the config, and others by hand.
+        forbidden: an alert is missing and nobody may call `receive`, in an organisation that allows
+            neither `allUsers` nor a service without its check; then the latter; then once more.
+        declined: `destroy.sh`, answered with no.
+        destroyed: `destroy.sh`, without a question.
+        destroyed_again: once more.
+        interrupted: another project, in which calls fail in the middle, until all is created.
+    """
+
+    created: ScriptRun
+    rerun: ScriptRun
+    deployment: Deployment
+    observations: Observations
+    changed: ScriptRun
+    forbidden: list[ScriptRun]
+    declined: ScriptRun
+    destroyed: ScriptRun
+    destroyed_again: ScriptRun
+    interrupted: list[ScriptRun]
+
+    @property
+    def commands(self) -> list[list[str]]:
+        """The arguments of every gcloud that ran."""
+        others = (*self.forbidden, self.declined, self.destroyed, *self.interrupted)
+        runs = (self.created, self.rerun, self.changed, *others)
+        return [command for run in runs for command in run.commands]
+
+
+def table(name: str) -> Any:
+    """Returns a data file."""
+    return json.loads((_DATA / f"{name}.json").read_text("utf-8"))
+
+
+async def run_lifecycle(emulator: str, gcloud: str, folders: pytest.TempPathFactory) -> Lifecycle:
+    """Runs all of it, which takes some minutes."""
+    async with GoogleServer(emulator, project=ID) as google:
+        env = DeployEnv(google, gcloud, folders.mktemp("whole"))
+        config = env.config()
+        created = await env.run("deploy.sh", secrets=_SECRETS)
+        rerun = await env.run("deploy.sh")
+        with patch.dict(os.environ, env.environment):
+            deployment = read_deployment(config, None, None)
+            observations = await observe_deployment(deployment, GcloudObserver(ID))
+        _change_by_hand(google)
+        env.config(**table("changed")["config"])
+        changed = await env.run("deploy.sh", secrets={"PENDO_WEBHOOK_SECRETS": "canary-new"})
+        forbidden = await _run_with_org_policies(google, env)
+        google.state.backlog.update({"pendo-events-deliver": 3, "pendo-events-dead-kept": 2})
+        declined = await env.run("destroy.sh", stdin="no\n")
+        destroyed = await env.run("destroy.sh", "--yes")
+        destroyed_again = await env.run("destroy.sh", "--yes")
+    async with GoogleServer(emulator, project=ID) as google:
+        env = DeployEnv(google, gcloud, folders.mktemp("interrupted"))
+        env.config()
+        google.propagation.refusals = 1
+        interrupted = []
+        for count in (9, 20, None):
+            google.fail_after = count
+            interrupted.append(await env.run("deploy.sh", secrets=_SECRETS))
+    return Lifecycle(
+        created=created,
+        rerun=rerun,
+        deployment=deployment,
+        observations=observations,
+        changed=changed,
+        forbidden=forbidden,
+        declined=declined,
+        destroyed=destroyed,
+        destroyed_again=destroyed_again,
+        interrupted=interrupted,
+    )
+
+
+async def _run_with_org_policies(google: GoogleServer, env: DeployEnv) -> list[ScriptRun]:
+    """Runs `deploy.sh` under the policies of an organisation."""
+    state = google.state
+    state.policies["services/receive"]["bindings"] = []
+    del state.alert_policies[min(state.alert_policies)]
+    state.restricts_domains = state.requires_invoker_iam = True
+    refused = await env.run("deploy.sh")
+    state.requires_invoker_iam = False
+    return [refused, await env.run("deploy.sh"), await env.run("deploy.sh")]
+
+
+def _change_by_hand(google: GoogleServer) -> None:
+    """Changes what somebody might change in the console."""
+    state = google.state
+    state.policies["services/receive"]["bindings"] = []
+    state.exclusions["pendo-to-aep-receive"]["filter"] = "severity=INFO"
+    state.exclusions["theirs"] = THEIR_EXCLUSION
+    state.policies["services/deliver"]["bindings"] += [
+        {"role": "roles/run.invoker", "members": ["allUsers"]},
+        {"role": "roles/run.servicesInvoker", "members": [STRANGER], "condition": _FOR_A_WHILE},
+    ]
+    state.policies["services/drain"]["bindings"][0]["members"].append("allAuthenticatedUsers")
+    state.unchecked.add("drain")
+    del state.metrics["pendo-received"]
+    state.metrics["pendo-delivered"]["filter"] = "severity=ERROR"
+    _one(state.alert_policies)["combiner"] = "AND"
+    _one(state.dashboards)["mosaicLayout"]["columns"] = 12
+
+
+def _one(things: dict[str, Any]) -> Any:
+    """Returns the first by its display name."""
+    return min(things.values(), key=lambda thing: str(thing["displayName"]))
+
+
+def outline(run: ScriptRun) -> dict[str, Any]:
+    """Returns what exists, without what differs between runs: Google's numbers, and secrets."""
+    state = run.state
+    names = {channel["name"]: channel["displayName"] for channel in state.channels.values()}
+    functions = {name: dict(one.body) for name, one in state.functions.items()}
+    for body in functions.values():
+        body["buildConfig"] = {k: v for k, v in body["buildConfig"].items() if k != "source"}
+        body["labels"] = sorted(body["labels"])  # one has the source's hash, which may be edited
+    policies = {
+        one["displayName"]: {
+            **one,
+            "name": "",
+            "notificationChannels": [names[c] for c in one["notificationChannels"]],
+        }
+        for one in state.alert_policies.values()
+    }
+    return {
+        "services": state.services,
+        "agents": state.agents,
+        "rights": state.rights,
+        "accounts": state.accounts,
+        "secrets": {name: len(one.versions) for name, one in state.secrets.items()},
+        "functions": functions,
+        "jobs": state.jobs,
+        "metrics": state.metrics,
+        "policies": policies,
+        "exclusions": state.exclusions,
+        "dashboards": [{**d, "name": "", "etag": ""} for d in state.dashboards.values()],
+        "channels": sorted(names.values()),
+        "topics": run.topics,
+        "subscriptions": run.subscriptions,
+    }
+
+
+def member(row: Row) -> str:
+    """Returns the member of a row, as policies spell it."""
+    who = row["who"]
+    if who == "allUsers":
+        return who
+    return f"serviceAccount:{who if '@' in who else f'{who}@{ID}.iam.gserviceaccount.com'}"
+
+
+def observations_without(observations: Observations, row: Row) -> Observations:
+    """Returns what the doctor would have observed without one right."""
+    kind, _, name = row["thing"].rpartition("/")
+    changed: dict[Command, Observation] = dict(observations)
+    for command, observed in observations.items():
+        is_it = name in command if kind else command[0] == "projects"
+        if isinstance(observed, Found) and "get-iam-policy" in command and is_it:
+            changed[command] = Found(_policy_without(observed.value, row))
+    return changed
+
+
+def failure_of_deployment(state: GoogleState, row: Row) -> str:
+    """Returns the failure of a deployment of `receive` in a project without one right."""
+    state = copy.deepcopy(state)
+    state.policies["project"] = _policy_without(state.policies["project"], row)
+    at_once = Propagation()
+    agents = ServiceAgents(state, Policies(state, at_once), at_once)
+    routes = Functions(state, agents, at_once, "", {}).routes()
+
+    def call(method: str, ending: str, path: str = "", **params: str) -> Any:
+        (route,) = (r for r in routes if r.method == method and r.template.endswith(ending))
+        one = Call(
+            method=method,
+            path=path,
+            query={"updateMask": "labels"},
+            headers={},
+            params={"region": "europe-west1", **params},
+            body=state.functions["receive"].source if method == "PUT" else b"{}",
+        )
+        return route.handler(one).body
+
+    build = state.functions["receive"].body["buildConfig"]
+    call("PUT", "{object}", object=build["source"]["storageSource"]["object"])
+    try:
+        started = call("PATCH", "{function}", function="receive")
+    except ApiError as refused:
+        return str(refused)
+    return str(call("GET", "{operation}", f"/v2/{started['name']}")["error"]["message"])
+
+
+def _policy_without(policy: dict[str, Any], row: Row) -> dict[str, Any]:
+    bindings = [
+        {**binding, "members": [m for m in binding["members"] if m != member(row)]}
+        if binding["role"] == row["role"]
+        else binding
+        for binding in policy.get("bindings", [])
+    ]
+    return {**policy, "bindings": bindings}

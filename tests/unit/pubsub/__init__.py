@@ -1,1 +1,0 @@
-"""Unit tests, laid out as `pendo_aep`."""
