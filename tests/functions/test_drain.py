@@ -244,23 +244,36 @@ class AcceptingDelivery:
         return Disposition.ACK
 
 
+async def run_drain(subscriber: BusySubscriber, delivery: AcceptingDelivery) -> int:
+    """Runs `drain` in this process for a second, and returns its status."""
+    drain = Drain(
+        cast("Subscriber", subscriber),
+        cast("Delivery", delivery),
+        cast("BatchSender", delivery),
+        Limits(max_items=1000, max_bytes=950_000, max_in_flight=4),
+        seconds=1.0,
+    )
+    return (await drain(Request({"type": "http"}))).status_code
+
+
 async def test_no_pull_begins_near_the_end_of_a_run() -> None:
     """A pull of a few milliseconds would lose the messages that it is handed too late.
 
     Assumed: Pub/Sub, like the stand-in, does not notice that the client no longer waits.
     """
-    subscriber, delivery = BusySubscriber(), AcceptingDelivery()
-    limits = Limits(max_items=1000, max_bytes=950_000, max_in_flight=4)
-    drain = Drain(
-        cast("Subscriber", subscriber),
-        cast("Delivery", delivery),
-        cast("BatchSender", delivery),
-        limits,
-        seconds=1.0,
-    )
+    subscriber = BusySubscriber()
 
-    answer = await drain(Request({"type": "http"}))
+    assert await run_drain(subscriber, AcceptingDelivery()) == 200
 
-    assert answer.status_code == 200
     assert len(subscriber.waits) > 1
     assert min(subscriber.waits) >= 0.5
+
+
+async def test_nothing_is_pulled_while_the_circuit_is_open() -> None:
+    """While AEP keeps failing messages stay in the subscription."""
+    subscriber, delivery = BusySubscriber(), AcceptingDelivery()
+    delivery.rejects_now = True
+
+    assert await run_drain(subscriber, delivery) == 200
+
+    assert subscriber.waits == []

@@ -328,21 +328,18 @@ async def test_unsigned_webhooks_can_be_allowed(
 async def test_a_rotated_secret_file_is_read_again(
     server: PubSubServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    """A secret that is added to its file is accepted within seconds, without a restart."""
+    """The first webhook with a secret that was added to the file is accepted, without a restart."""
     file = tmp_path / "secret"
     file.write_text("first-secret\n")
     settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_WEBHOOK_SECRETS_FILE": str(file)}
     async with Function("receive", settings) as receive:
         first = await send_signed(http, receive.url, webhook(16), secret="first-secret")
         file.write_text("first-secret\nsecond-secret\n")
-        async with asyncio.timeout(10):
-            while (
-                await send_signed(http, receive.url, webhook(17), secret="second-secret")
-            ).status == 401:
-                pass  # the last read is less than a second old
+        await asyncio.sleep(1.1)  # the file is read at most once a second
+        second = await send_signed(http, receive.url, webhook(17), secret="second-secret")
         still = await send_signed(http, receive.url, webhook(18), secret="first-secret")
 
-    assert (first.status, still.status) == (200, 200)
+    assert [first.status, second.status, still.status] == [200, 200, 200]
 
 
 async def test_logs_contain_no_personal_data(

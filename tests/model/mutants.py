@@ -24,7 +24,8 @@ from typing import Final
 from local.functions import PROJECT
 from tests.cases import Case, table
 
-_COPIED: Final = ("main.py", "pyproject.toml", "pendo_aep", "local", "tests", "sample_events")
+_FOLDERS: Final = ("pendo_aep", "local", "tests", "benchmarks", "sample_events")
+_COPIED: Final = ("main.py", "pyproject.toml", *_FOLDERS)
 _PASSED, _FAILED = 0, 1  # exit codes of pytest; others say that it could not run the tests
 
 
