@@ -32,6 +32,7 @@ from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
     printable,
+    printable_lines,
     progress,
     run_interruptibly,
 )
@@ -299,7 +300,7 @@ def data_as_text(data: bytes) -> str:
         text = json.dumps(json.loads(data), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):  # its depth may be why it is a dead letter
         return printable(data.decode("utf-8", "backslashreplace"))
-    return "\n".join(map(printable, text.split("\n")))
+    return printable_lines(text)
 
 
 def summary_as_text(summary: Summary, *, is_dry_run: bool) -> str:

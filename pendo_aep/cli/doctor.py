@@ -17,6 +17,7 @@ from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
     printable,
+    printable_lines,
     progress,
     run_interruptibly,
 )
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         with progress(sys.stderr) as show:
             run_interruptibly(_check(options, show, found))
     except (SettingsError, InvalidConfig, CommandFailed) as error:
-        sys.stderr.write(f"{options.prog}: {printable(str(error))}\n")
+        sys.stderr.write(f"{options.prog}: {printable_lines(str(error))}\n")
         return 1
     finally:  # whatever ended it
         sys.stdout.writelines(map(_as_json if options.json else _as_text, found))

@@ -56,3 +56,8 @@ def printable(text: str) -> str:
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
     )
+
+
+def printable_lines(text: str) -> str:
+    """Returns the same of a text whose line breaks are our own."""
+    return "\n".join(map(printable, text.split("\n")))

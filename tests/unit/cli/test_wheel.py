@@ -65,7 +65,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Built from what git has, so that nothing that lies about in the checkout gets in."""
+    """Built from what git has, so that nothing else in the checkout gets in."""
     if int(metadata.version("setuptools").split(".")[0]) < 80:
         pytest.skip("setuptools is too old to build it: pip install -e '.[dev]'")
     source, wheels, site_packages, folder = (
