@@ -90,7 +90,7 @@ def read_config(path: Path) -> Config:
     unknown = [f"{name}: no such name; is it misspelt?" for name in given if name not in known]
     values = known | {name: value for name, value in given.items() if name in known}
     if wrong := [*unknown, *problems(values)]:
-        raise invalid(path, wrong)
+        raise _invalid(path, wrong)
     return Config(path, values)
 
 
@@ -103,8 +103,7 @@ def read_values(path: Path) -> dict[str, str]:
     return (_parse(TEMPLATE) if TEMPLATE.is_file() else {}) | _parse(path)
 
 
-def invalid(path: Path, wrong: list[str]) -> InvalidConfig:
-    """Returns the error that lists what is wrong with a file."""
+def _invalid(path: Path, wrong: list[str]) -> InvalidConfig:
     return InvalidConfig(f"{path}:\n" + "\n".join(f"  {line}" for line in wrong))
 
 
@@ -137,7 +136,7 @@ def _parse(path: Path) -> dict[str, str]:
                 break
             values[name] = string.Template(value).safe_substitute(values)
     if wrong:
-        raise invalid(path, wrong)
+        raise _invalid(path, wrong)
     return values
 
 

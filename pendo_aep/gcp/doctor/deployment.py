@@ -10,7 +10,6 @@ from typing import Final
 from pendo_aep.gcp import iam
 from pendo_aep.gcp.config import (
     InvalidConfig,
-    invalid,
     message_regions,
     read_values,
     seconds,
@@ -160,11 +159,10 @@ def read_deployment(path: Path, project: str | None, region: str | None) -> Depl
             names |= more
     if names == _NAMES:
         raise InvalidConfig(f"{path}: neither DEPLOY_PUSH nor DEPLOY_DRAIN is true")
-    wrong = [f"{name}: is not set" for name in names.values() if not values.get(name)]
-    problems = value_problems(values)
-    wrong += [problem for problem in problems if problem.partition(":")[0] in _VALUES]
-    if wrong:
-        raise invalid(path, wrong)
+    if missing := sorted(name for name in names.values() if not values.get(name)):
+        raise InvalidConfig(f"{path}: not set: {', '.join(missing)}")
+    if wrong := [one for one in value_problems(values) if one.partition(":")[0] in _VALUES]:
+        raise InvalidConfig(f"{path}: {'; '.join(wrong)}")
     unused = dict.fromkeys(_PUSH_NAMES | _DRAIN_NAMES, "")
     named = {field: values[name] for field, name in names.items()}
     return Deployment(config=str(path), values=_values(values), **(unused | named))

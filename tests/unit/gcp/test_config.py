@@ -154,11 +154,11 @@ def test_the_options_override_the_file(line: str, regions: tuple[str, ...], tmp_
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (b"", ["PROJECT: is not set"]),
+        (b"", ["not set: PROJECT"]),
         (b"PROJECT=demo\nDEPLOY_PUSH=false", ["neither DEPLOY_PUSH nor DEPLOY_DRAIN is true"]),
         (
             b"EVENTS_TOPIC=\nDELIVER_FUNCTION=",
-            ["DELIVER_FUNCTION: is not set", "EVENTS_TOPIC: is not set", "PROJECT: is not set"],
+            ["not set: DELIVER_FUNCTION, EVENTS_TOPIC, PROJECT"],
         ),
         (b"A=1\nB='2", ["line 2: No closing quotation"]),
         (b"PROJECT=demo\nEVENTS_RETENTION='7 days'", ["EVENTS_RETENTION: must be a number with d"]),
