@@ -19,8 +19,7 @@ import psutil
 
 from benchmarks.load import SECRET, send
 from benchmarks.servers import PULL, Servers
-from local.functions import PROJECT, google_environment
-from local.process import end_group, free_port
+from local.functions import PROJECT, end_group, free_port, google_environment
 
 _BASELINES = Path(__file__).with_name("baselines")
 _START_SECONDS = 30.0

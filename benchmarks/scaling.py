@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks.tables import table
-from local.clock import at_once
-from local.pubsub.window import PushFlow, PushWindow
+from local.pubsub.push import PushFlow, PushWindow
+from local.simulated_time import run_simulated
 from pendo_aep.group_commit import GroupCommit, Limits
 
 # Adobe: 1,000 requests and 10,000 messages a second; over that, 429.
@@ -171,7 +171,7 @@ class _Subscription:
 
 def simulate(load: Load, cpu_us: float, seed: int = 1) -> Result:
     """Returns the outcome of five seconds' events, after five seconds in which the windows grow."""
-    return at_once(_simulate(load, cpu_us, random.Random(seed)))  # noqa: S311 (no secret)
+    return run_simulated(_simulate(load, cpu_us, random.Random(seed)))  # noqa: S311 (no secret)
 
 
 async def _simulate(load: Load, cpu_us: float, chance: random.Random) -> Result:

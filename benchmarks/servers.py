@@ -16,8 +16,7 @@ import uvloop
 
 from benchmarks.load import event
 from local.aep import AepEvent, AepServer, Behaviour, ReceivedRequest
-from local.functions import PROJECT
-from local.process import end_group
+from local.functions import PROJECT, end_group
 from local.pubsub import PubSubServer
 from pendo_aep import tune_gc
 from pendo_aep.event import message_attributes

@@ -1,4 +1,4 @@
-"""Google's own Pub/Sub emulator, where gcloud has it and Java runs."""
+"""Google's Pub/Sub emulator, if gcloud has installed it and Java is available."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from typing import Self
 
 import grpc.aio
 
-from local.process import end_group, free_port
+from local.functions import end_group, free_port
 
 _START_SECONDS = 60.0
 
 
 class EmulatorMissing(Exception):
-    """It is not installed here; the text says what is missing, and how to get it."""
+    """The emulator cannot run here; the text says what is missing and how to install it."""
 
 
 def find_jar() -> Path:
-    """The emulator's jar in the Google Cloud SDK of this machine.
+    """Returns the emulator's jar in this machine's Google Cloud SDK.
 
     Raises:
-        EmulatorMissing: gcloud, its component or Java is not there.
+        EmulatorMissing: gcloud, its component or Java is missing.
     """
     if shutil.which("java") is None:
         raise EmulatorMissing("java is not on the PATH; install a Java 11 runtime or newer")
     gcloud = shutil.which("gcloud")
     if gcloud is None:
         raise EmulatorMissing("gcloud is not on the PATH; see https://cloud.google.com/sdk")
-    # A package keeps a link to the SDK, or a script beside it.
+    # A package installs a link into the SDK, or a script beside it.
     roots = (Path(gcloud).resolve().parents[1], Path("/usr/lib/google-cloud-sdk"))
     for root in roots:
         for jar in root.glob("platform/pubsub-emulator/lib/*pubsub-emulator*.jar"):
@@ -39,7 +39,7 @@ def find_jar() -> Path:
 
 
 class Emulator:
-    """`async with Emulator() as e`: it serves gRPC at `e.host` meanwhile."""
+    """The emulator in a process: `async with Emulator() as e` serves gRPC at `e.host`."""
 
     def __init__(self) -> None:
         self.host = ""

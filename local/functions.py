@@ -1,4 +1,4 @@
-"""One of our functions as a process of its own, under functions-framework, as it is deployed."""
+"""Runs a function as a process under functions-framework, as it is deployed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -14,20 +15,28 @@ from typing import Any, Self
 
 import orjson
 
-from local.process import end_group, free_port, signal_group
-
 PROJECT = Path(__file__).resolve().parent.parent
 _START_SECONDS = 30.0
-_LINES_SAID = 100
-# What is set in the terminal must not reach the functions by accident: they get what they are told.
-_OURS = ("AEP_", "PENDO_", "PUBSUB_", "BATCH_", "DELIVER_", "FUNCTION_", "DEAD_LETTER_", "REDACT")
-_OF_THIS_PROCESS = "GRPC_ENABLE_FORK_SUPPORT"  # off for us alone: a function's server does fork
+_STOP_SECONDS = 5.0
+_ERROR_LINES = 100
+# Settings in the caller's environment must not reach the functions by accident.
+_SETTINGS = (
+    "AEP_",
+    "PENDO_",
+    "PUBSUB_",
+    "BATCH_",
+    "DELIVER_",
+    "FUNCTION_",
+    "DEAD_LETTER_",
+    "REDACT",
+)
+_ONLY_HERE = "GRPC_ENABLE_FORK_SUPPORT"  # off in this process alone: a function's server does fork
 
 Line = dict[str, Any]
 
 
 def google_environment(target: str) -> dict[str, str]:
-    """The variables that Google sets on a function made with `gcloud functions deploy`.
+    """Returns the variables that Google sets on a function deployed with `gcloud functions deploy`.
 
     Google: "Cloud Run functions environment variables"; `LOG_EXECUTION_ID` as public outputs of
     `gcloud functions describe` show it, `CLOUD_RUN_TIMEOUT_SECONDS` with the default timeout.
@@ -44,15 +53,15 @@ def google_environment(target: str) -> dict[str, str]:
 
 
 class FunctionFailed(Exception):
-    """The function ended before it listened; the text is what it printed."""
+    """The function exited before it listened; the text is what it printed."""
 
 
 class Function:
-    """`async with Function("receive", {...}) as f`: the function answers at `f.url` meanwhile.
+    """A function in a process: `async with Function("receive", {...}) as f` serves it at `f.url`.
 
     Attributes:
-        url: where it listens, on 127.0.0.1.
-        output: every line it printed, as printed.
+        url: its address on 127.0.0.1.
+        output: every line it printed.
     """
 
     def __init__(
@@ -63,15 +72,12 @@ class Function:
         port: int = 0,
         on_line: Callable[[str, Line], None] | None = None,
     ) -> None:
-        """Takes the entry point's name, its settings, and who wants to see its log lines.
-
-        `port` 0 is a free one; another is where its predecessor listened.
-        """
+        """Takes the entry point, its settings, its port (0: any free one) and a log listener."""
         self.target = target
         self.url = ""
         self.output: list[str] = []
-        # What it said since its start, for the error; others may empty `output` meanwhile.
-        self._last: deque[str] = deque(maxlen=_LINES_SAID)
+        # What it printed since it started, for the error; callers may clear `output` meanwhile.
+        self._last: deque[str] = deque(maxlen=_ERROR_LINES)
         self.port = port
         self._settings = settings
         self._on_line = on_line
@@ -79,7 +85,7 @@ class Function:
 
     @property
     def lines(self) -> list[Line]:
-        """Its log lines, read; a line that is not JSON is none."""
+        """Returns its log lines, parsed, without those that are not JSON."""
         return [line for text in self.output if (line := _read(text))]
 
     async def __aenter__(self) -> Self:
@@ -87,10 +93,10 @@ class Function:
         return self
 
     async def restart(self) -> None:
-        """Ends it as a new deployment would, and starts it again where it listened.
+        """Stops it as a new deployment would, and starts it again on the same port.
 
         Raises:
-            FunctionFailed: it did not start again.
+            FunctionFailed: it did not start.
         """
         await self._end()
         await self._start()
@@ -98,8 +104,8 @@ class Function:
     async def _start(self) -> None:
         self.port = self.port or free_port()
         self._last.clear()
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
-        inherited.pop(_OF_THIS_PROCESS, None)
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(_SETTINGS)}
+        inherited.pop(_ONLY_HERE, None)
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -117,7 +123,7 @@ class Function:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # A group of its own: Ctrl-C is ours to handle, and the whole group is ours to end.
+            # Its own process group: Ctrl-C must not reach it, and the whole group must end with it.
             start_new_session=True,
             limit=2**20,
         )
@@ -133,20 +139,20 @@ class Function:
         await self._end()
 
     async def next_line(self) -> None:
-        """Waits until it prints something more; to be awaited itself, not wrapped in a task."""
+        """Waits for its next line. Await it directly: a task would start too late."""
         self._printed.clear()
         await self._printed.wait()
 
     def kill(self) -> None:
-        """Ends the function on the spot (SIGKILL), as a crash would."""
+        """Kills the function (SIGKILL), as a crash would."""
         signal_group(self._process, signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Takes the CPU away from the server and its worker, as Cloud Run does between requests."""
+        """Stops the server and its worker, as Cloud Run takes the CPU away between requests."""
         signal_group(self._process, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Gives the CPU back."""
+        """Resumes the server and its worker."""
         signal_group(self._process, signal.SIGCONT)
 
     async def _listening(self, port: int) -> None:
@@ -155,19 +161,19 @@ class Function:
                 if self._process.returncode is not None:
                     await self._reader
                     code = self._process.returncode
-                    said = "\n".join(self._last)
-                    raise FunctionFailed(f"{self.target} ended at start, with {code}:\n{said}")
+                    printed = "\n".join(self._last)
+                    raise FunctionFailed(f"{self.target} ended at start, with {code}:\n{printed}")
                 with contextlib.suppress(OSError):
                     _, writer = await asyncio.open_connection("127.0.0.1", port)
                     writer.close()
                     await writer.wait_closed()
                     return
-                # Nothing tells that a port is open but trying it; how often is no one's deadline.
+                # Only a connection shows that the port is open; no deadline depends on this pause.
                 await asyncio.sleep(0.02)
 
     @property
     def text(self) -> str:
-        """All that it printed."""
+        """Returns everything it printed."""
         return "\n".join(self.output)
 
     async def _read_output(self) -> None:
@@ -191,3 +197,28 @@ def _read(text: str) -> Line | None:
     except orjson.JSONDecodeError:
         return None
     return line if isinstance(line, dict) else None
+
+
+def free_port() -> int:
+    """Returns a port of 127.0.0.1 that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signals a process that was started in its own session, with all its children."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+async def end_group(process: asyncio.subprocess.Process) -> None:
+    """Terminates such a process, and kills it after five seconds."""
+    signal_group(process, signal.SIGTERM)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await process.wait()
+    # Even if it has exited: a group outlives its leader if a worker hangs.
+    signal_group(process, signal.SIGKILL)
+    await process.wait()

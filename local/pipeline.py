@@ -1,32 +1,43 @@
-"""The whole pipeline on this machine: a Pub/Sub server, an AEP stand-in and both functions."""
+"""Starts the functions between a Pub/Sub server and an AEP stand-in, with topics and subscriptions.
+
+Everything that runs the pipeline on one machine builds on `run_pipeline` or on its parts:
+`PubSubAdmin` for topics and subscriptions, `receive_env` and `deliver_env` for the settings.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Literal
 
+import aiohttp
 import grpc.aio
+from google.api_core.exceptions import GoogleAPICallError
 from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1 import PublisherAsyncClient, SubscriberAsyncClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
-from google.pubsub_v1.types import PushConfig, RetryPolicy, Subscription
+from google.pubsub_v1.types import PubsubMessage, PushConfig, RetryPolicy, Subscription
 
 from local.aep import AepServer
 from local.functions import Function, Line
+
+FunctionName = Literal["receive", "deliver", "drain"]
 
 PROJECT_ID = "local"
 EVENTS = "pendo-events"
 DEAD = "pendo-events-dead"
 PUSH = "pendo-events-deliver"
+DRAIN = "pendo-events-drain"
 DEAD_KEPT = "pendo-events-dead-kept"
 SECRET = "local-webhook-secret"  # noqa: S105 (of this machine's pipeline only)
 INLET = "local"  # short, because people type it
 FLOW_ID = "local-flow"
 
-# What `deliver` needs to write XDM; the stand-in takes any values.
+# What `deliver` needs to write XDM; the stand-in accepts any values.
 XDM_SETTINGS: Mapping[str, str] = {
     "AEP_FLOW_ID": FLOW_ID,
     "AEP_FORMAT": "xdm",
@@ -35,18 +46,33 @@ XDM_SETTINGS: Mapping[str, str] = {
     "AEP_IMS_ORG_ID": "ACME@AdobeOrg",
     "AEP_TENANT_ID": "acme",
 }
+_PULL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The parts, running."""
+    """The running functions, by entry point."""
 
-    receive: Function
-    deliver: Function
+    functions: Mapping[str, Function]
+
+    @property
+    def receive(self) -> Function:
+        """Returns the function that takes webhooks."""
+        return self.functions["receive"]
+
+    @property
+    def deliver(self) -> Function:
+        """Returns the function that Pub/Sub pushes to."""
+        return self.functions["deliver"]
+
+    @property
+    def drain(self) -> Function:
+        """Returns the function that pulls from Pub/Sub."""
+        return self.functions["drain"]
 
 
 class PubSubAdmin:
-    """Sets up topics and subscriptions by Google's clients, on any server that speaks Pub/Sub."""
+    """Manages topics and subscriptions with Google's clients, on any server that speaks Pub/Sub."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         """Takes an open channel to the server."""
@@ -58,12 +84,12 @@ class PubSubAdmin:
         )
 
     async def create_topics(self, project: str = PROJECT_ID) -> None:
-        """The two topics, events and dead letters."""
+        """Creates the two topics, for events and for dead letters."""
         for topic in (EVENTS, DEAD):
             await self.publisher.create_topic(name=f"projects/{project}/topics/{topic}")
 
     async def create_push_subscription(self, endpoint: str, project: str = PROJECT_ID) -> None:
-        """The push subscription of `deliver`, with shorter pauses than in a deployment."""
+        """Creates the push subscription of `deliver`, with shorter pauses than in a deployment."""
         await self.subscriber.create_subscription(
             Subscription(
                 name=f"projects/{project}/subscriptions/{PUSH}",
@@ -79,7 +105,7 @@ class PubSubAdmin:
     async def create_pull_subscription(
         self, name: str, topic: str, project: str = PROJECT_ID, *, ack_deadline_seconds: int = 60
     ) -> str:
-        """A pull subscription on a topic; answers its path."""
+        """Creates a pull subscription on a topic and returns its path."""
         path = f"projects/{project}/subscriptions/{name}"
         await self.subscriber.create_subscription(
             Subscription(
@@ -90,10 +116,26 @@ class PubSubAdmin:
         )
         return path
 
+    async def consume(self, subscription: str) -> AsyncIterator[PubsubMessage]:
+        """Yields the messages of a pull subscription for ever, and acknowledges those yielded."""
+        while True:
+            try:
+                answer = await self.subscriber.pull(
+                    subscription=subscription,
+                    max_messages=1000,
+                    timeout=_PULL_SECONDS,
+                )
+            except (GoogleAPICallError, grpc.aio.AioRpcError):
+                continue  # no message in time: Google's emulator waits, and does not answer
+            for received in answer.received_messages:
+                yield received.message
+            if ack_ids := [received.ack_id for received in answer.received_messages]:
+                await self.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
+
 
 @asynccontextmanager
 async def administer(host: str) -> AsyncIterator[PubSubAdmin]:
-    """The admin of the Pub/Sub server at `host`."""
+    """Connects to the Pub/Sub server at `host`."""
     async with grpc.aio.insecure_channel(host) as channel:
         yield PubSubAdmin(channel)
 
@@ -104,39 +146,90 @@ async def run_pipeline(
     aep: AepServer,
     *,
     project: str = PROJECT_ID,
+    functions: Sequence[FunctionName] = ("receive", "deliver"),
     receive_settings: Mapping[str, str] | None = None,
     deliver_settings: Mapping[str, str] | None = None,
+    drain_topic: str = EVENTS,
+    functions_host: str = "",
+    ports: Mapping[FunctionName, int] | None = None,
     on_line: Callable[[str, Line], None] | None = None,
 ) -> AsyncIterator[Pipeline]:
-    """Both functions between the Pub/Sub server at `host` and AEP, with topics and subscriptions.
+    """Runs functions between a Pub/Sub server and AEP, with their topics and subscriptions.
 
     Args:
-        host: of a Pub/Sub server that has nothing of `project` yet.
+        host: the Pub/Sub server's address; it must not have anything of `project` yet.
         aep: the stand-in, running.
         project: keeps pipelines on one server apart.
-        receive_settings: settings of `receive` beyond what it needs.
-        deliver_settings: the same of `deliver`.
+        functions: which functions to run.
+        receive_settings: further settings of `receive`.
+        deliver_settings: further settings of `deliver` and `drain`.
+        drain_topic: the topic that `drain` pulls from; created if it is not the one of the events.
+        functions_host: where the functions reach Pub/Sub, if that is a proxy in front of `host`.
+        ports: where the functions listen; any free port otherwise.
         on_line: is called with each log line of the functions.
 
     Raises:
         FunctionFailed: a function did not start.
     """
-    receive = Function("receive", receive_env(host, project, receive_settings), on_line=on_line)
-    env = deliver_env(host, aep, project, deliver_settings)
-    deliver = Function("deliver", env, on_line=on_line)
+    reached = functions_host or host
+    environments = {
+        "receive": receive_env(reached, project, receive_settings),
+        "deliver": deliver_env(reached, aep, project, deliver_settings),
+        "drain": deliver_env(
+            reached, aep, project, {"DRAIN_SUBSCRIPTION": DRAIN, **(deliver_settings or {})}
+        ),
+    }
+    running: dict[str, Function] = {
+        name: Function(name, environments[name], port=(ports or {}).get(name, 0), on_line=on_line)
+        for name in functions
+    }
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(administer(host))
         await admin.create_topics(project)
         await admin.create_pull_subscription(DEAD_KEPT, DEAD, project)
-        await _start_both(stack, receive, deliver)
-        await admin.create_push_subscription(deliver.url, project)
-        yield Pipeline(receive, deliver)
+        if "drain" in running:
+            if drain_topic != EVENTS:
+                await admin.publisher.create_topic(name=f"projects/{project}/topics/{drain_topic}")
+            await admin.create_pull_subscription(
+                DRAIN, drain_topic, project, ack_deadline_seconds=10
+            )
+        async with asyncio.TaskGroup() as group:  # together, because starting takes longest
+            for function in running.values():
+                group.create_task(stack.enter_async_context(function))
+        if "deliver" in running:
+            await admin.create_push_subscription(running["deliver"].url, project)
+        yield Pipeline(running)
+
+
+@asynccontextmanager
+async def call_repeatedly(function: Function, pause_seconds: float = 0.1) -> AsyncIterator[None]:
+    """Calls a function until the end of the block, as a scheduler calls `drain`, only sooner.
+
+    One call follows the other. Of two at once, one may pull what the other returns at the moment
+    it gives up waiting; Pub/Sub then keeps those messages until their ack deadline.
+    """
+
+    async def call() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                with contextlib.suppress(aiohttp.ClientError):  # killed, and about to be restarted
+                    async with session.post(function.url) as response:
+                        await response.read()
+                await asyncio.sleep(pause_seconds)
+
+    task = asyncio.create_task(call())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
 
 
 def receive_env(
     host: str, project: str = PROJECT_ID, settings: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What `receive` must be told to be part of the pipeline."""
+    """Returns the settings that make `receive` part of the pipeline."""
     return {
         "GOOGLE_CLOUD_PROJECT": project,
         "PUBSUB_EMULATOR_HOST": host,
@@ -148,7 +241,7 @@ def receive_env(
 def deliver_env(
     host: str, aep: AepServer, project: str = PROJECT_ID, settings: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """What `deliver` must be told to be part of the pipeline."""
+    """Returns the settings that make `deliver` or `drain` part of the pipeline."""
     return {
         "GOOGLE_CLOUD_PROJECT": project,
         "PUBSUB_EMULATOR_HOST": host,
@@ -156,10 +249,3 @@ def deliver_env(
         "AEP_FLOW_ID": FLOW_ID,
         **(settings or {}),
     }
-
-
-async def _start_both(stack: AsyncExitStack, *functions: Function) -> None:
-    """Together, for starting is most of the wait."""
-    async with asyncio.TaskGroup() as group:
-        for function in functions:
-            group.create_task(stack.enter_async_context(function))

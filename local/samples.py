@@ -1,4 +1,4 @@
-"""The sample events: what Pendo sends, and what must become of it."""
+"""The sample events: webhooks as Pendo sends them, with the event and XDM expected from each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import orjson
 from local.functions import PROJECT
 
 FOLDER = PROJECT / "sample_events"
-# The moment at which the expected events were received.
+# When the expected events were received.
 RECEIVED_AT = "2026-11-02T12:00:00.000Z"
-# The sizes of the webhooks that proofs use beside the samples, which are all under 2 kB.
+# Sizes of the webhooks that tests use besides the samples, which are all under 2 kB.
 LARGE_BYTES: Final = (5_000, 50_000, 500_000)
-# It has what JSON escapes (quotes, backslashes, line breaks) and other scripts. It has no brackets
-# and no surrogates, because `tests.fuzz.common` does not judge what has many of them.
+# Contains what JSON escapes (quotes, backslashes, line breaks) and other scripts, but no brackets
+# and no surrogates, because `tests.fuzz.common` does not judge texts with many of them.
 _REMARK: Final = (
     'They call it "the map that lies": see C:\\routes\\north, and 5 % of all trips since May.\n' * 7
     + "Пробки не учитываются; 経路が遠回りです。"
@@ -31,7 +31,7 @@ _EMPTY: Final[tuple[object, ...]] = (None, "", [], {})
 class Sample:
     """One sample: the exact bytes of a webhook, and the expected event and XDM entity.
 
-    A ping has neither: it is answered, and goes nowhere.
+    A ping has neither: it is answered and not stored.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Sample:
 
 
 def load_samples() -> list[Sample]:
-    """Every sample in `sample_events/`, by name."""
+    """Returns every sample in `sample_events/`, sorted by name."""
     webhooks = [path for path in sorted(FOLDER.glob("*.json")) if path.suffixes == [".json"]]
     return [
         Sample(
@@ -63,7 +63,7 @@ def _expected(name: str, kind: str) -> dict[str, Any] | None:
 
 
 def grown(body: Mapping[str, Any], size: int) -> bytes:
-    """A webhook of `size` bytes: the body with more keys and texts in its `properties`.
+    """Returns a webhook of `size` bytes: the body with more keys and texts in its `properties`.
 
     Other scripts are written as ASCII escapes, so the event is a tenth smaller than the webhook. At
     500 kB it still fits a request to AEP (1 MB), in which `raw` has the properties twice.
@@ -86,16 +86,16 @@ def _written(value: object) -> bytes:
 
 
 def sign(body: bytes, secret: str) -> dict[str, str]:
-    """The headers that Pendo sends with a body.
+    """Returns the headers that Pendo sends with a body.
 
-    Written apart from the verification in `pendo_aep`, so that the one checks the other.
+    Independent of the verification in `pendo_aep`, so that each checks the other.
     """
     digest = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {"Content-Type": "application/json", "X-Pendo-Signature": digest}
 
 
 def without_empty_values(value: Any) -> Any:
-    """A JSON value without the empty values in it, which AEP takes for no field."""
+    """Returns a JSON value without its empty values, which AEP does not store as fields."""
     if isinstance(value, dict):
         value = {key: without_empty_values(inner) for key, inner in value.items()}
         return {key: inner for key, inner in value.items() if inner not in _EMPTY}

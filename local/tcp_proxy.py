@@ -1,10 +1,9 @@
-"""A TCP proxy on 127.0.0.1 that breaks connections: it cuts them, or lets them go silent.
+"""A TCP proxy on 127.0.0.1 that breaks connections: it cuts them or makes them silent.
 
-Cut connections are what clients see when a server restarts. Silent ones are what they see when a
-NAT or a load balancer forgets a connection: nothing comes back, nothing says so, and a new
-connection works. Unlike a real one, a silent connection here still acknowledges TCP segments, so
-the kernel never reports it (no TCP_USER_TIMEOUT, no retransmission limit): only the client's own
-clock can.
+Clients see cut connections when a server restarts. They see silent ones when a NAT or a load
+balancer drops a connection: nothing comes back, no error is reported, and a new connection works.
+Unlike a real one, a silent connection here still acknowledges TCP segments, so the kernel never
+reports it (no TCP_USER_TIMEOUT, no retransmission limit): only the client's own timeout can.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ _CHUNK_BYTES = 1 << 18
 
 
 class TcpProxy:
-    """`async with TcpProxy(host) as proxy`: `proxy.host` leads to `host` meanwhile.
+    """Forwards connections: `async with TcpProxy(host) as proxy` leads from `proxy.host` to `host`.
 
     Attributes:
-        connections: how many connections it has accepted since it was made.
+        connections: how many connections it has accepted so far.
         connect_seconds: how much longer a new connection takes until it is forwarded.
     """
 
     def __init__(self, host: str, port: int = 0) -> None:
-        """Takes where it leads, as `127.0.0.1:8085`, and its own port; 0 is a free one."""
+        """Takes the target, like `127.0.0.1:8085`, and its own port (0: any free one)."""
         self.connections = 0
         self.connect_seconds = 0.0
         self._address, _, to = host.rpartition(":")
@@ -38,7 +37,7 @@ class TcpProxy:
 
     @property
     def host(self) -> str:
-        """Where it listens, as `127.0.0.1:8085`."""
+        """Returns its own address, like `127.0.0.1:8085`."""
         return f"127.0.0.1:{self._port}"
 
     async def __aenter__(self) -> Self:
@@ -50,12 +49,12 @@ class TcpProxy:
         await asyncio.gather(*self._forwarding, return_exceptions=True)
 
     async def open(self) -> None:
-        """Accepts connections, at the same port as before."""
+        """Accepts connections, on the same port as before."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
 
     def shut(self) -> None:
-        """Cuts every connection and accepts no more, until it is opened again."""
+        """Cuts every connection and accepts no more until it is opened again."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -63,7 +62,7 @@ class TcpProxy:
             connection.abort()
 
     def silence(self) -> None:
-        """Stops forwarding on the connections that are open now, both ways; new ones work."""
+        """Stops forwarding on the open connections, in both directions; new ones work."""
         for connection in self._open:
             connection.is_silent = True
 
@@ -79,13 +78,13 @@ class TcpProxy:
             await asyncio.sleep(self.connect_seconds)
             far_reader, far_writer = await asyncio.open_connection(self._address, self._to)
             connection.writers.append(far_writer)
-            if self._server is None:  # shut meanwhile
+            if self._server is None:  # shut in the meantime
                 connection.abort()
             await asyncio.gather(
                 connection.forward(reader, far_writer, own=writer),
                 connection.forward(far_reader, writer, own=far_writer),
             )
-        except OSError:  # the server is not there, or one of the two has gone
+        except OSError:  # the server does not listen, or one side has closed
             connection.abort()
         finally:
             connection.close()
@@ -94,7 +93,7 @@ class TcpProxy:
 
 @dataclass(slots=True, eq=False)
 class _Connection:
-    """One connection of a client, and the one to the server that belongs to it."""
+    """A client's connection and the matching one to the server."""
 
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
     is_silent: bool = False
@@ -102,7 +101,7 @@ class _Connection:
     async def forward(
         self, reader: asyncio.StreamReader, to: asyncio.StreamWriter, *, own: asyncio.StreamWriter
     ) -> None:
-        """Forwards all that arrives at one end; once silent, drops it, and its end as well."""
+        """Forwards what arrives at one end; once silent, drops it, including its end."""
         with contextlib.suppress(ConnectionError):
             while chunk := await reader.read(_CHUNK_BYTES):
                 if not self.is_silent:

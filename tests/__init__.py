@@ -1,1 +1,1 @@
-"""The tests; they mirror the packages they are of."""
+"""The tests of the functions, of the commands, and of what surrounds them."""

@@ -1,8 +1,8 @@
-"""A stand-in for a secret that Cloud Run mounts: each read of the file is a fetch.
+"""A stand-in for a secret that Cloud Run mounts: each read of the file fetches the secret.
 
 Google: "Configure secrets for services", every read of the file looks the secret up in Secret
-Manager. What `stat` shows is documented nowhere; here the file looks new at every look. The real
-volume can also fail a read, or return a part of the text; this one never does.
+Manager. What `stat` shows is not documented; here the file looks new each time. The real volume
+can also fail a read, or return only a part of the text; this one never does.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from typing import Self
 
 
 class SecretVolume:
-    """`with SecretVolume(path, "text") as volume`: the file can be read meanwhile.
+    """`with SecretVolume(path, "text") as volume`: the file can be read within the block.
 
     Attributes:
-        text: what the next read finds.
-        reads: how often the file has been read.
-        seconds: how long a read takes.
+        text: What the next read returns.
+        reads: How often the file has been read.
+        seconds: How long a read takes.
     """
 
     def __init__(self, path: Path, text: str, *, seconds: float = 0.0) -> None:
-        """Takes the path of the file, what it holds, and how long a read takes."""
+        """Takes the path of the file, its content, and how long a read takes."""
         self.path = path
         self.text = text
         self.reads = 0
@@ -41,11 +41,11 @@ class SecretVolume:
         return self
 
     def hang(self) -> None:
-        """Lets each read from now on hang until `resume`."""
+        """Makes each read hang until `resume`."""
         self._answers.clear()
 
     def resume(self) -> None:
-        """Lets the read that hangs end."""
+        """Completes the read that hangs."""
         self._answers.set()
 
     def _serve(self) -> None:

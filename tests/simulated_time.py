@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any, ParamSpec
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 
 Parameters = ParamSpec("Parameters")
 
@@ -19,7 +19,7 @@ def simulated(
 
     @wraps(test)
     def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
-        at_once(test(*args, **kwargs))
+        run_simulated(test(*args, **kwargs))
 
     return run
 

@@ -1,27 +1,10 @@
 """A stand-in of Adobe Experience Platform's streaming edge and of Adobe's token endpoint (IMS).
 
-It keeps to what Adobe documents; where Adobe is silent or contradicts itself, the choice is a
-named constant with the reason beside it, or a setting that tests can turn both ways.
+It follows Adobe's documentation. Where Adobe is silent or contradicts itself, the choice is a named
+constant with the reason beside it, or a setting that tests can switch.
 """
 
-from local.aep.behaviour import Behaviour, MessageFormat, RateLimit, RawMode, Shape
-from local.aep.faults import (
-    Fault,
-    answering,
-    cut_after_accepting,
-    cut_before_body,
-    cut_mid_answer,
-    fewer_responses,
-    has_id,
-    not_json,
-    refusing,
-    reordered,
-    silent,
-    statuses_as_text,
-    throttled,
-    token_endpoint_down,
-)
-from local.aep.journal import (
+from local.aep.event_log import (
     AcceptedMessage,
     AepEvent,
     Observer,
@@ -31,6 +14,24 @@ from local.aep.journal import (
     RequestStarted,
     TokenRequested,
 )
+from local.aep.faults import (
+    Fault,
+    answering,
+    cut_after_accepting,
+    cut_before_body,
+    cut_mid_answer,
+    fewer_responses,
+    has_id,
+    id_share,
+    not_json,
+    refusing,
+    reordered,
+    silent,
+    statuses_as_text,
+    throttled,
+    token_endpoint_down,
+)
+from local.aep.messages import Behaviour, MessageFormat, RateLimit, RawMode, Shape
 from local.aep.server import AepServer
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "cut_mid_answer",
     "fewer_responses",
     "has_id",
+    "id_share",
     "not_json",
     "refusing",
     "reordered",

@@ -1,31 +1,82 @@
-"""The inlet's judgement of a request: what it takes, what it refuses, what it answers. No I/O."""
+"""The inlet and the token endpoint without I/O: what they accept, refuse and answer."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from time import monotonic, time, time_ns
 from typing import NamedTuple, TypeAlias
+from uuid import uuid4
 
 import orjson
 
-from local.aep import answers
-from local.aep.behaviour import Behaviour, RateLimit
-from local.aep.faults import Alter, Answer, Cut, Effect, FaultPlan, Garble, Refuse, Silence, Stage
-from local.aep.journal import AcceptedMessage, Journal, RefusedMessage, RequestRead
-from local.aep.messages import RAW_ID, Refusal, check, id_of, is_xdm, utc_now
-from local.aep.tokens import TokenService
+from local.aep import messages as bodies
+from local.aep.event_log import AcceptedMessage, EventLog, RefusedMessage, RequestRead
+from local.aep.faults import Alter, Answer, Cut, Effect, Garble, Refuse, Silence, Stage
+from local.aep.messages import RAW_ID, Behaviour, RateLimit, Refusal, check, id_of, is_xdm, utc_now
+from local.faults import FaultPlan
 
 MAX_REQUEST_BYTES = 1_000_000  # Adobe says "1 MB"; this is the stricter reading
 UNKNOWN_INLET = 404  # assumed: Adobe does not document it
 SYNC_VALIDATION_OF_BATCH = 400  # assumed: Adobe says only that it is not supported
 
-Taker: TypeAlias = Callable[[str | None, object], None]
-"""Is given the flow id of a request (None: it has none) and one message that was accepted."""
+OnAccepted: TypeAlias = Callable[[str | None, object], None]
+"""Called with the flow ID of a request (None if it has none) and one accepted message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The client that the token endpoint knows."""
+
+    client_id: str
+    client_secret: str
+
+
+class TokenService:
+    """Issues tokens and checks them."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+        self._expiry: dict[str, float] = {}
+        self.issued = 0
+
+    def request(
+        self, form: Mapping[str, object], lifetime_seconds: int
+    ) -> tuple[int, dict[str, object]]:
+        """Returns the status and body of a token request (OAuth 2.0, RFC 6749, section 5)."""
+        if form.get("grant_type") != "client_credentials":
+            return 400, {"error": "unsupported_grant_type"}
+        if Credentials(str(form.get("client_id")), str(form.get("client_secret"))) != (
+            self._credentials
+        ):
+            return 401, {"error": "invalid_client"}
+        if not form.get("scope"):  # assumed: Adobe shows no request without
+            return 400, {"error": "invalid_scope"}
+        self.issued += 1
+        token = f"token-{self.issued}-{uuid4().hex}"
+        self._expiry[token] = monotonic() + lifetime_seconds
+        return 200, {
+            "access_token": token,
+            "token_type": "bearer",
+            "expires_in": lifetime_seconds,
+        }
+
+    def wrong_in(self, authorization: str | None) -> str | None:
+        """Returns what is wrong with an `Authorization` header, or None."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            return "Ims service token is empty"
+        if self._expiry.get(token, 0.0) <= monotonic():
+            return "Ims service token is invalid or expired"
+        return None
+
+    def revoke(self) -> None:
+        """Revokes every token issued so far."""
+        self._expiry.clear()
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request to the inlet, read to its end."""
+    """A complete request to the inlet."""
 
     number: int
     inlet: str
@@ -37,13 +88,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What becomes of a request, and how it is told.
+    """The answer to a request.
 
     Attributes:
-        status: None hangs up without an answer.
-        messages: how many the request brought, as far as it was read.
-        hold_seconds: how long to stay silent first.
-        is_truncated: whether to hang up in the middle of the body.
+        status: None closes the connection without an answer.
+        messages: how many messages the request had, as far as it was read.
+        hold_seconds: how long to wait before answering.
+        is_truncated: whether to close the connection in the middle of the body.
     """
 
     status: int | None
@@ -67,46 +118,46 @@ class _Rejected(Exception):
 
 
 class Inlet:
-    """One streaming connection: judges requests by the behaviour and the faults in force."""
+    """One streaming connection: answers requests by the behaviour and the active faults."""
 
     def __init__(
         self,
         inlet: str,
-        journal: Journal,
-        faults: FaultPlan,
+        log: EventLog,
+        faults: FaultPlan[Effect],
         tokens: TokenService,
         *,
-        take: Taker | None = None,
+        take: OnAccepted | None = None,
         raw_id: str | None = RAW_ID,
     ) -> None:
-        """Takes what it shares with others, and what is its own.
+        """Sets the inlet up.
 
         Args:
-            inlet: its id.
-            journal: where what it does is noted.
-            faults: the faults in force.
-            tokens: says which tokens are good.
-            take: is given each message that is accepted.
-            raw_id: the key that a raw record must have; None for any JSON object.
+            inlet: Its ID.
+            log: Records what happens.
+            faults: The active faults.
+            tokens: Checks tokens.
+            take: Called with each accepted message.
+            raw_id: The key that a raw record must have; None for any JSON object.
         """
         self._take = take
         self._raw_id = raw_id
         self._inlet = inlet
-        self._journal = journal
+        self._log = log
         self._faults = faults
         self._tokens = tokens
         self._window = _Window()
 
     def receive(self, call: Call, behaviour: Behaviour) -> Reply:
-        """Judge a request, and note what it brought in the journal."""
+        """Answers a request and records its messages in the event log."""
         try:
             messages = self._read(call, behaviour)
         except _Rejected as rejected:
             return rejected.reply
-        self._journal.note(RequestRead(call.number, messages, time()))
+        self._log.add(RequestRead(call.number, messages, time()))
         if behaviour.rate_limit and not self._admit(behaviour.rate_limit, len(messages)):
             return Reply(429, b"", len(messages), {"Retry-After": "1"})
-        effects = self._faults.strike(Stage.BATCH, messages)
+        effects = self._faults.take(Stage.BATCH, messages)
         effect = next((e for e in effects if not isinstance(e, Refuse | Alter)), None)
         if isinstance(effect, Answer):
             return Reply(effect.status, effect.body, len(messages), effect.headers)
@@ -127,13 +178,13 @@ class Inlet:
                 return reply
 
     def _read(self, call: Call, behaviour: Behaviour) -> Sequence[object]:
-        """Return the request's messages; what fails here fails as a whole."""
+        """Returns the request's messages, or raises if it fails as a whole."""
         if call.inlet != self._inlet:
             raise self._rejected(UNKNOWN_INLET, "Not Found", "inlet is unknown")
         if behaviour.needs_token and (
             reason := self._tokens.wrong_in(call.headers.get("Authorization"))
         ):
-            raise _Rejected(Reply(401, answers.unauthorized(reason)))
+            raise _Rejected(Reply(401, bodies.unauthorized(reason)))
         if len(call.body) > MAX_REQUEST_BYTES:
             raise self._rejected(413, "Payload Too Large", f"over {MAX_REQUEST_BYTES} bytes")
         messages = self._parse(call)
@@ -145,7 +196,7 @@ class Inlet:
 
     def _parse(self, call: Call) -> Sequence[object]:
         try:
-            # Compressed bodies are not documented: to an inlet that does not know them, not JSON.
+            # Compressed bodies are not documented; an inlet that does not know them sees no JSON.
             document = None if "Content-Encoding" in call.headers else orjson.loads(call.body)
         except orjson.JSONDecodeError:
             document = None
@@ -189,7 +240,7 @@ class Inlet:
             if outcome is None and self._take is not None:
                 self._take(_flow_id(call), message)
             event_id = id_of(message)
-            self._journal.note(
+            self._log.add(
                 AcceptedMessage(event_id or "", message, call.number, at)
                 if outcome is None
                 else RefusedMessage(
@@ -207,24 +258,24 @@ class Inlet:
     ) -> Reply:
         received_ms = time_ns() // 1_000_000
         if call.is_batch:
-            entries = answers.entries(behaviour.shape, call.number, received_ms, outcomes)
+            entries = bodies.entries(behaviour.shape, call.number, received_ms, outcomes)
             for effect in effects:
                 if isinstance(effect, Alter):
                     entries = effect.change(entries)
-            body = answers.batch(self._inlet, call.number, received_ms, entries)
+            body = bodies.batch(self._inlet, call.number, received_ms, entries)
             return Reply(207, body, len(outcomes))
         if (refusal := outcomes[0]) is not None:
             title = "Invalid XDM Message Format"
-            body = answers.problem(self._inlet, refusal.status, title, refusal.reason)
+            body = bodies.problem(self._inlet, refusal.status, title, refusal.reason)
             return Reply(refusal.status, body, 1)
-        return Reply(200, answers.single(self._inlet, call.number, received_ms), 1)
+        return Reply(200, bodies.single(self._inlet, call.number, received_ms), 1)
 
     def _bad_request(self, reason: str, messages: int = 0) -> _Rejected:
         return self._rejected(400, "Bad Request", reason, messages)
 
     def _rejected(self, status: int, title: str, reason: str, messages: int = 0) -> _Rejected:
         return _Rejected(
-            Reply(status, answers.problem(self._inlet, status, title, reason), messages)
+            Reply(status, bodies.problem(self._inlet, status, title, reason), messages)
         )
 
 

@@ -1,12 +1,16 @@
-"""What AEP looks at in a message before it takes it: the XDM envelope, or a raw record's id."""
+"""The inlet's rules: what it accepts of a message, and the bodies that it answers with."""
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import StrEnum
+from uuid import uuid4
 
-from local.aep.behaviour import Behaviour, MessageFormat, RawMode
+import orjson
 
+Entry = dict[str, object]
+"""One entry of a 207."""
 RAW_ID = "id"
 
 # RFC 3986, section 4.1: the characters of a URI reference. The colon is legal there, but Adobe's
@@ -14,18 +18,94 @@ RAW_ID = "id"
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 _AUTHENTICATED_STATES = {"ambiguous", "authenticated", "loggedOut"}  # XDM's identity item
+_PROBLEMS = "http://ns.adobe.com/adobecloud/problem/data-collection-service"
+
+
+class Shape(StrEnum):
+    """The recorded shapes of the 207 body; they differ in what a failed entry looks like.
+
+    All four come from public sources, none from a specification: Adobe publishes no schema.
+    """
+
+    DOCS = "docs"
+    """Adobe: "Send multiple messages in a single HTTP request": failures under `statusCode`."""
+    LOG = "log"
+    """An answer seen in a public log: failures under `status`, without an `xactionId`."""
+    SINK = "sink"
+    """The test data of Adobe's Kafka sink: `xactionId` on every entry, index after the dash."""
+    SHORT = "short"
+    """Like `DOCS`, one entry short: the partial failure that Adobe prints has 4 for 5 messages."""
+
+
+class MessageFormat(StrEnum):
+    """What an inlet accepts: XDM messages, or raw JSON for the dataflow to map."""
+
+    AUTO = "auto"
+    """A message with `header` and `body` is XDM, any other is raw."""
+    RAW = "raw"
+    XDM = "xdm"
+
+
+class RawMode(StrEnum):
+    """The ways to send raw records; an inlet may refuse some of them.
+
+    Adobe documents the last for raw records, and the second for partial updates of profiles
+    (data-prep/upserts.md). That an inlet accepts the first is seen in Adobe's Kafka sink.
+    """
+
+    BATCH = "batch"
+    """The bare record, in a batch."""
+    ENVELOPED = "enveloped"
+    """In an envelope of `header` and `body`."""
+    SINGLE = "single"
+    """The bare record, as the whole request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The guardrails that Adobe documents for one streaming connection, both per second."""
+
+    requests: int = 1_000
+    messages: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """How the stand-in behaves without faults.
+
+    Change it with `aep.behaviour = replace(aep.behaviour, ...)`.
+
+    Attributes:
+        shape: what the body of a 207 looks like.
+        format: what the inlet accepts.
+        raw_modes: how it accepts raw records.
+        needs_token: whether the inlet requires authentication.
+        token_seconds: the lifetime of a token.
+        latency_seconds: how long each request takes; its messages are accepted at the end.
+        rate_limit: requests above it are answered 429; None for no limit.
+        clock_seconds: how far its clock is ahead of ours; negative if it is behind.
+    """
+
+    shape: Shape = Shape.DOCS
+    format: MessageFormat = MessageFormat.AUTO
+    raw_modes: frozenset[RawMode] = frozenset(RawMode)
+    needs_token: bool = False
+    token_seconds: int = 86_399
+    latency_seconds: float = 0.0
+    rate_limit: RateLimit | None = None
+    clock_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one message is not taken."""
+    """Why one message is refused."""
 
     status: int
     reason: str
 
 
 def is_xdm(message: object, expected: MessageFormat) -> bool:
-    """Say whether a message is to be read as XDM by an inlet of that format."""
+    """Returns whether an inlet of this format reads a message as XDM."""
     if expected is MessageFormat.AUTO:
         if raw_mode(message, is_batch=True) is RawMode.ENVELOPED:
             return False
@@ -34,20 +114,20 @@ def is_xdm(message: object, expected: MessageFormat) -> bool:
 
 
 def raw_mode(message: object, *, is_batch: bool) -> RawMode:
-    """Return how a raw record was sent. Adobe: data-prep/upserts.md shows the envelope."""
+    """Returns how a raw record was sent. Adobe: data-prep/upserts.md shows the envelope."""
     if isinstance(_at(message, "header", "operations"), Mapping):
         return RawMode.ENVELOPED
     return RawMode.BATCH if is_batch else RawMode.SINGLE
 
 
 def raw_record(message: object) -> object:
-    """Return the record itself, out of its envelope if it has one."""
+    """Returns the record itself, without its envelope if it has one."""
     is_enveloped = raw_mode(message, is_batch=True) is RawMode.ENVELOPED
     return _at(message, "body") if is_enveloped else message
 
 
 def id_of(message: object) -> str | None:
-    """Return the event id: `body.xdmEntity._id`, else `id`; None where there is none."""
+    """Returns the event ID: `body.xdmEntity._id`, else `id`; None if there is none."""
     for found in (_at(message, "body", "xdmEntity", "_id"), _at(raw_record(message), RAW_ID)):
         if _is_text(found):
             return str(found)
@@ -62,14 +142,14 @@ def check(
     *,
     is_batch: bool = True,
 ) -> Refusal | None:
-    """Return why AEP would refuse the message, None where it would not.
+    """Returns why AEP would refuse the message, or None if it would accept it.
 
     Args:
-        message: as it was parsed.
-        behaviour: what the inlet takes.
-        now: what "in the future" is measured against.
-        raw_id: the key that a raw record must have; None for any JSON object.
-        is_batch: whether it came to the batch endpoint.
+        message: The parsed message.
+        behaviour: What the inlet accepts.
+        now: AEP's current time.
+        raw_id: The key that a raw record must have; None for any JSON object.
+        is_batch: Whether it came to the batch endpoint.
     """
     if is_xdm(message, behaviour.format):
         reason = _wrong_in_xdm(message, now)
@@ -82,7 +162,7 @@ def check(
 
 
 def _wrong_in_mode(message: object, mode: RawMode, taken: Collection[RawMode]) -> str | None:
-    """Return what the inlet misses, where it does not take raw records in this way.
+    """Returns what the inlet misses if it does not accept raw records in this way.
 
     Adobe's OpenAPI requires `header` and `body` of each message of a batch. The texts about an
     envelope are assumed.
@@ -129,7 +209,7 @@ def _wrong_in_header(message: object) -> str | None:
 
 
 def wrong_in_entity(entity: object, now: datetime) -> str | None:
-    """Return what no ExperienceEvent may be, whatever its schema; None where it is in order."""
+    """Returns what no ExperienceEvent may contain, whatever its schema; None if it is valid."""
     if not isinstance(entity, dict) or not entity:
         return "The 'body.xdmEntity' field is mandatory and cannot be empty"
     event_id = entity.get("_id")
@@ -185,5 +265,79 @@ def _is_text(value: object) -> bool:
 
 
 def utc_now() -> datetime:
-    """Return the time that "in the future" is measured against."""
+    """Returns the current time."""
     return datetime.now(UTC)
+
+
+def single(inlet: str, number: int, received_ms: int) -> bytes:
+    """Returns the body for one accepted message."""
+    return orjson.dumps(
+        {
+            "inletId": inlet,
+            "xactionId": f"{received_ms}:1485:{number}",
+            "receivedTimeMs": received_ms,
+        }
+    )
+
+
+def batch(inlet: str, number: int, received_ms: int, entries: Sequence[Entry]) -> bytes:
+    """Returns the body of a 207."""
+    return orjson.dumps(
+        {
+            "inletId": inlet,
+            "batchId": f"{received_ms}:1485:{number}",
+            "receivedTimeMs": received_ms,
+            "responses": entries,
+        }
+    )
+
+
+def entries(
+    shape: Shape, number: int, received_ms: int, outcomes: Sequence[Refusal | None]
+) -> list[Entry]:
+    """Returns one entry for each message, in their order and in the given shape."""
+    match shape:
+        case Shape.SINK:
+            transaction = str(uuid4())
+            return [
+                {"xactionId": f"{transaction}-{i}"} | _failure(outcome, "status")
+                for i, outcome in enumerate(outcomes)
+            ]
+        case Shape.LOG:
+            key = "status"
+        case Shape.DOCS | Shape.SHORT:
+            key = "statusCode"
+    transaction = f"{received_ms}:1485:{number}"
+    found: list[Entry] = [
+        _failure(outcome, key) or {"xactionId": f"{transaction}:{i}"}
+        for i, outcome in enumerate(outcomes)
+    ]
+    return found[:-1] if shape is Shape.SHORT else found
+
+
+def _failure(outcome: Refusal | None, key: str) -> Entry:
+    return {key: outcome.status, "message": outcome.reason} if outcome else {}
+
+
+def problem(inlet: str, status: int, title: str, message: str) -> bytes:
+    """Returns the body of a request that failed as a whole."""
+    return orjson.dumps(
+        {
+            "type": f"{_PROBLEMS}/inlet",
+            "status": status,
+            "title": title,
+            "report": {"message": f"inletId: [{inlet}] {message}"},
+        }
+    )
+
+
+def unauthorized(reason: str) -> bytes:
+    """Returns the body of a 401; its status is text, unlike everywhere else."""
+    return orjson.dumps(
+        {
+            "type": "https://ns.adobe.com/adobecloud/problem/data-collection-service-authorization",
+            "status": "401",
+            "title": "Authorization",
+            "report": {"message": f"[id] {reason}"},
+        }
+    )

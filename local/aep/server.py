@@ -10,32 +10,31 @@ from typing import Self
 import orjson
 from aiohttp import web
 
-from local.aep.behaviour import Behaviour, MessageFormat
-from local.aep.faults import Answer, Fault, FaultPlan, Stage
-from local.aep.inlet import Call, Inlet, Reply, Taker
-from local.aep.journal import (
+from local.aep.event_log import (
     AcceptedMessage,
-    Journal,
+    EventLog,
     Observer,
     ReceivedRequest,
     RefusedMessage,
     RequestStarted,
     TokenRequested,
 )
-from local.aep.tokens import Credentials, TokenService
+from local.aep.faults import Answer, Fault, Stage, fault_plan
+from local.aep.inlet import Call, Credentials, Inlet, OnAccepted, Reply, TokenService
+from local.aep.messages import Behaviour, MessageFormat
 
 INLET = "0c61859cc71939a0caf01123f91b2fc52589018800ad46b6c76c2dff3595ee95"
 CLIENT_ID = "local-client"
-CLIENT_SECRET = "local-secret"  # noqa: S105 - of a stand-in that listens on 127.0.0.1 only
+CLIENT_SECRET = "local-secret"  # noqa: S105 - of a stand-in on 127.0.0.1
 
-# What is read of a body at most, so that a request over AEP's limit is still answered and counted.
+# Larger than AEP's limit, so that a request above it is still answered and counted.
 _READ_LIMIT_BYTES = 64 * 1024 * 1024
 _SHUTDOWN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Further:
-    """An inlet beyond the first, and what is its own of the behaviour."""
+    """A further inlet, and the behaviour that is its own."""
 
     inlet: Inlet
     format: MessageFormat
@@ -46,11 +45,11 @@ class AepServer:
     """Adobe Experience Platform's streaming endpoint and token endpoint, on 127.0.0.1.
 
     Attributes:
-        behaviour: the manners in force; replace it at any time.
-        faults: the faults in force; add to it and clear it at any time.
-        inlet: the id of the first inlet, which is always there.
-        tokens: says which tokens are good; the platform's APIs take the same ones.
-        url: where it listens, without a trailing slash; also the URL of the token endpoint's host.
+        behaviour: how it behaves; may be replaced at any time.
+        faults: the active faults; may be changed at any time.
+        inlet: the ID of the first inlet, which always exists.
+        tokens: issues and checks tokens; the platform's APIs accept the same ones.
+        url: its URL without a trailing slash; the token endpoint has the same host.
     """
 
     def __init__(
@@ -65,20 +64,20 @@ class AepServer:
         client_id: str = CLIENT_ID,
         client_secret: str = CLIENT_SECRET,
     ) -> None:
-        """Set the server up; it listens from `async with` on.
+        """Sets the server up; it listens within `async with`.
 
         Args:
-            behaviour: the manners to start with.
-            faults: the faults to start with.
-            seed: for the random of the faults that strike with a probability.
-            observer: is told of everything that happens.
-            port: 0 for a free one.
-            inlet: the id of the first inlet.
-            client_id: the client that the token endpoint knows.
-            client_secret: that client's secret.
+            behaviour: The initial behaviour.
+            faults: The initial faults.
+            seed: Seed of faults with a probability.
+            observer: Called with every event.
+            port: Its port; 0 for any free one.
+            inlet: The ID of the first inlet.
+            client_id: The client that the token endpoint knows.
+            client_secret: The secret of that client.
         """
         self.behaviour = behaviour or Behaviour()
-        self.faults = FaultPlan(seed)
+        self.faults = fault_plan(seed)
         self.faults.add(*faults)
         self.inlet = inlet
         self.client_id = client_id
@@ -86,9 +85,9 @@ class AepServer:
         self.url = ""
         self._port = port
         self._numbers = count()
-        self._journal = Journal(observer)
+        self._log = EventLog(observer)
         self.tokens = TokenService(Credentials(client_id, client_secret))
-        self._first = Inlet(inlet, self._journal, self.faults, self.tokens)
+        self._first = Inlet(inlet, self._log, self.faults, self.tokens)
         self._further: dict[str, _Further] = {}
         self._closing = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -106,89 +105,89 @@ class AepServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Whoever is being kept waiting is let go first; else the clean-up would wait for them.
+        # Releases requests that are being held; otherwise the clean-up would wait for them.
         self._closing.set()
         if self._runner is not None:
             await self._runner.cleanup()
 
     @property
     def endpoint(self) -> str:
-        """The streaming endpoint as AEP shows it, for single messages."""
+        """Returns the streaming endpoint as AEP shows it, for single messages."""
         return f"{self.url}/collection/{self.inlet}"
 
     @property
     def accepted(self) -> list[AcceptedMessage]:
-        """Every message taken, duplicates included, in the order of taking."""
-        return self._journal.accepted
+        """Returns every accepted message in order, including duplicates."""
+        return self._log.accepted
 
     @property
     def distinct_ids(self) -> set[str]:
-        """The event ids taken at least once."""
-        return self._journal.distinct_ids
+        """Returns the event IDs accepted at least once."""
+        return self._log.distinct_ids
 
     @property
     def refused(self) -> list[RefusedMessage]:
-        """Every message refused by itself."""
-        return self._journal.refused
+        """Returns every message refused individually."""
+        return self._log.refused
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """Every request to an inlet that has ended, in the order of ending."""
-        return self._journal.requests
+        """Returns every finished request to an inlet, in the order of finishing."""
+        return self._log.requests
 
     @property
     def in_flight(self) -> int:
-        """How many requests to an inlet are being read, held or answered right now."""
-        return self._journal.in_flight
+        """Returns how many requests to an inlet are in progress."""
+        return self._log.in_flight
 
     @property
     def token_requests(self) -> list[TokenRequested]:
-        """Every request to the token endpoint."""
-        return self._journal.token_requests
+        """Returns every request to the token endpoint."""
+        return self._log.token_requests
 
     @property
     def tokens_issued(self) -> int:
-        """How many tokens the token endpoint has given out."""
+        """Returns how many tokens have been issued."""
         return self.tokens.issued
 
     def open_inlet(
-        self, inlet: str, *, take: Taker, expects: MessageFormat, needs_token: bool
+        self, inlet: str, *, take: OnAccepted, expects: MessageFormat, needs_token: bool
     ) -> None:
-        """Open a further inlet, which takes any JSON object as a raw record.
+        """Opens a further inlet, which accepts any JSON object as a raw record.
 
         Args:
-            inlet: its id.
-            take: is given each message that it accepts.
-            expects: what it takes, whatever the behaviour in force says.
-            needs_token: whether it is an authenticated one, likewise.
+            inlet: Its ID.
+            take: Called with each accepted message.
+            expects: What it accepts, regardless of the behaviour.
+            needs_token: Whether it requires authentication, regardless of the behaviour.
         """
-        opened = Inlet(inlet, self._journal, self.faults, self.tokens, take=take, raw_id=None)
+        opened = Inlet(inlet, self._log, self.faults, self.tokens, take=take, raw_id=None)
         self._further[inlet] = _Further(opened, expects, needs_token)
 
     def close_inlet(self, inlet: str) -> None:
-        """Make a further inlet unknown again."""
+        """Closes a further inlet."""
         del self._further[inlet]
 
     def revoke_tokens(self) -> None:
-        """Make every token issued so far worthless, as when it has expired."""
+        """Revokes every token issued so far, as if it had expired."""
         self.tokens.revoke()
 
     async def wait_for(
         self,
         predicate: Callable[[], bool],
-        timeout: float = 5.0,  # noqa: ASYNC109 - a bound of its own, so that no caller forgets it
+        timeout: float = 5.0,  # noqa: ASYNC109 - so that no caller forgets it
     ) -> None:
-        """Wait until the predicate holds, asking it again after everything that happens.
+        """Waits until the predicate holds; it is checked after every event.
 
         Args:
-            predicate: for example `lambda: len(aep.distinct_ids) == 3`.
-            timeout: in seconds.
+            predicate: For example `lambda: len(aep.distinct_ids) == 3`.
+            timeout: In seconds.
 
         Raises:
-            TimeoutError: if it does not hold in time.
+            TimeoutError: It does not hold in time.
         """
         async with asyncio.timeout(timeout):
-            await self._journal.wait_for(predicate)
+            await self._log.wait_for(predicate)
 
     async def _single(self, request: web.Request) -> web.StreamResponse:
         return await self._collect(request, is_batch=False)
@@ -198,10 +197,10 @@ class AepServer:
 
     async def _collect(self, request: web.Request, *, is_batch: bool) -> web.StreamResponse:
         number, started = next(self._numbers), time.time()
-        self._journal.note(RequestStarted(number, started))
+        self._log.add(RequestStarted(number, started))
         body, reply = b"", Reply(None)
         try:
-            if not self.faults.strike(Stage.BEFORE_BODY):
+            if not self.faults.take(Stage.BEFORE_BODY):
                 body = await request.read()
                 await self._pause(self.behaviour.latency_seconds)
                 inlet = request.match_info["inlet"]
@@ -209,10 +208,10 @@ class AepServer:
                 reply = self._receive(call)
                 await self._pause(reply.hold_seconds)
             return await _respond(request, reply)
-        except ConnectionError:  # the client left half-way: nobody reads what is returned here
+        except ConnectionError:  # the client has gone: nobody reads this response
             return web.Response()
         finally:
-            self._journal.note(
+            self._log.add(
                 ReceivedRequest(
                     number,
                     request.path,
@@ -235,16 +234,14 @@ class AepServer:
 
     async def _token(self, request: web.Request) -> web.Response:
         form = await request.post()
-        down = [e for e in self.faults.strike(Stage.TOKEN) if isinstance(e, Answer)]
+        down = [e for e in self.faults.take(Stage.TOKEN) if isinstance(e, Answer)]
         if down:
             status, body = down[0].status, down[0].body
         else:
             status, answer = self.tokens.request(form, self.behaviour.token_seconds)
             body = orjson.dumps(answer)
         scopes = tuple(s for s in str(form.get("scope", "")).split(",") if s)
-        self._journal.note(
-            TokenRequested(str(form.get("client_id", "")), scopes, status, time.time())
-        )
+        self._log.add(TokenRequested(str(form.get("client_id", "")), scopes, status, time.time()))
         return web.Response(status=status, body=body, content_type="application/json")
 
     async def _pause(self, seconds: float) -> None:

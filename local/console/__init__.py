@@ -1,1 +1,1 @@
-"""The web console of the local pipeline: what becomes of each webhook, and hands to break it."""
+"""The web console of the local pipeline: shows each webhook's way to AEP and injects faults."""

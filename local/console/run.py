@@ -1,4 +1,4 @@
-"""The local pipeline with its console: every part, put together."""
+"""Runs the local pipeline with its console."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from typing import Final
 
 from local.aep import AepServer
 from local.aep.server import CLIENT_ID, CLIENT_SECRET
-from local.console.aep_story import AepStory
-from local.console.hands import Hands, replayer
-from local.console.injections import Injections
-from local.console.listen import PortTaken
-from local.console.pubsub_story import PubSubStory
-from local.console.receive_story import ReceiveStory
-from local.console.senders import WebhookSender
+from local.console.actions import Actions, WebhookSender, make_replayer
+from local.console.fault_injection import FaultInjector
+from local.console.recording_proxy import recording
+from local.console.security import PortTaken
 from local.console.server import ConsoleServer
 from local.console.state import State
-from local.console.tap import recording
+from local.console.trackers import AepTracker, PubSubTracker, ReceiveTracker
 from local.functions import Function, Line
 from local.pipeline import (
     DEAD,
@@ -41,17 +38,18 @@ _EVENTS: Final = f"projects/{PROJECT_ID}/topics/{EVENTS}"
 _DEAD: Final = f"projects/{PROJECT_ID}/topics/{DEAD}"
 _PUSH: Final = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
 _KEPT: Final = f"projects/{PROJECT_ID}/subscriptions/{DEAD_KEPT}"
-# Of the stand-in's memory of Pub/Sub, which is that of tests otherwise: everything.
+# The Pub/Sub server keeps everything by default, for tests.
 _HISTORY: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where to listen; 0 is a free port.
+    """The ports to listen on; 0 is any free port.
 
     Attributes:
-        any_console: whether another will do for the console if its port is taken.
-        any_webhooks: the same for the recorder.
+        webhooks: of the recording proxy in front of `receive`.
+        any_console: whether the console may use any free port if its own is taken.
+        any_webhooks: the same for the recording proxy.
     """
 
     console: int = 0
@@ -63,8 +61,8 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Yours:
-    """Functions that somebody started themselves, by where they listen; empty is ours."""
+class ExternalFunctions:
+    """The URLs of functions that were started elsewhere; an empty URL means one is started here."""
 
     receive_url: str
     deliver_url: str = ""
@@ -72,13 +70,13 @@ class Yours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """The parts, running.
+    """The running parts.
 
     Attributes:
-        url: of the console.
-        webhook_url: where webhooks go: the recorder in front of `receive`.
-        pipeline: our functions; None where somebody else's are used.
-        environments: what functions must be told to be part of it, by their names.
+        url: the URL of the console.
+        webhook_url: where to send webhooks: the recording proxy in front of `receive`.
+        pipeline: the functions; None if `receive` was started elsewhere.
+        environments: the settings that make functions part of the pipeline, by their names.
     """
 
     url: str
@@ -86,7 +84,7 @@ class Running:
     state: State
     pubsub: PubSubServer
     aep: AepServer
-    hands: Hands
+    actions: Actions
     pipeline: Pipeline | None
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -97,77 +95,79 @@ async def run_with_console(
     ports: Ports | None = None,
     secrets: str = SECRET,
     deliver_settings: Mapping[str, str] | None = None,
-    yours: Yours | None = None,
+    external: ExternalFunctions | None = None,
     on_line: Callable[[str, Line], None] | None = None,
 ) -> AsyncIterator[Running]:
-    """Runs the pipeline, and the console that shows it.
+    """Runs the pipeline and its console.
 
     Args:
-        ports: where to listen; free ports if it is not given.
-        secrets: the webhook secrets that `receive` knows; the console signs with the first.
-        deliver_settings: settings of `deliver` beyond what it needs.
-        yours: functions of somebody else's instead of ours.
-        on_line: is called with each log line of our functions.
+        ports: The ports; any free ones by default.
+        secrets: The webhook secrets of `receive`; the console signs with the first.
+        deliver_settings: Further settings of `deliver`.
+        external: Functions that were started elsewhere.
+        on_line: Called with each log line of the functions started here.
 
     Raises:
-        FunctionFailed: a function did not start.
-        PortTaken: somebody else listens on a port that was asked for.
+        FunctionFailed: A function did not start.
+        PortTaken: A port is taken by another process.
     """
     ports = ports or Ports()
     state = State()
-    story = ReceiveStory(state)
+    webhooks = ReceiveTracker(state)
 
-    def line(target: str, said: Line) -> None:
-        story.line(target, said)
+    def track_line(target: str, line: Line) -> None:
+        webhooks.line(target, line)
         if on_line is not None:
-            on_line(target, said)
+            on_line(target, line)
 
     async with AsyncExitStack() as stack:
-        aep = AepServer(inlet=INLET, observer=AepStory(state), port=ports.aep)
+        aep = AepServer(inlet=INLET, observer=AepTracker(state), port=ports.aep)
         pubsub = PubSubServer(port=ports.pubsub, history=_HISTORY)
         for stand_in, port in ((aep, ports.aep), (pubsub, ports.pubsub)):
             try:
                 await stack.enter_async_context(stand_in)
-            except (OSError, RuntimeError):  # RuntimeError: as gRPC says it
+            except (OSError, RuntimeError):  # gRPC raises RuntimeError
                 raise PortTaken(port) from None
-        pubsub.observe(PubSubStory(state, events=_EVENTS, dead=_DEAD, push=_PUSH, kept=_KEPT))
-        wanted = _credentials(aep) | dict(deliver_settings or {})
+        pubsub.observe(PubSubTracker(state, events=_EVENTS, dead=_DEAD, push=_PUSH, kept=_KEPT))
+        settings = _credentials(aep) | dict(deliver_settings or {})
         environments = {
             "receive": receive_env(pubsub.host, settings={"PENDO_WEBHOOK_SECRETS": secrets}),
-            "deliver": deliver_env(pubsub.host, aep, settings=wanted),
+            "deliver": deliver_env(pubsub.host, aep, settings=settings),
         }
         pipeline: Pipeline | None = None
         functions: dict[str, Function] = {}
-        if yours is None:
+        if external is None:
             pipeline = await stack.enter_async_context(
                 run_pipeline(
                     pubsub.host,
                     aep,
                     receive_settings={"PENDO_WEBHOOK_SECRETS": secrets},
-                    deliver_settings=wanted,
-                    on_line=line,
+                    deliver_settings=settings,
+                    on_line=track_line,
                 )
             )
-            functions = {"receive": pipeline.receive, "deliver": pipeline.deliver}
+            functions = dict(pipeline.functions)
             receive_url = pipeline.receive.url
         else:
-            receive_url = yours.receive_url
-            functions = await _set_up_around(stack, pubsub.host, yours, environments, line)
+            receive_url = external.receive_url
+            functions = await _set_up_external(
+                stack, pubsub.host, external, environments, track_line
+            )
         webhook_url = await stack.enter_async_context(
-            recording(receive_url, story.webhook, port=ports.webhooks, or_any=ports.any_webhooks)
+            recording(receive_url, webhooks.webhook, port=ports.webhooks, or_any=ports.any_webhooks)
         )
         sender = await stack.enter_async_context(
             WebhookSender(webhook_url, secrets.split()[0], state.changed)
         )
-        hands = Hands(
+        actions = Actions(
             sender,
-            Injections(aep, pubsub, state.changed),
-            replayer(pubsub.host, _EVENTS, _KEPT),
+            FaultInjector(aep, pubsub, state.changed),
+            make_replayer(pubsub.host, _EVENTS, _KEPT),
             functions,
             state.changed,
         )
         facts = {"webhooks": webhook_url, "receive": receive_url, "AEP": aep.endpoint}
-        server = ConsoleServer(state, hands, load_samples(), facts)
+        server = ConsoleServer(state, actions, load_samples(), facts)
         url = await stack.enter_async_context(
             server.serving(ports.console, or_any=ports.any_console)
         )
@@ -177,14 +177,14 @@ async def run_with_console(
             state=state,
             pubsub=pubsub,
             aep=aep,
-            hands=hands,
+            actions=actions,
             pipeline=pipeline,
             environments=environments,
         )
 
 
 def _credentials(aep: AepServer) -> dict[str, str]:
-    """So that `deliver` can get a token as soon as the inlet wants one."""
+    """Returns the settings with which `deliver` gets a token once the inlet requires one."""
     return {
         "AEP_CLIENT_ID": CLIENT_ID,
         "AEP_CLIENT_SECRET": CLIENT_SECRET,
@@ -192,21 +192,21 @@ def _credentials(aep: AepServer) -> dict[str, str]:
     }
 
 
-async def _set_up_around(
+async def _set_up_external(
     stack: AsyncExitStack,
     host: str,
-    yours: Yours,
+    external: ExternalFunctions,
     environments: Mapping[str, Mapping[str, str]],
-    line: Callable[[str, Line], None],
+    on_line: Callable[[str, Line], None],
 ) -> dict[str, Function]:
-    """Topics and subscriptions for functions of somebody else's; answers those that are ours."""
+    """Creates topics and subscriptions for external functions; returns those started here."""
     functions: dict[str, Function] = {}
-    deliver_url = yours.deliver_url
+    deliver_url = external.deliver_url
     async with administer(host) as admin:
         await admin.create_topics()
         await admin.create_pull_subscription(DEAD_KEPT, DEAD)
         if not deliver_url:
-            deliver = Function("deliver", environments["deliver"], on_line=line)
+            deliver = Function("deliver", environments["deliver"], on_line=on_line)
             functions["deliver"] = await stack.enter_async_context(deliver)
             deliver_url = deliver.url
         await admin.create_push_subscription(deliver_url)

@@ -1,4 +1,4 @@
-"""The state as the page gets it, in JSON. Times are milliseconds, as browsers have them."""
+"""The state as JSON for the page. Times are in milliseconds, as in browsers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from local.console.records import BatchRecord, EventRecord, LetterRecord, Webhook
-from local.console.series import Second, percentile
+from local.console.state import (
+    BatchRecord,
+    DeadLetterRecord,
+    EventRecord,
+    Second,
+    Webhook,
+    percentile,
+)
 from local.pipeline import XDM_SETTINGS
 from pendo_aep.aep.format import Xdm
 from pendo_aep.event import InvalidEvent, read_event
@@ -32,7 +38,7 @@ _XDM: Final = Xdm(
 
 
 def event_row(record: EventRecord) -> Json:
-    """One line of the list of events."""
+    """Returns a row of the list of events."""
     return {
         "key": record.key,
         "order": record.order,
@@ -47,7 +53,7 @@ def event_row(record: EventRecord) -> Json:
 
 
 def event_detail(record: EventRecord) -> Json:
-    """All of one event. Bodies are text as they came: the page must not read and rewrite them."""
+    """Returns everything about one event. Bodies stay text, so the page shows them unchanged."""
     return event_row(record) | {
         "webhooks": [_webhook(webhook) for webhook in reversed(record.webhooks)],
         "event": _text(record.data) if record.data is not None else None,
@@ -66,11 +72,11 @@ def event_detail(record: EventRecord) -> Json:
 
 
 def webhooks(records: Iterable[EventRecord], event: str) -> list[Json]:
-    """The last webhooks that were recorded, newest first.
+    """Returns the last recorded webhooks, newest first.
 
     Args:
-        records: of all events.
-        event: only of this type, or of the event whose id begins so; empty for all.
+        records: All events.
+        event: Only those of this type, or of events whose ID starts with it; empty for all.
     """
     found = [
         (webhook, record)
@@ -91,7 +97,7 @@ def webhooks(records: Iterable[EventRecord], event: str) -> list[Json]:
 
 
 def batch_row(batch: BatchRecord) -> Json:
-    """One line of the list of batches; `fill` is of the limit that is nearer."""
+    """Returns a row of the list of batches; `fill` is relative to the nearer limit."""
     fill = max(batch.messages / MAX_MESSAGES, batch.size / MAX_BYTES)
     ended = batch.ended_at
     return {
@@ -108,8 +114,8 @@ def batch_row(batch: BatchRecord) -> Json:
     }
 
 
-def letter_row(letter: LetterRecord) -> Json:
-    """One line of the list of dead letters."""
+def letter_row(letter: DeadLetterRecord) -> Json:
+    """Returns a row of the list of dead letters."""
     return {
         "key": letter.message_id,
         "order": letter.at,
@@ -124,7 +130,7 @@ def letter_row(letter: LetterRecord) -> Json:
 
 
 def second_row(second: Second) -> Json:
-    """One second of the plots."""
+    """Returns one second of the charts."""
     return {
         "at": second.at,
         "received": second.received,

@@ -1,29 +1,28 @@
-"""Pub/Sub in this process, for Google's own clients: the whole pipeline without cloud or Java."""
+"""Pub/Sub in this process, for Google's own clients: no cloud, no Java."""
 
-from local.pubsub.config import DeadLetterPolicy, RetryPolicy
-from local.pubsub.errors import (
-    AlreadyExistsError,
-    FailedPreconditionError,
-    InvalidArgumentError,
-    NotFoundError,
-    PubSubError,
-    UnimplementedError,
-)
-from local.pubsub.events import (
+from local.pubsub.faults import Fault, closed_topic, delayed, failing, hanging, rejecting
+from local.pubsub.model import (
     Acked,
+    AlreadyExistsError,
     DeadLettered,
+    DeadLetterPolicy,
     DeliveryEnded,
     DeliveryStarted,
     Event,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    Message,
     Nacked,
+    NotFoundError,
     Observer,
     Published,
+    PubSubError,
+    RetryPolicy,
+    UnimplementedError,
 )
-from local.pubsub.faults import Faults
-from local.pubsub.messages import Message
+from local.pubsub.push import PushFlow
 from local.pubsub.server import PubSubServer
 from local.pubsub.subscription import SubscriptionStats
-from local.pubsub.window import PushFlow
 
 __all__ = [
     "Acked",
@@ -34,7 +33,7 @@ __all__ = [
     "DeliveryStarted",
     "Event",
     "FailedPreconditionError",
-    "Faults",
+    "Fault",
     "InvalidArgumentError",
     "Message",
     "Nacked",
@@ -47,4 +46,9 @@ __all__ = [
     "RetryPolicy",
     "SubscriptionStats",
     "UnimplementedError",
+    "closed_topic",
+    "delayed",
+    "failing",
+    "hanging",
+    "rejecting",
 ]

@@ -1,4 +1,4 @@
-"""Topics and subscriptions: the whole of Pub/Sub's state, without a protocol around it."""
+"""Pub/Sub's state: topics and subscriptions, without a protocol."""
 
 import itertools
 from collections import deque
@@ -7,31 +7,39 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from local.pubsub.config import DELETED_TOPIC, SubscriptionConfig, TopicConfig
-from local.pubsub.errors import AlreadyExistsError, NotFoundError
-from local.pubsub.events import Observers, Published
-from local.pubsub.limits import check
-from local.pubsub.messages import Draft, Message
-from local.pubsub.names import check_name, split_name
-from local.pubsub.signals import Signal
+from local.pubsub.model import (
+    DELETED_TOPIC,
+    AlreadyExistsError,
+    Draft,
+    Message,
+    NotFoundError,
+    Observers,
+    Published,
+    SubscriptionConfig,
+    TopicConfig,
+    check_limits,
+    check_name,
+    split_name,
+)
 from local.pubsub.subscription import Subscription
+from local.pubsub.timers import Signal
 
 _DEAD_LETTER = "CloudPubSubDeadLetterSource"
 
 
 class PushTransport(Protocol):
-    """Whoever delivers the push subscriptions."""
+    """Delivers the push subscriptions."""
 
     def attach(self, subscription: Subscription) -> None:
-        """Deliver this subscription from now on."""
+        """Delivers this subscription from now on."""
 
     def detach(self, subscription: Subscription) -> None:
-        """Stop: it is deleted."""
+        """Stops delivering a deleted subscription."""
 
 
 @dataclass(slots=True, eq=False)
 class Topic:
-    """A topic, who subscribes to it, and everything published on it as far back as `history`."""
+    """A topic, its subscriptions, and its published messages as far back as `history`."""
 
     name: str
     config: TopicConfig
@@ -40,13 +48,13 @@ class Topic:
 
 
 class Broker:
-    """Pub/Sub's state. Everything happens in the event loop that made it.
+    """Pub/Sub's state. It must only be used in the event loop that created it.
 
     Args:
         push: Delivers the push subscriptions.
-        observers: Who is told what happens.
-        ack_deadline: Seconds, instead of what each subscription asks for; for tests, which cannot
-            wait for Google's minimum of 10 s.
+        observers: Called with every event.
+        ack_deadline: Overrides the deadline of each subscription, in seconds; for tests, which
+            cannot wait for Google's minimum of 10 s.
         history: How many published messages to keep for each topic, and how many settled ones to
             remember for each subscription; None keeps all.
     """
@@ -71,11 +79,11 @@ class Broker:
     # Topics
 
     def create_topic(self, name: str, config: TopicConfig | None = None) -> Topic:
-        """Create a topic.
+        """Creates a topic.
 
         Raises:
-            InvalidArgumentError: The name is none.
-            AlreadyExistsError: There is one.
+            InvalidArgumentError: The name is invalid.
+            AlreadyExistsError: The name is taken.
         """
         check_name(name, "topics")
         if name in self._topics:
@@ -85,11 +93,11 @@ class Broker:
         return topic
 
     def topic(self, name: str) -> Topic:
-        """Look a topic up.
+        """Looks a topic up.
 
         Raises:
-            InvalidArgumentError: The name is none.
-            NotFoundError: There is none.
+            InvalidArgumentError: The name is invalid.
+            NotFoundError: It does not exist.
         """
         if topic := self._topics.get(name):
             return topic
@@ -97,14 +105,14 @@ class Broker:
         raise NotFoundError(f"topic {name} does not exist")
 
     def topics(self) -> Mapping[str, Topic]:
-        """All of them, by name."""
+        """Returns all of them by name."""
         return self._topics
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic; its subscriptions stay, with what they still hold.
+        """Deletes a topic; its subscriptions stay, with what they still hold.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: It does not exist.
         """
         topic = self.topic(name)
         del self._topics[name]
@@ -112,7 +120,7 @@ class Broker:
             subscription.topic = DELETED_TOPIC
 
     def publish(self, topic_name: str, drafts: Sequence[Draft]) -> list[str]:
-        """Store messages and hand them to every subscription of the topic.
+        """Stores messages and hand them to every subscription of the topic.
 
         Returns:
             Their ids, in the same order.
@@ -122,7 +130,7 @@ class Broker:
             InvalidArgumentError: A documented limit is exceeded; then nothing is stored.
         """
         topic = self.topic(topic_name)
-        check(drafts)
+        check_limits(drafts)
         return self._store(topic, drafts)
 
     def _store(self, topic: Topic, drafts: Sequence[Draft]) -> list[str]:
@@ -155,7 +163,7 @@ class Broker:
                 timespec="milliseconds"
             ),
         }
-        # Not checked against the limits: the four more must not keep a full message from leaving.
+        # Not checked against the limits: four more attributes must not keep a full message here.
         return self._store(topic, [(message.data, attributes)])[0]
 
     # Subscriptions
@@ -163,11 +171,11 @@ class Broker:
     def create_subscription(
         self, name: str, topic_name: str, config: SubscriptionConfig | None = None
     ) -> Subscription:
-        """Create a subscription, which gets what is published from now on.
+        """Creates a subscription, which receives what is published from now on.
 
         Raises:
-            InvalidArgumentError: The name is none.
-            AlreadyExistsError: There is one.
+            InvalidArgumentError: The name is invalid.
+            AlreadyExistsError: The name is taken.
             NotFoundError: The topic, or the dead-letter topic, does not exist.
         """
         config = config or SubscriptionConfig()
@@ -193,24 +201,24 @@ class Broker:
         return subscription
 
     def subscription(self, name: str) -> Subscription:
-        """Look a subscription up.
+        """Looks a subscription up.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: It does not exist.
         """
         if subscription := self._subscriptions.get(name):
             return subscription
         raise NotFoundError(f"subscription {name} does not exist")
 
     def subscriptions(self) -> Mapping[str, Subscription]:
-        """All of them, by name."""
+        """Returns all of them by name."""
         return self._subscriptions
 
     def delete_subscription(self, name: str) -> None:
-        """Delete a subscription with everything in it.
+        """Deletes a subscription with everything in it.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: It does not exist.
         """
         subscription = self.subscription(name)
         del self._subscriptions[name]
@@ -222,7 +230,7 @@ class Broker:
         self.changed.notify()
 
     def close(self) -> None:
-        """Drop everything, and every timer."""
+        """Deletes everything, including timers."""
         for name in list(self._subscriptions):
             self.delete_subscription(name)
         self._topics.clear()

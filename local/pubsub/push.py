@@ -1,23 +1,78 @@
-"""Push delivery: one POST per message, as many at once as the endpoint bears."""
+"""Push delivery: one POST for each message, as many at once as the endpoint can handle."""
 
 import asyncio
 import base64
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from local.pubsub.errors import NotFoundError
-from local.pubsub.events import DeliveryEnded, Observers
-from local.pubsub.http import HttpPoster
+from local.pubsub.model import DeliveryEnded, NotFoundError, Observers
+from local.pubsub.push_client import HttpPoster
 from local.pubsub.subscription import Lease, Subscription
-from local.pubsub.window import PushFlow, PushWindow
 
 ACKNOWLEDGING = frozenset({102, 200, 201, 202, 204})
-"""Statuses that acknowledge (Google: Pub/Sub push docs)."""
+"""The statuses that acknowledge (Google: Pub/Sub push docs)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PushFlow:
+    """The bounds of the push window and of the push backoff, in seconds.
+
+    Google: "the system starts with a small single-digit window size"; `initial` is larger so that a
+    first burst shows how it is batched. Google names no end: the window grows exponentially up to
+    3,000 outstanding messages in a region, linearly above. `maximum` is what the four instances of
+    `deliver` hold that `deploy/config.env` allows, 250 each. The backoff is as Google documents it.
+    """
+
+    initial: int = 64
+    maximum: int = 1_000
+    minimum_backoff: float = 0.1
+    maximum_backoff: float = 60.0
+
+
+class PushWindow:
+    """How many push requests may be open (Google: Pub/Sub push docs, "push delivery rate").
+
+    It grows by one with each success, so it doubles each round trip, and is halved by a failure.
+    Requests that were open together fail together: a burst of failures counts once, by the epoch in
+    which each began. When even a single request at a time fails, delivery pauses, each time for
+    twice as long.
+    """
+
+    __slots__ = ("_flow", "_pauses", "epoch", "size")
+
+    def __init__(self, flow: PushFlow) -> None:
+        self._flow = flow
+        self._pauses = 0
+        self.size = flow.initial
+        self.epoch = 0
+
+    def succeeded(self) -> None:
+        """Counts an acknowledged push."""
+        self.size = min(self._flow.maximum, self.size + 1)
+        self._pauses = 0
+
+    def failed(self, epoch: int) -> float:
+        """Counts a failed push that began in `epoch`.
+
+        Returns:
+            How many seconds to pause delivery; 0 while the window can still shrink.
+        """
+        if epoch != self.epoch:
+            return 0.0
+        self.epoch += 1
+        if self.size > 1:
+            self.size //= 2
+            return 0.0
+        pause = min(self._flow.maximum_backoff, self._flow.minimum_backoff * 2.0**self._pauses)
+        # At the maximum there is nothing left to count, and floats would overflow.
+        self._pauses += pause < self._flow.maximum_backoff
+        return pause
 
 
 def envelope(subscription: Subscription, lease: Lease) -> bytes:
-    """The wrapped body that Google sends; what is empty is left out, as in all its JSON."""
+    """Returns the wrapped body that Google sends; empty fields are omitted, as in all its JSON."""
     source = lease.message
     published = source.publish_time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     message: dict[str, Any] = {
@@ -37,7 +92,7 @@ def envelope(subscription: Subscription, lease: Lease) -> bytes:
 
 
 class _Pusher:
-    """Pushes one subscription: a worker per open request, each taking the next message itself."""
+    """Pushes one subscription with a worker for each open request, which takes the next itself."""
 
     def __init__(self, subscription: Subscription, flow: PushFlow, observers: Observers) -> None:
         self._subscription = subscription
@@ -49,7 +104,7 @@ class _Pusher:
         subscription.on_ready = self._fill
 
     def _fill(self) -> None:
-        """Open requests until the window is full or nothing is ready."""
+        """Starts requests until the window is full or no message is ready."""
         room = self.window.size - len(self._workers)
         if room <= 0 or self._resume is not None:
             return
@@ -72,7 +127,7 @@ class _Pusher:
         try:
             async with asyncio.timeout_at(lease.deadline):
                 status = await self._poster.post(envelope(self._subscription, lease))
-        except OSError:  # no connection, or a broken one; and TimeoutError: it is one
+        except OSError:  # no connection or a broken one; TimeoutError is a subclass
             pass
         if self._observers:
             event = DeliveryEnded(self._subscription.name, lease.message, lease.attempt, status)
@@ -88,14 +143,14 @@ class _Pusher:
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
         self._workers.discard(worker)
-        self._fill()  # workers that end in the same turn each see a full window
+        self._fill()  # workers that end in the same iteration each see a full window
 
     def _continue(self) -> None:
         self._resume = None
         self._fill()
 
     async def close(self) -> None:
-        """Cut every open request; what they carried is neither acknowledged nor refused."""
+        """Cuts every open request; their messages are neither acknowledged nor nacked."""
         if self._resume is not None:
             self._resume.cancel()
         workers = list(self._workers)
@@ -115,26 +170,26 @@ class PushDelivery:
         self._closing: set[asyncio.Task[None]] = set()
 
     def attach(self, subscription: Subscription) -> None:
-        """Push this subscription from now on."""
+        """Pushes this subscription from now on."""
         self._pushers[subscription.name] = _Pusher(subscription, self._flow, self._observers)
 
     def detach(self, subscription: Subscription) -> None:
-        """Cut what is open for a deleted subscription."""
+        """Cuts the open requests of a deleted subscription."""
         task = asyncio.create_task(self._pushers.pop(subscription.name).close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     def window(self, subscription: str) -> int:
-        """How many requests may be open for a push subscription now.
+        """Returns how many requests may be open for a push subscription now.
 
         Raises:
             NotFoundError: There is no such push subscription.
         """
         if pusher := self._pushers.get(subscription):
             return pusher.window.size
-        raise NotFoundError(f"{subscription} is no push subscription")
+        raise NotFoundError(f"{subscription} is not a push subscription")
 
     async def close(self) -> None:
-        """Wait until every cut request is gone."""
+        """Waits until every cut request has ended."""
         while self._closing:
             await asyncio.gather(*self._closing)

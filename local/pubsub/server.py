@@ -1,4 +1,4 @@
-"""The server: a broker with its gRPC face, its push delivery and its faults."""
+"""The server: a broker with its gRPC services, push delivery and faults."""
 
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -6,27 +6,30 @@ from typing import Self
 import grpc
 
 from local.pubsub.broker import Broker
-from local.pubsub.config import DeadLetterPolicy, RetryPolicy, SubscriptionConfig
-from local.pubsub.events import Observer, Observers
-from local.pubsub.faults import Faults
-from local.pubsub.messages import Message
-from local.pubsub.publisher import PublisherService
-from local.pubsub.push import PushDelivery
-from local.pubsub.subscriber import SubscriberService
+from local.pubsub.faults import fault_plan
+from local.pubsub.model import (
+    DeadLetterPolicy,
+    Message,
+    Observer,
+    Observers,
+    RetryPolicy,
+    SubscriptionConfig,
+)
+from local.pubsub.push import PushDelivery, PushFlow
+from local.pubsub.services import PublisherService, SubscriberService
 from local.pubsub.subscription import SubscriptionStats
-from local.pubsub.window import PushFlow
 
 _GRPC_OPTIONS = (
-    # Requests that are too large are ours to refuse, with the status that Google documents.
+    # Requests that are too large must be refused here, with the status that Google documents.
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),
     ("grpc.max_send_message_length", -1),
-    # Two servers must not share a port unnoticed.
+    # Two servers must not share a port by accident.
     ("grpc.so_reuseport", 0),
 )
 
 
 class PubSubServer:
-    """Pub/Sub on 127.0.0.1, in this event loop; Google's clients reach it at `host`.
+    """Pub/Sub on 127.0.0.1 in this event loop; Google's clients reach it at `host`.
 
     ::
 
@@ -34,8 +37,8 @@ class PubSubServer:
             os.environ["PUBSUB_EMULATOR_HOST"] = server.host
 
     Args:
-        port: 0 takes a free one.
-        ack_deadline: Seconds, instead of what each subscription asks for (Google's minimum is
+        port: Its port; 0 for any free one.
+        ack_deadline: Overrides the deadline of each subscription, in seconds (Google's minimum is
             10); for tests.
         pull_wait: How many seconds Pull waits for a first message.
         push_flow: The bounds of the push window and of the push backoff.
@@ -52,7 +55,7 @@ class PubSubServer:
         push_flow: PushFlow | None = None,
         history: int | None = None,
     ) -> None:
-        self.faults = Faults()
+        self.faults = fault_plan()
         self.host = ""
         self._port = port
         self._pull_wait = pull_wait
@@ -76,18 +79,18 @@ class PubSubServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # Calls are cut first, so that nothing is published into a broker that is closing.
+        # Calls are cut first, so that nothing is published to a closing broker.
         await self._grpc.stop(grace=None)
         self._broker.close()
         await self._push.close()
 
-    # Setting up without a client
+    # Set-up without a client
 
     def create_topic(self, name: str) -> None:
-        """Create the topic `projects/P/topics/T`.
+        """Creates the topic `projects/P/topics/T`.
 
         Raises:
-            PubSubError: As the service would refuse it.
+            PubSubError: The service would refuse it too.
         """
         self._broker.create_topic(name)
 
@@ -101,10 +104,10 @@ class PubSubServer:
         retry_policy: RetryPolicy | None = None,
         dead_letter_policy: DeadLetterPolicy | None = None,
     ) -> None:
-        """Create the subscription `projects/P/subscriptions/S`: push with an endpoint, else pull.
+        """Creates the subscription `projects/P/subscriptions/S`: push with an endpoint, else pull.
 
         Raises:
-            PubSubError: As the service would refuse it.
+            PubSubError: The service would refuse it too.
         """
         config = SubscriptionConfig(
             ack_deadline=ack_deadline,
@@ -115,17 +118,17 @@ class PubSubServer:
         self._broker.create_subscription(name, topic, config)
 
     def publish(self, topic: str, data: bytes, /, **attributes: str) -> str:
-        """Publish one message and return its id.
+        """Publishes one message and returns its ID.
 
         Raises:
-            PubSubError: As the service would refuse it.
+            PubSubError: The service would refuse it too.
         """
         return self._broker.publish(topic, [(data, attributes)])[0]
 
-    # Looking at it
+    # State
 
     def published(self, topic: str) -> Sequence[Message]:
-        """Everything published on a topic, as far back as `history`, oldest first.
+        """Returns what was published on a topic, as far back as `history`, oldest first.
 
         Raises:
             NotFoundError: There is no such topic.
@@ -133,7 +136,7 @@ class PubSubServer:
         return tuple(self._broker.topic(topic).published)
 
     def stats(self, subscription: str) -> SubscriptionStats:
-        """How a subscription stands.
+        """Returns the state of a subscription.
 
         Raises:
             NotFoundError: There is no such subscription.
@@ -141,7 +144,7 @@ class PubSubServer:
         return self._broker.subscription(subscription).stats()
 
     def push_window(self, subscription: str) -> int:
-        """How many requests may be open for a push subscription now.
+        """Returns how many requests may be open for a push subscription now.
 
         Raises:
             NotFoundError: There is no such push subscription.
@@ -149,25 +152,25 @@ class PubSubServer:
         return self._push.window(subscription)
 
     def observe(self, observer: Observer) -> None:
-        """Call `observer` with every event from now on."""
+        """Calls `observer` with every event from now on."""
         self._observers.add(observer)
 
     async def wait_for(self, condition: Callable[[], bool], within: float = 10) -> None:
-        """Wait until `condition()` holds; it is looked at after each change of state.
+        """Waits until `condition()` holds; it is checked after each change of state.
 
         Raises:
-            TimeoutError: It did not hold within that many seconds.
+            TimeoutError: It did not hold within so many seconds.
         """
         await self._broker.changed.wait_for(condition, within)
 
     async def idle(self, *subscriptions: str, within: float = 10) -> None:
-        """Wait until these subscriptions have nothing left to deliver or to acknowledge.
+        """Waits until these subscriptions have nothing left to deliver or to acknowledge.
 
-        Without names: all push subscriptions, since nobody may be pulling the others.
+        Without names: all push subscriptions; the others may not be pulled by anyone.
 
         Raises:
             NotFoundError: There is no such subscription.
-            TimeoutError: They still had after that many seconds.
+            TimeoutError: They still had after so many seconds.
         """
         chosen = [self._broker.subscription(name) for name in subscriptions]
 

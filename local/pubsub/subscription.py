@@ -1,4 +1,4 @@
-"""One subscription: what waits, what is leased, what rests after a refusal."""
+"""One subscription: its ready messages, its leases, and messages in backoff after a nack."""
 
 import asyncio
 import contextlib
@@ -8,32 +8,37 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from local.pubsub.config import SubscriptionConfig
-from local.pubsub.errors import NotFoundError
-from local.pubsub.events import Acked, DeadLettered, DeliveryStarted, Nacked, Observers
-from local.pubsub.messages import Message
-from local.pubsub.signals import Signal
-from local.pubsub.timetable import Timetable
+from local.pubsub.model import (
+    Acked,
+    DeadLettered,
+    DeliveryStarted,
+    Message,
+    Nacked,
+    NotFoundError,
+    Observers,
+    SubscriptionConfig,
+)
+from local.pubsub.timers import Signal, Timetable
 
 
 @dataclass(slots=True, eq=False)
 class Lease:
-    """One delivery of a message: whoever has it must acknowledge before `deadline` (loop time)."""
+    """One delivery of a message, to be acknowledged before `deadline` (loop time)."""
 
     ack_id: str
     message: Message
     attempt: int
     deadline: float
     on_closed: Callable[[], None] | None = None
-    """Called once, when the lease ends in whatever way."""
+    """Called once, when the lease ends for any reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionStats:
-    """A subscription at one moment.
+    """The state of a subscription at one moment.
 
-    `waiting` counts what rests after a refusal too; `attempts` is by message id and keeps what is
-    acknowledged or dead-lettered as far back as the server's `history`.
+    `waiting` includes messages in backoff. `attempts` is by message ID, and includes acknowledged
+    and dead-lettered messages as far back as the server's `history`.
     """
 
     waiting: int
@@ -44,18 +49,18 @@ class SubscriptionStats:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to deliver or to acknowledge."""
+        """Returns whether nothing is left to deliver or to acknowledge."""
         return not (self.waiting or self.outstanding)
 
 
 class DeadLetterForwarder(Protocol):
-    """Whoever can publish to a dead-letter topic."""
+    """Publishes to a dead-letter topic."""
 
     def __call__(self, source: "Subscription", message: Message, attempts: int, /) -> str | None:
-        """Publish the message to the subscription's dead-letter topic.
+        """Publishes the message to the subscription's dead-letter topic.
 
         Returns:
-            Its id there, or None when the topic is gone: then the message stays where it is.
+            Its ID there, or None if the topic is gone; the message then stays where it is.
         """
 
 
@@ -69,7 +74,7 @@ class _Waiting:
 
 @dataclass(slots=True)
 class _Settled:
-    """What became of the messages that left."""
+    """The messages that have left the subscription."""
 
     acked: int = 0
     dead_lettered: int = 0
@@ -77,9 +82,9 @@ class _Settled:
 
 
 class Subscription:
-    """Delivers each message of its topic until somebody acknowledges it.
+    """Delivers each message of its topic until it is acknowledged.
 
-    A late acknowledgement, after the lease ended, is ignored: Google promises no more.
+    An acknowledgement after the lease has ended is ignored: Google promises no more.
     """
 
     def __init__(
@@ -105,7 +110,9 @@ class Subscription:
         self._forward = forward
         self._loop = asyncio.get_running_loop()
         self._ready: deque[_Waiting] = deque()
-        self._resting: Timetable[_Waiting] = Timetable(self._rested, lambda _when, _item: True)
+        self._backing_off: Timetable[_Waiting] = Timetable(
+            self._end_backoff, lambda _when, _item: True
+        )
         self._leases: dict[str, Lease] = {}
         self._expiries: Timetable[Lease] = Timetable(self._expire, self._still_expires)
         self._ack_ids = itertools.count(1)
@@ -113,15 +120,15 @@ class Subscription:
         self._arrived = Signal()
         self._closed = False
 
-    # What goes in and out
+    # Messages in and out
 
     def enqueue(self, messages: Sequence[Message]) -> None:
-        """Have new messages delivered."""
+        """Queues new messages for delivery."""
         self._ready.extend(map(_Waiting, messages))
         self._wake()
 
     def take(self, limit: int, ack_deadline: float | None = None) -> list[Lease]:
-        """Lease up to `limit` ready messages, for `ack_deadline` seconds if it is given."""
+        """Leases up to `limit` ready messages, for `ack_deadline` seconds if it is given."""
         deadline = self._loop.time() + (ack_deadline or self.ack_deadline)
         leases = []
         for _ in range(min(limit, len(self._ready))):
@@ -137,10 +144,10 @@ class Subscription:
         return leases
 
     async def pull(self, limit: int, wait: float) -> list[Lease]:
-        """Lease up to `limit` messages, waiting up to `wait` seconds for the first.
+        """Leases up to `limit` messages, waiting up to `wait` seconds for the first.
 
         Raises:
-            NotFoundError: The subscription was deleted meanwhile.
+            NotFoundError: The subscription was deleted.
         """
         if not self._ready:
             with contextlib.suppress(TimeoutError):
@@ -149,20 +156,20 @@ class Subscription:
         return self.take(limit)
 
     async def ready(self) -> None:
-        """Wait until a message can be taken.
+        """Waits until a message can be taken.
 
         Raises:
-            NotFoundError: The subscription was deleted meanwhile.
+            NotFoundError: The subscription was deleted.
         """
         while not self._ready:
             if self._closed:
                 raise NotFoundError(f"{self.name} was deleted")
             await self._arrived.wait()
 
-    # What becomes of a lease
+    # The end of a lease
 
     def ack(self, ack_id: str) -> None:
-        """Be done with a message."""
+        """Acknowledges a message."""
         if lease := self._close_lease(ack_id):
             self._settled.acked += 1
             if self._observers:
@@ -170,12 +177,12 @@ class Subscription:
             self._settle(lease)
 
     def nack(self, ack_id: str) -> None:
-        """Hand a message back."""
+        """Returns a message for redelivery."""
         if lease := self._close_lease(ack_id):
             self._return(lease, "refused")
 
     def extend(self, ack_id: str, seconds: float) -> None:
-        """Move a lease's deadline to `seconds` from now; 0 hands the message back."""
+        """Moves a lease's deadline to `seconds` from now; 0 returns the message."""
         if seconds == 0:
             self.nack(ack_id)
         elif lease := self._leases.get(ack_id):
@@ -204,10 +211,10 @@ class Subscription:
         policy = self.config.retry_policy
         backoff = policy.backoff(lease.attempt) if policy else 0.0
         if backoff:
-            self._resting.add(self._loop.time() + backoff, waiting)
+            self._backing_off.add(self._loop.time() + backoff, waiting)
             self._changed.notify()
         else:
-            self._rested(waiting)
+            self._end_backoff(waiting)
 
     def _dead_letter(self, lease: Lease) -> bool:
         policy = self.config.dead_letter_policy
@@ -232,7 +239,7 @@ class Subscription:
             del attempts[next(iter(attempts))]
         self._changed.notify()
 
-    def _rested(self, waiting: _Waiting) -> None:
+    def _end_backoff(self, waiting: _Waiting) -> None:
         self._ready.append(waiting)
         self._wake()
 
@@ -242,21 +249,21 @@ class Subscription:
             self.on_ready()
         self._changed.notify()
 
-    # Looking at it
+    # State
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is left to deliver or to acknowledge."""
-        return not (self._ready or self._leases or len(self._resting))
+        """Returns whether nothing is left to deliver or to acknowledge."""
+        return not (self._ready or self._leases or len(self._backing_off))
 
     def stats(self) -> SubscriptionStats:
-        """How it stands now."""
+        """Returns its state now."""
         attempts = dict(self._settled.attempts)
         attempts |= {waiting.message.id: waiting.attempts for waiting in self._ready}
-        attempts |= {waiting.message.id: waiting.attempts for waiting in self._resting}
+        attempts |= {waiting.message.id: waiting.attempts for waiting in self._backing_off}
         attempts |= {lease.message.id: lease.attempt for lease in self._leases.values()}
         return SubscriptionStats(
-            waiting=len(self._ready) + len(self._resting),
+            waiting=len(self._ready) + len(self._backing_off),
             outstanding=len(self._leases),
             acked=self._settled.acked,
             dead_lettered=self._settled.dead_lettered,
@@ -264,12 +271,12 @@ class Subscription:
         )
 
     def close(self) -> None:
-        """Drop every message and timer; whoever waits learns that it is gone."""
+        """Deletes every message and timer; everyone who waits gets NotFoundError."""
         self._closed = True
         self.on_ready = None
         self._ready.clear()
         for ack_id in list(self._leases):
             self._close_lease(ack_id)
-        self._resting.close()
+        self._backing_off.close()
         self._expiries.close()
         self._wake()

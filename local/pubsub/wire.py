@@ -1,22 +1,40 @@
-"""Between Google's protobuf messages and the broker's own types.
+"""gRPC and protobuf: converts Google's messages to the broker's types, and makes RPC handlers.
 
 The raw protobuf classes are used, not the proto-plus wrappers around them, which cost several
 times as much per message.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn, TypeAlias, TypeVar
 
+import grpc
+from google.protobuf.message import Message
 from google.pubsub_v1 import types
 
+from local.faults import FaultPlan
 from local.pubsub.broker import Topic
-from local.pubsub.config import DeadLetterPolicy, RetryPolicy, SubscriptionConfig, TopicConfig
-from local.pubsub.errors import InvalidArgumentError, UnimplementedError
-from local.pubsub.messages import Draft
+from local.pubsub.faults import Effect, InjectedError, PublishedMessage
+from local.pubsub.model import (
+    AlreadyExistsError,
+    DeadLetterPolicy,
+    Draft,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    PubSubError,
+    RetryPolicy,
+    SubscriptionConfig,
+    TopicConfig,
+    UnimplementedError,
+)
 from local.pubsub.subscription import Lease, Subscription
 
 Pb: TypeAlias = Any
 """A raw protobuf message: Google ships no types for these."""
+Context: TypeAlias = "grpc.aio.ServicerContext[Pb, Pb]"
+Unary: TypeAlias = Callable[[Pb], Awaitable[Pb]]
+Stream: TypeAlias = Callable[[AsyncIterator[Pb], Context], Awaitable[None]]
+T = TypeVar("T")
 
 _ReceivedMessage = types.ReceivedMessage.pb()
 _Topic = types.Topic.pb()
@@ -41,12 +59,20 @@ _SUBSCRIPTION_FIELDS = frozenset(
 )
 _PUSH_FIELDS = frozenset({"push_endpoint", "attributes", "pubsub_wrapper"})
 
+_STATUS = {
+    NotFoundError: grpc.StatusCode.NOT_FOUND,
+    AlreadyExistsError: grpc.StatusCode.ALREADY_EXISTS,
+    InvalidArgumentError: grpc.StatusCode.INVALID_ARGUMENT,
+    FailedPreconditionError: grpc.StatusCode.FAILED_PRECONDITION,
+    UnimplementedError: grpc.StatusCode.UNIMPLEMENTED,
+}
+
 
 def drafts(messages: Iterable[Pb]) -> list[Draft]:
-    """The messages of a PublishRequest.
+    """Returns the messages of a PublishRequest.
 
     Raises:
-        UnimplementedError: One has an ordering key.
+        UnimplementedError: A message has an ordering key.
     """
     result = []
     for message in messages:
@@ -57,7 +83,7 @@ def drafts(messages: Iterable[Pb]) -> list[Draft]:
 
 
 def received(subscription: Subscription, leases: Sequence[Lease]) -> list[Pb]:
-    """ReceivedMessages; with a delivery attempt only under a dead-letter policy, as Google does."""
+    """Returns ReceivedMessages; like Google, with an attempt only under a dead-letter policy."""
     counted = subscription.config.dead_letter_policy is not None
     result = []
     for lease in leases:
@@ -72,11 +98,11 @@ def received(subscription: Subscription, leases: Sequence[Lease]) -> list[Pb]:
 
 
 def topic_config(pb: Pb) -> TopicConfig:
-    """How a Topic is to be set up.
+    """Returns the configuration of a Topic.
 
     Raises:
-        InvalidArgumentError: It may be stored nowhere.
-        UnimplementedError: It asks for more than this server can.
+        InvalidArgumentError: Its storage policy allows no region.
+        UnimplementedError: It uses a feature that this server does not have.
     """
     _only(pb, _TOPIC_FIELDS)
     _only(pb.message_storage_policy, _STORAGE_FIELDS)
@@ -95,7 +121,7 @@ def topic_config(pb: Pb) -> TopicConfig:
 
 
 def topic(topic: Topic) -> Pb:
-    """The Topic that describes it."""
+    """Returns the Topic message that describes a topic."""
     pb = _Topic(name=topic.name, labels=topic.config.labels, state=types.Topic.State.ACTIVE)
     if topic.config.message_retention is not None:
         _set(pb.message_retention_duration, topic.config.message_retention)
@@ -105,11 +131,11 @@ def topic(topic: Topic) -> Pb:
 
 
 def subscription_config(pb: Pb) -> SubscriptionConfig:
-    """How a Subscription is to be set up; what it leaves open gets Google's defaults.
+    """Returns the configuration of a Subscription, with Google's defaults for unset fields.
 
     Raises:
         InvalidArgumentError: A value is out of Google's bounds.
-        UnimplementedError: It asks for more than this server can.
+        UnimplementedError: It uses a feature that this server does not have.
     """
     _only(pb, _SUBSCRIPTION_FIELDS)
     _only(pb.push_config, _PUSH_FIELDS)
@@ -143,7 +169,7 @@ def subscription_config(pb: Pb) -> SubscriptionConfig:
 
 
 def subscription(subscription: Subscription) -> Pb:
-    """The Subscription that describes it."""
+    """Returns the Subscription message that describes a subscription."""
     config = subscription.config
     pb = _Subscription(
         name=subscription.name,
@@ -183,3 +209,91 @@ def _seconds(duration: Pb) -> float:
 
 def _set(duration: Pb, seconds: float) -> None:
     duration.FromNanoseconds(round(seconds * 1e9))
+
+
+def unary(
+    name: str,
+    method: Unary,
+    request: type[Message],
+    faults: FaultPlan[Effect],
+) -> "grpc.RpcMethodHandler[Pb, Pb]":
+    """Returns a handler for a call with one request, of this protobuf class, and one response."""
+
+    async def call(request: Pb, context: Context) -> Pb:
+        effects = faults.take(name, _messages(name, request)) if faults else []
+        effects.sort(key=lambda effect: effect.is_content)  # a delay comes first
+        try:
+            for effect in effects:
+                if not effect.after:
+                    await effect.apply()
+            answer = await method(request)
+            for effect in effects:
+                if effect.after:
+                    await effect.apply()
+        except (PubSubError, InjectedError) as error:
+            await _abort(context, error)
+        return answer
+
+    return grpc.unary_unary_rpc_method_handler(
+        call,
+        request_deserializer=request.FromString,
+        response_serializer=_serialize,
+    )
+
+
+def stream(
+    name: str,
+    method: Stream,
+    request: type[Message],
+    faults: FaultPlan[Effect],
+) -> "grpc.RpcMethodHandler[Pb, Pb]":
+    """Returns a handler for a call that streams both ways; faults affect its opening."""
+
+    async def call(requests: AsyncIterator[Pb], context: Context) -> None:
+        try:
+            for effect in faults.take(name):
+                await effect.apply()
+            await method(requests, context)
+        except (PubSubError, InjectedError) as error:
+            await _abort(context, error)
+
+    return grpc.stream_stream_rpc_method_handler(
+        call,
+        request_deserializer=request.FromString,
+        response_serializer=_serialize,
+    )
+
+
+def _serialize(message: Pb) -> bytes:
+    serialized: bytes = message.SerializeToString()
+    return serialized
+
+
+def _messages(name: str, request: Pb) -> list[PublishedMessage]:
+    if name != "Publish":
+        return []
+    return [PublishedMessage(request.topic, m.data, m.attributes) for m in request.messages]
+
+
+async def _abort(context: Context, error: PubSubError | InjectedError) -> NoReturn:
+    code = error.code if isinstance(error, InjectedError) else _STATUS[type(error)]
+    await context.abort(code, str(error))
+    raise AssertionError("abort raises")
+
+
+def page(resources: Mapping[str, T], request: Pb) -> tuple[list[T], str]:
+    """Returns the page that a List request asks for, and the token of the next (Google: AIP-158).
+
+    The token is the last name of the page before, so pages stay consistent while resources are
+    created and deleted.
+    """
+    names = sorted(name for name in resources if name > request.page_token)
+    size = request.page_size if request.page_size > 0 else len(names)
+    token = names[size - 1] if len(names) > size else ""
+    return [resources[name] for name in names[:size]], token
+
+
+def page_of_project(resources: Mapping[str, T], request: Pb) -> tuple[list[T], str]:
+    """Returns a page of the resources of the project that the request names."""
+    prefix = f"{request.project}/"
+    return page({n: r for n, r in resources.items() if n.startswith(prefix)}, request)

@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.comparisons import BODY_BYTES
 from benchmarks.load import LoadFailed, send, webhook
-from local.process import free_port
+from local.functions import free_port
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

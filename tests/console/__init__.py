@@ -1,1 +1,1 @@
-"""The console's page in a browser, on the real running pipeline."""
+"""The console's page in a browser, on the running pipeline."""

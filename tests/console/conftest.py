@@ -1,4 +1,4 @@
-"""What the tests of the page share: the browser, the running pipeline, and a page of it."""
+"""Fixtures: the browser, the running pipeline, and a page of its console."""
 
 from __future__ import annotations
 
@@ -9,48 +9,54 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from local.console.run import Running, run_with_console
-from tests.console.browser import PATIENCE_MS, Watched, browsing, chromium, watched
+from tests.console.page_harness import (
+    TIMEOUT_MS,
+    ObservedPage,
+    find_chromium,
+    observed_page,
+    run_browser,
+)
 
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium. Without it the tests are skipped; in CI they fail, for nobody would notice."""
-    path = chromium()
+    """Chromium. Without it the tests are skipped; in CI they fail, because nobody would notice."""
+    path = find_chromium()
     if path is None:
         why = "Chromium is not installed: the console's page is tested with it"
         if os.environ.get("CI"):
             pytest.fail(why)
         pytest.skip(why)
-    async with browsing(path) as running:
+    async with run_browser(path) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Running]:
-    """The pipeline with its console, of this module's own."""
+    """The pipeline with its console, one for each module."""
     async with run_with_console() as parts:
         yield parts
 
 
 @pytest.fixture(scope="module")
-async def opened(browser: Browser, running: Running) -> AsyncIterator[Watched]:
-    """The console in a browser: one for all tests of a module, for a new one is a process."""
-    async with watched(browser, running.url) as found:
+async def console_page(browser: Browser, running: Running) -> AsyncIterator[ObservedPage]:
+    """The console in a browser, one for each module, because a new one is a process."""
+    async with observed_page(browser, running.url) as found:
         yield found
 
 
 @pytest.fixture
-async def seen(opened: Watched, running: Running) -> AsyncIterator[Watched]:
-    """The console, loaded anew; what goes wrong on it fails the test."""
-    await opened.open()
-    yield opened
-    running.hands.injections.clear()
-    assert opened.is_clean()
+async def console(console_page: ObservedPage, running: Running) -> AsyncIterator[ObservedPage]:
+    """The console, reloaded; errors on it fail the test."""
+    await console_page.open()
+    yield console_page
+    running.actions.injector.clear()
+    assert console_page.is_clean()
 
 
 @pytest.fixture
-def page(seen: Watched) -> Page:
-    """Its page."""
-    return seen.page
+def page(console: ObservedPage) -> Page:
+    """The page of the console."""
+    return console.page

@@ -1,1 +1,1 @@
-"""The functions over HTTP, as they are deployed."""
+"""Tests of the functions over HTTP, as they are deployed."""

@@ -24,7 +24,7 @@ from local.aep import (
 )
 from local.functions import PROJECT, Function
 from local.pipeline import FLOW_ID, XDM_SETTINGS
-from local.pubsub import Message, PubSubServer
+from local.pubsub import Message, PubSubServer, rejecting
 from tests.cases import Case, cases
 from tests.delivery_harness import (
     CLIENT_SECRET,
@@ -342,7 +342,7 @@ async def test_a_dead_letter_that_is_not_stored_is_not_acknowledged(
 ) -> None:
     """While the dead-letter topic does not accept it, a rejected message comes again."""
     aep.faults.add(refusing(has_id(unique_id(720))))
-    server.faults.refuse(lambda _data, _attributes: True)
+    server.faults.add(rejecting(lambda _data, _attributes: True))
     assert await push_all(http, deliver, [720]) == [503]
 
     server.faults.clear()

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from local.aep import AepServer, answering, has_id, refusing, silent
 from local.functions import Function
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, delayed, failing
 from pendo_aep.aep.retry import BatchSender, PendingMessage
 from pendo_aep.group_commit import Limits
 from pendo_aep.outcome import DELIVERED, Outcome
@@ -152,7 +152,7 @@ async def test_a_failed_ack_deadline_does_not_end_the_run(
     drain_tens: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """Messages whose ack deadline was not extended are still delivered and acknowledged."""
-    server.faults.fail("ModifyAckDeadline", DENIED, times=None)
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
 
     assert counts(await send(http, drain_tens.url, b"")) == (30, 30, 0, 0)
     assert server.stats(BACKLOG).idle
@@ -164,7 +164,7 @@ async def test_a_failed_acknowledgement_counts_as_returned(
 ) -> None:
     """If one of three batches is not acknowledged, it comes again, and the others do not."""
     aep.faults.add(refusing(has_id(IDS[3], IDS[13], IDS[23])))
-    server.faults.fail("Acknowledge", DENIED)
+    server.faults.add(failing("Acknowledge", DENIED).times(1))
 
     assert counts(await send(http, drain_tens.url, b"")) == (30, 18, 2, 10)
     stats = server.stats(BACKLOG)
@@ -182,8 +182,8 @@ async def test_unacknowledged_messages_are_not_counted_as_delivered(
     drain_tens: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """If Pub/Sub rejects every acknowledgement, AEP has all events and all come again."""
-    server.faults.fail("Acknowledge", DENIED, times=None)
-    server.faults.fail("ModifyAckDeadline", DENIED, times=None)
+    server.faults.add(failing("Acknowledge", DENIED))
+    server.faults.add(failing("ModifyAckDeadline", DENIED))
 
     assert counts(await send(http, drain_tens.url, b"")) == (30, 0, 0, 30)
     assert len(aep.distinct_ids) == 30
@@ -195,8 +195,8 @@ async def test_a_failed_pull_ends_only_the_pulling(
 ) -> None:
     """What was pulled before is delivered and acknowledged; the log names the failure."""
     aep.faults.add(silent(0.5, accepting=True))
-    server.faults.delay("Pull", 0)
-    server.faults.fail("Pull", DENIED)
+    server.faults.add(delayed("Pull", 0).times(1))
+    server.faults.add(failing("Pull", DENIED).times(1))
 
     assert counts(await send(http, drain_tens.url, b"")) == (30, 30, 0, 0)
     assert len(aep.accepted) == 30

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from local.aep import AepServer, has_id, refusing, throttled
-from local.journey import travel
 from local.pipeline import DEAD, XDM_SETTINGS, Pipeline, administer, run_pipeline
+from local.sample_trace import trace_sample
 from local.samples import load_samples
 from tests.conftest import PubSub
 from tests.webhooks import send_signed, unique_id, webhook
@@ -26,7 +26,7 @@ async def test_every_sample_arrives_as_expected(
     async with run_pipeline(
         pubsub.host, aep, project=project, deliver_settings=SETTINGS[form]
     ) as pipeline:
-        traces = await asyncio.gather(*(travel(s, pipeline, aep) for s in load_samples()))
+        traces = await asyncio.gather(*(trace_sample(s, pipeline, aep) for s in load_samples()))
 
     assert len(traces) > 10
     assert {t.sample.name: t.problem for t in traces if t.problem} == {}

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.cost import log_entry
 from local.functions import Function
 from local.pipeline import SECRET, receive_env
-from local.pubsub import Message, PubSubServer
+from local.pubsub import Message, PubSubServer, delayed, failing, hanging, rejecting
 from local.samples import sign
 from tests.cases import table
 from tests.conftest import RETIRED_SECRET
@@ -226,9 +226,9 @@ async def test_an_outage_of_pubsub_is_answered_503_in_time(
     short = source_with(tmp_path, {f"pendo_aep.pubsub.{k}": v for k, v in constants.items()})
     async with Function("receive", receive_env(server.host, settings=short)) as receive:
         if is_silent:
-            server.faults.hang("Publish", times=None)
+            server.faults.add(hanging("Publish"))
         else:
-            server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=None)
+            server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
         started = asyncio.get_running_loop().time()
         try:
             answers = await asyncio.gather(
@@ -248,7 +248,7 @@ async def test_a_brief_fault_of_pubsub_is_retried(
     receive: Function, server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """A fault of Pub/Sub that passes is retried within the request."""
-    server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=2)
+    server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE).times(2))
 
     assert (await send_signed(http, receive.url, webhook(11))).status == 200
     assert stored(server, unique_id(11))
@@ -271,9 +271,9 @@ async def test_one_rejected_message_does_not_fail_its_neighbours(
 ) -> None:
     """A message that Pub/Sub will never store is quarantined; those beside it are stored."""
     poison = unique_id(113)
-    server.faults.refuse(lambda data, _: data.startswith(b'{"id":"' + poison.encode()))
+    server.faults.add(rejecting(lambda data, _: data.startswith(b'{"id":"' + poison.encode())))
     # While these hang, the others gather in one call.
-    server.faults.delay("Publish", 0.3, times=4)
+    server.faults.add(delayed("Publish", 0.3).times(4))
     try:
         answers = await asyncio.gather(
             *(send_signed(http, receive.url, webhook(n)) for n in range(100, 140))
@@ -296,9 +296,9 @@ async def test_a_group_that_is_rejected_whole_is_answered_503(
     """
     letters = len(server.published(DEAD_TOPIC))
     bodies = [webhook(number) for number in range(200, 220)]
-    server.faults.refuse(lambda data, _: data.startswith(b'{"id":'))  # events
+    server.faults.add(rejecting(lambda data, _: data.startswith(b'{"id":')))  # events
     # While the first hangs, the others gather in one call.
-    server.faults.delay("Publish", 1.0)
+    server.faults.add(delayed("Publish", 1.0).times(1))
     try:
         answers = await asyncio.gather(*(send_signed(http, receive.url, body) for body in bodies))
     finally:

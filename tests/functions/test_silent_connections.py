@@ -16,7 +16,7 @@ import pytest
 from local.aep import AepServer, Behaviour, has_id, refusing, silent
 from local.functions import Function
 from local.pipeline import receive_env
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, delayed
 from local.tcp_proxy import TcpProxy
 from tests.delivery_harness import (
     BACKLOG,
@@ -114,7 +114,7 @@ async def test_a_slow_pubsub_gets_only_one_new_connection(
 ) -> None:
     """A Pub/Sub that takes 2.5 s is not silent: one new connection, and no webhook is rejected."""
     assert (await send_signed(http, receive.url, webhook(0))).status == 200
-    server.faults.delay("Publish", 2.5, times=None)
+    server.faults.add(delayed("Publish", 2.5))
 
     for number in range(1, 4):
         assert (await send_signed(http, receive.url, webhook(number))).status == 200

@@ -1,1 +1,1 @@
-"""What strangers and broken clients send: never a 500, a hang, memory without end, or a loss."""
+"""Hostile input: it causes no 500, no hang, no unbounded memory and no loss."""

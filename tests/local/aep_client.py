@@ -1,4 +1,4 @@
-"""A client of the AEP stand-in for its tests, and the way to run a scenario against it."""
+"""A client of the AEP stand-in, and how its tests run."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ FLOW = {"x-adobe-flow-id": "flow-1"}
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What the stand-in answered."""
+    """An answer of the stand-in."""
 
     status: int
     headers: Mapping[str, str]
@@ -29,7 +29,7 @@ class Answered:
 
 
 class AepClient:
-    """Speaks to the stand-in as a sender would."""
+    """Sends requests to the stand-in."""
 
     def __init__(self, aep: AepServer, session: aiohttp.ClientSession) -> None:
         self._aep = aep
@@ -72,7 +72,7 @@ Scenario = Callable[[AepServer, AepClient], Awaitable[None]]
 
 
 def run(scenario: Scenario, aep: AepServer | None = None) -> None:
-    """Run a scenario against a stand-in, bounded in time, and leave nothing open."""
+    """Runs a scenario against a stand-in with a timeout."""
 
     async def bounded() -> None:
         async with (
@@ -86,5 +86,5 @@ def run(scenario: Scenario, aep: AepServer | None = None) -> None:
 
 
 def raw(*ids: str) -> list[object]:
-    """Return raw messages with these ids."""
+    """Returns raw messages with these IDs."""
     return [{"id": event_id, "type": "nps.submitted"} for event_id in ids]

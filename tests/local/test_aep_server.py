@@ -1,4 +1,4 @@
-"""The stand-in as a server: what it remembers, whom it tells, how it stops."""
+"""The AEP stand-in as a server: recorded events, the observer, latency, shutdown."""
 
 import asyncio
 import time
@@ -21,8 +21,8 @@ from local.aep import (
 from tests.local.aep_client import AepClient, raw, run
 
 
-def test_request_is_remembered() -> None:
-    """A request is kept with its headers, query, size, count, status and times."""
+def test_request_is_recorded() -> None:
+    """A request is recorded with its headers, query, size, count, status and times."""
 
     async def scenario(aep: AepServer, client: AepClient) -> None:
         body = b'{"messages":[{"id":"a"},{"id":"b"}]}'
@@ -42,7 +42,7 @@ def test_request_is_remembered() -> None:
 
 
 def test_wait_for_returns_when_the_condition_holds() -> None:
-    """Waiting ends with the event that makes the condition true, for every waiter."""
+    """Every waiter returns when its condition becomes true."""
 
     async def scenario(aep: AepServer, client: AepClient) -> None:
         async with asyncio.TaskGroup() as waiters:
@@ -54,18 +54,8 @@ def test_wait_for_returns_when_the_condition_holds() -> None:
     run(scenario)
 
 
-def test_wait_for_is_bounded() -> None:
-    """Waiting for what does not come ends in a timeout."""
-
-    async def scenario(aep: AepServer, _: AepClient) -> None:
-        with pytest.raises(TimeoutError):
-            await aep.wait_for(lambda: bool(aep.accepted), 0.01)
-
-    run(scenario)
-
-
-def test_observer_is_told_everything() -> None:
-    """An observer sees the tokens, the requests and each message, in order."""
+def test_observer_gets_every_event() -> None:
+    """An observer gets token requests, requests and each message, in order."""
     seen: list[AepEvent] = []
 
     async def scenario(_: AepServer, client: AepClient) -> None:
@@ -84,7 +74,7 @@ def test_observer_is_told_everything() -> None:
 
 
 def test_latency() -> None:
-    """Every request takes as long as the behaviour says, and many take it side by side."""
+    """Every request takes the configured time, many of them in parallel."""
 
     async def scenario(aep: AepServer, client: AepClient) -> None:
         started = time.monotonic()
@@ -102,7 +92,7 @@ def test_latency() -> None:
 
 
 def test_stops_while_silent() -> None:
-    """The server stops at once although it keeps somebody waiting, who sees the connection end."""
+    """The server stops at once although a request is waiting, whose connection ends."""
 
     async def scenario() -> float:
         async with aiohttp.ClientSession() as session:
@@ -117,8 +107,8 @@ def test_stops_while_silent() -> None:
     assert asyncio.run(scenario()) < 2
 
 
-def test_client_that_leaves_is_noted() -> None:
-    """A client that gives up waiting leaves a request behind whose messages were taken."""
+def test_client_that_gives_up_is_recorded() -> None:
+    """The messages of a client that gave up waiting were accepted."""
 
     async def scenario(aep: AepServer, client: AepClient) -> None:
         leaving = asyncio.create_task(client.batch(raw("a")))
@@ -133,8 +123,8 @@ def test_client_that_leaves_is_noted() -> None:
     run(scenario, AepServer(faults=[silent(0.1, accepting=True)]))
 
 
-def test_client_that_leaves_within_its_body(caplog: pytest.LogCaptureFixture) -> None:
-    """A client that breaks its request off is noted, takes nothing, and is no error of ours."""
+def test_aborted_request_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    """An aborted request is recorded and not accepted, and logs no error."""
 
     async def scenario(aep: AepServer, _: AepClient) -> None:
         host, port = aep.url.removeprefix("http://").split(":")

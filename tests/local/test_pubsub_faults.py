@@ -1,22 +1,40 @@
-"""Faults on demand, as Google's clients see them."""
+"""The faults and events of the Pub/Sub stand-in, through Google's clients."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
 import pytest
+import uvloop
 from google.api_core import exceptions
 from google.pubsub_v1.types import StreamingPullRequest
 
-from tests.local.pubsub_kit import SUBSCRIPTION, TOPIC, pubsub, run
+from local.pubsub import (
+    Acked,
+    DeadLettered,
+    DeadLetterPolicy,
+    DeliveryEnded,
+    DeliveryStarted,
+    Event,
+    Nacked,
+    Published,
+    closed_topic,
+    delayed,
+    failing,
+    hanging,
+    rejecting,
+)
+from local.pubsub.timers import Timetable
+from tests.local.pubsub_harness import DEAD, SUBSCRIPTION, TOPIC, endpoint, pubsub_server, run
 
 
 def test_a_call_fails_as_often_as_asked() -> None:
-    """The next two calls fail with the given status, and the third is served."""
+    """The next two calls fail with the status; the third succeeds."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=2)
+        async with pubsub_server() as (server, google):
+            server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE).times(2))
             for _ in range(2):
                 with pytest.raises(exceptions.ServiceUnavailable):
                     await google.publish(b"lost")
@@ -26,30 +44,13 @@ def test_a_call_fails_as_often_as_asked() -> None:
     run(test())
 
 
-def test_a_fault_befalls_only_its_rpc() -> None:
-    """Another RPC than the one named is served as ever, and faults end when they are cleared."""
-
-    async def test() -> None:
-        async with pubsub() as (server, google):
-            server.create_subscription(SUBSCRIPTION, TOPIC)
-            server.faults.fail("Pull", grpc.StatusCode.INTERNAL, times=None)
-            await google.publish(b"x")
-            for _ in range(3):
-                with pytest.raises(exceptions.InternalServerError):
-                    await google.pull()
-            server.faults.clear()
-            assert len(await google.pull()) == 1
-
-    run(test())
-
-
 def test_faults_are_used_up_in_order() -> None:
-    """Different faults for one RPC befall its calls in the order in which they were added."""
+    """Faults of one RPC apply in the order in which they were added, and not to other RPCs."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE)
-            server.faults.fail("Publish", grpc.StatusCode.RESOURCE_EXHAUSTED)
+        async with pubsub_server() as (server, google):
+            server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE).times(1))
+            server.faults.add(failing("Publish", grpc.StatusCode.RESOURCE_EXHAUSTED).times(1))
             with pytest.raises(exceptions.ServiceUnavailable):
                 await google.publish(b"x")
             with pytest.raises(exceptions.ResourceExhausted):
@@ -60,11 +61,13 @@ def test_faults_are_used_up_in_order() -> None:
 
 
 def test_a_call_can_be_stored_and_fail() -> None:
-    """A publish that fails afterwards is stored, so that its retry makes a second message."""
+    """A publish that fails afterwards is stored, so its retry makes a second message."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.fail("Publish", grpc.StatusCode.DEADLINE_EXCEEDED, after=True)
+        async with pubsub_server() as (server, google):
+            server.faults.add(
+                failing("Publish", grpc.StatusCode.DEADLINE_EXCEEDED, after=True).times(1)
+            )
             with pytest.raises(exceptions.DeadlineExceeded):
                 await google.publish(b"x")
             await google.publish(b"x")
@@ -73,25 +76,13 @@ def test_a_call_can_be_stored_and_fail() -> None:
     run(test())
 
 
-def test_googles_own_retry_gets_over_an_outage() -> None:
-    """The client's default retry turns a short outage into a single stored message."""
-
-    async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.fail("Publish", grpc.StatusCode.UNAVAILABLE, times=2)
-            await google.publisher.publish(request={"topic": TOPIC, "messages": [{"data": b"x"}]})
-            assert len(server.published(TOPIC)) == 1
-
-    run(test())
-
-
 @pytest.mark.parametrize(("after", "stored"), [(False, 0), (True, 1)])
 def test_a_call_can_hang(after: bool, stored: int) -> None:
-    """A call that hangs ends when its client gives up, before or after it took effect."""
+    """A hanging call ends when its client gives up, before or after it took effect."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.hang("Publish", after=after)
+        async with pubsub_server() as (server, google):
+            server.faults.add(hanging("Publish", after=after).times(1))
             with pytest.raises(exceptions.DeadlineExceeded):
                 await google.publisher.publish(
                     request={"topic": TOPIC, "messages": [{"data": b"x"}]},
@@ -104,11 +95,11 @@ def test_a_call_can_hang(after: bool, stored: int) -> None:
 
 
 def test_a_call_can_be_delayed() -> None:
-    """A delayed call takes effect when its delay is over, and succeeds."""
+    """A delayed call takes effect after the delay, and succeeds."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.delay("Publish", 0.2)
+        async with pubsub_server() as (server, google):
+            server.faults.add(delayed("Publish", 0.2).times(1))
             start = asyncio.get_running_loop().time()
             publishing = asyncio.create_task(google.publish(b"x"))
             await server.wait_for(lambda: len(server.published(TOPIC)) == 1)
@@ -118,12 +109,12 @@ def test_a_call_can_be_delayed() -> None:
     run(test())
 
 
-def test_one_message_can_be_refused() -> None:
-    """A publish that holds a message which is refused fails whole; without it, it succeeds."""
+def test_one_message_can_be_rejected() -> None:
+    """A publish with a rejected message fails as a whole; without it, it succeeds."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
-            server.faults.refuse(lambda data, _attributes: data == b"bad")
+        async with pubsub_server() as (server, google):
+            server.faults.add(rejecting(lambda data, _attributes: data == b"bad"))
             with pytest.raises(exceptions.InvalidArgument):
                 await google.publish(b"good", b"bad")
             assert not server.published(TOPIC)
@@ -134,20 +125,20 @@ def test_one_message_can_be_refused() -> None:
 
 
 def test_one_topic_can_be_closed() -> None:
-    """A closed topic takes nothing; another topic and its subscription work as before."""
+    """A closed topic accepts nothing; another topic and its subscription still work."""
     other = TOPIC + "-other"
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             server.create_topic(other)
             server.create_subscription(SUBSCRIPTION, TOPIC)
-            server.faults.close_topic(other, grpc.StatusCode.PERMISSION_DENIED)
+            server.faults.add(closed_topic(other, grpc.StatusCode.PERMISSION_DENIED))
             request = {"topic": other, "messages": [{"data": b"x"}]}
             with pytest.raises(exceptions.PermissionDenied):
                 await google.publisher.publish(request=request, retry=None)
             await google.publish(b"x")
             assert len(await google.pull()) == 1
-            server.faults.open_topic(other)
+            server.faults.clear()
             await google.publisher.publish(request=request, retry=None)
             assert len(server.published(other)) == 1
 
@@ -155,15 +146,15 @@ def test_one_topic_can_be_closed() -> None:
 
 
 def test_a_stream_can_fail_to_open() -> None:
-    """A fault for StreamingPull befalls the opening of the stream."""
+    """A fault of StreamingPull affects the opening of the stream."""
 
     async def requests() -> AsyncIterator[StreamingPullRequest]:
         yield StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
-            server.faults.fail("StreamingPull", grpc.StatusCode.UNAVAILABLE)
+            server.faults.add(failing("StreamingPull", grpc.StatusCode.UNAVAILABLE).times(1))
             stream = await google.subscriber.streaming_pull(requests=requests(), retry=None)
             with pytest.raises((exceptions.ServiceUnavailable, grpc.aio.AioRpcError)):
                 await anext(aiter(stream))
@@ -172,12 +163,12 @@ def test_a_stream_can_fail_to_open() -> None:
 
 
 def test_shutdown_ends_what_hangs() -> None:
-    """A server that stops while a call hangs ends the call and leaves no task."""
+    """A stopping server ends a hanging call and leaves no task."""
 
     async def test() -> None:
         before = asyncio.all_tasks()
-        async with pubsub() as (server, google):
-            server.faults.hang("Publish", after=True)
+        async with pubsub_server() as (server, google):
+            server.faults.add(hanging("Publish", after=True).times(1))
             publishing = asyncio.create_task(google.publish(b"x"))
             await server.wait_for(lambda: len(server.published(TOPIC)) == 1)
             stopping = asyncio.create_task(server.__aexit__(None, None, None))
@@ -187,3 +178,71 @@ def test_shutdown_ends_what_hangs() -> None:
         assert asyncio.all_tasks() == before
 
     run(test())
+
+
+def test_an_observer_gets_the_events_of_a_push() -> None:
+    """An observer gets every event of a push in order: nacked first, then acknowledged."""
+
+    async def test() -> None:
+        statuses = iter([503, 204])
+
+        async def answer(_body: dict[str, Any]) -> int:
+            return next(statuses)
+
+        events: list[Event] = []
+        async with pubsub_server() as (server, _), endpoint(answer) as pushed:
+            server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
+            server.observe(events.append)
+            server.publish(TOPIC, b"x")
+            await server.idle()
+            (message,) = server.published(TOPIC)
+            assert events == [
+                Published(TOPIC, message),
+                DeliveryStarted(SUBSCRIPTION, message, 1),
+                DeliveryEnded(SUBSCRIPTION, message, 1, 503),
+                Nacked(SUBSCRIPTION, message, 1, "refused"),
+                DeliveryStarted(SUBSCRIPTION, message, 2),
+                DeliveryEnded(SUBSCRIPTION, message, 2, 204),
+                Acked(SUBSCRIPTION, message, 2),
+            ]
+
+    run(test())
+
+
+def test_an_observer_gets_expiry_and_dead_letters() -> None:
+    """The expiry of a lease is an event, and so is the move to the dead-letter topic."""
+
+    async def test() -> None:
+        events: list[Event] = []
+        async with pubsub_server(ack_deadline=0.05, pull_wait=5) as (server, google):
+            server.create_subscription(
+                SUBSCRIPTION, TOPIC, dead_letter_policy=DeadLetterPolicy(DEAD)
+            )
+            server.publish(TOPIC, b"x")
+            for _ in range(5):
+                await google.pull()
+            server.observe(events.append)
+            await server.idle(SUBSCRIPTION)
+            (message,), (dead,) = server.published(TOPIC), server.published(DEAD)
+            assert events == [
+                Nacked(SUBSCRIPTION, message, 5, "expired"),
+                Published(DEAD, dead),
+                DeadLettered(SUBSCRIPTION, message, 5, DEAD, dead.id),
+            ]
+
+    run(test())
+
+
+def test_the_timetable_runs_on_uvloop() -> None:
+    """On uvloop, items that are due in the past do not block later ones."""
+
+    async def test() -> None:
+        due: asyncio.Queue[int] = asyncio.Queue()
+        timetable: Timetable[int] = Timetable(due.put_nowait, lambda _when, _item: True)
+        past = asyncio.get_running_loop().time() - 1
+        for item in (1, 2):
+            timetable.add(past, item)
+        async with asyncio.timeout(30):
+            assert [await due.get(), await due.get()] == [1, 2]
+
+    uvloop.run(test())

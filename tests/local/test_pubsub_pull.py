@@ -1,18 +1,25 @@
-"""Pull subscriptions, leases and dead letters, through Google's clients."""
+"""Pull and StreamingPull, leases and dead letters, through Google's clients."""
 
 import asyncio
 import itertools
+import os
+from collections.abc import AsyncIterator
+from typing import Any
+from unittest import mock
 
+import grpc
 import pytest
+from google.api_core import exceptions
+from google.cloud import pubsub_v1  # type: ignore[import-untyped] # Google ships no types
 
 from local.pubsub import DeadLetterPolicy, DeliveryStarted, Event, RetryPolicy
-from tests.local.pubsub_kit import (
+from tests.local.pubsub_harness import (
     DEAD,
     DEAD_SUBSCRIPTION,
     SUBSCRIPTION,
     TOPIC,
     Clients,
-    pubsub,
+    pubsub_server,
     run,
 )
 
@@ -24,10 +31,10 @@ async def _modify(google: Clients, ack_id: str, seconds: int) -> None:
 
 
 def test_an_acknowledged_message_is_gone() -> None:
-    """What is pulled and acknowledged leaves the subscription, and only that."""
+    """Only acknowledged messages leave the subscription."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=0.05) as (server, google):
+        async with pubsub_server(pull_wait=0.05) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             await google.publish(b"1", b"2", b"3")
             first, second = await google.pull(limit=2)
@@ -47,10 +54,10 @@ def test_an_acknowledged_message_is_gone() -> None:
 
 
 def test_each_subscription_gets_every_message() -> None:
-    """Two subscriptions of a topic each get what is published after they were made."""
+    """Two subscriptions of a topic each get what is published after they were created."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             await google.publish(b"early")
             server.create_subscription(SUBSCRIPTION, TOPIC)
             server.create_subscription(DEAD_SUBSCRIPTION, TOPIC)
@@ -64,10 +71,10 @@ def test_each_subscription_gets_every_message() -> None:
 
 
 def test_pull_waits_for_a_first_message() -> None:
-    """A pull that finds nothing is answered by the next publish, long before its time is up."""
+    """A waiting pull returns with the next publish."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=10) as (server, google):
+        async with pubsub_server(pull_wait=10) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             pulling = asyncio.create_task(google.pull())
             assert not (await asyncio.wait([pulling], timeout=0.05))[0]
@@ -79,10 +86,10 @@ def test_pull_waits_for_a_first_message() -> None:
 
 
 def test_pull_can_return_immediately() -> None:
-    """With return_immediately an empty subscription is answered at once."""
+    """With return_immediately an empty subscription answers at once."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=60) as (server, google):
+        async with pubsub_server(pull_wait=60) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             with pytest.warns(DeprecationWarning, match="return_immediately"):
                 response = await google.subscriber.pull(
@@ -94,10 +101,10 @@ def test_pull_can_return_immediately() -> None:
 
 
 def test_a_lease_that_expires_brings_the_message_back() -> None:
-    """Past its ack deadline a message is delivered again, and the late acknowledgement is void."""
+    """After its ack deadline a message is delivered again; a late acknowledgement is ignored."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=5) as (server, google):
+        async with pubsub_server(pull_wait=5) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             await google.publish(b"x")
             (first,) = await google.pull()
@@ -113,10 +120,10 @@ def test_a_lease_that_expires_brings_the_message_back() -> None:
 
 
 def test_a_lease_can_be_extended() -> None:
-    """A message whose deadline was moved does not come back at the old one."""
+    """A message with an extended deadline does not return at the old one."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=0.4, ack_deadline=0.2) as (server, google):
+        async with pubsub_server(pull_wait=0.4, ack_deadline=0.2) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             await google.publish(b"x")
             (first,) = await google.pull()
@@ -127,10 +134,10 @@ def test_a_lease_can_be_extended() -> None:
 
 
 def test_a_nack_brings_the_message_back_at_once() -> None:
-    """A deadline of zero hands the message back; without a policy no attempt is shown."""
+    """A deadline of zero returns the message; without a policy no attempt is shown."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC)
             await google.publish(b"x")
             (first,) = await google.pull()
@@ -143,7 +150,7 @@ def test_a_nack_brings_the_message_back_at_once() -> None:
 
 
 def test_backoff_doubles_between_its_bounds() -> None:
-    """A message that is refused again and again rests for longer each time, up to the maximum."""
+    """A message nacked repeatedly waits longer each time, up to the maximum."""
 
     async def test() -> None:
         times: list[float] = []
@@ -152,7 +159,7 @@ def test_backoff_doubles_between_its_bounds() -> None:
             if isinstance(event, DeliveryStarted):
                 times.append(asyncio.get_running_loop().time())
 
-        async with pubsub(pull_wait=5) as (server, google):
+        async with pubsub_server(pull_wait=5) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC, retry_policy=RetryPolicy(0.05, 0.15))
             server.observe(note)
             await google.publish(b"x")
@@ -166,11 +173,11 @@ def test_backoff_doubles_between_its_bounds() -> None:
     run(test())
 
 
-def test_a_resting_message_lets_others_pass() -> None:
-    """While a refused message rests, one published later is delivered before it."""
+def test_backoff_does_not_block_other_messages() -> None:
+    """During the backoff of a message, a later one is delivered before it."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=5) as (server, google):
+        async with pubsub_server(pull_wait=5) as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC, retry_policy=RetryPolicy(0.3, 0.3))
             await google.publish(b"refused")
             (received,) = await google.pull()
@@ -187,7 +194,7 @@ def test_too_many_attempts_make_a_dead_letter() -> None:
     """After five attempts the message moves to the dead-letter topic, with Google's attributes."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=0.05) as (server, google):
+        async with pubsub_server(pull_wait=0.05) as (server, google):
             server.create_subscription(
                 SUBSCRIPTION, TOPIC, dead_letter_policy=DeadLetterPolicy(DEAD)
             )
@@ -219,10 +226,10 @@ def test_too_many_attempts_make_a_dead_letter() -> None:
 
 
 def test_a_dead_letter_that_nobody_subscribes_to_can_still_be_inspected() -> None:
-    """A dead-letter topic without a subscription keeps its messages for inspection only."""
+    """Without a subscription, dead letters can only be inspected."""
 
     async def test() -> None:
-        async with pubsub(pull_wait=0.05) as (server, google):
+        async with pubsub_server(pull_wait=0.05) as (server, google):
             server.create_subscription(
                 SUBSCRIPTION, TOPIC, dead_letter_policy=DeadLetterPolicy(DEAD)
             )
@@ -238,10 +245,10 @@ def test_a_dead_letter_that_nobody_subscribes_to_can_still_be_inspected() -> Non
 
 
 def test_a_message_outlives_its_dead_letter_topic() -> None:
-    """When the dead-letter topic is deleted, a message that should go there is kept."""
+    """A message stays in the subscription when its dead-letter topic is deleted."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             server.create_subscription(
                 SUBSCRIPTION, TOPIC, dead_letter_policy=DeadLetterPolicy(DEAD)
             )
@@ -251,5 +258,139 @@ def test_a_message_outlives_its_dead_letter_topic() -> None:
                 (received,) = await google.pull()
                 await _modify(google, received.ack_id, 0)
             assert received.delivery_attempt == 6
+
+    run(test())
+
+
+class _Stream:
+    """A stream of the low-level client, fed from a queue."""
+
+    def __init__(self) -> None:
+        self._requests: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
+
+    def send(self, **request: Any) -> None:
+        self._requests.put_nowait(request)
+
+    def close(self) -> None:
+        self._requests.put_nowait(None)
+
+    async def open(self, google: Clients) -> AsyncIterator[Any]:
+        async def requests() -> AsyncIterator[Any]:
+            while (request := await self._requests.get()) is not None:
+                yield pubsub_v1.types.StreamingPullRequest(request)
+
+        stream = await google.subscriber.streaming_pull(requests=requests(), retry=None, timeout=10)
+        return aiter(stream)
+
+
+def test_a_stream_holds_no_more_than_its_client_asked_for() -> None:
+    """A stream sends up to its limit, and each acknowledged message makes room for one more."""
+
+    async def test() -> None:
+        async with pubsub_server() as (server, google):
+            server.create_subscription(SUBSCRIPTION, TOPIC)
+            await google.publish(*[b"x"] * 8)
+            stream = _Stream()
+            stream.send(
+                subscription=SUBSCRIPTION,
+                stream_ack_deadline_seconds=10,
+                max_outstanding_messages=5,
+            )
+            responses = await stream.open(google)
+            first = (await anext(responses)).received_messages
+            assert len(first) == 5
+            stream.send(ack_ids=[first[0].ack_id, first[1].ack_id])
+            await server.wait_for(lambda: server.stats(SUBSCRIPTION).acked == 2)
+            second = (await anext(responses)).received_messages
+            assert 1 <= len(second) <= 2
+            assert server.stats(SUBSCRIPTION).outstanding <= 5
+            stream.close()
+
+    run(test())
+
+
+def test_a_stream_can_hand_messages_back() -> None:
+    """A deadline of zero on the stream returns a message, and the stream gets it again."""
+
+    async def test() -> None:
+        async with pubsub_server() as (server, google):
+            server.create_subscription(SUBSCRIPTION, TOPIC)
+            (message_id,) = await google.publish(b"x")
+            stream = _Stream()
+            stream.send(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
+            responses = await stream.open(google)
+            (first,) = (await anext(responses)).received_messages
+            stream.send(modify_deadline_ack_ids=[first.ack_id], modify_deadline_seconds=[0])
+            (second,) = (await anext(responses)).received_messages
+            assert second.message.message_id == message_id
+            assert server.stats(SUBSCRIPTION).attempts == {message_id: 2}
+            stream.close()
+
+    run(test())
+
+
+@pytest.mark.parametrize("limit", [0, 1], ids=["waits for messages", "is full"])
+def test_a_stream_ends_with_its_subscription(limit: int) -> None:
+    """Deleting the subscription ends its streams with NOT_FOUND."""
+
+    async def test() -> None:
+        async with pubsub_server() as (server, google):
+            server.create_subscription(SUBSCRIPTION, TOPIC)
+            await google.publish(b"x")
+            stream = _Stream()
+            stream.send(
+                subscription=SUBSCRIPTION,
+                stream_ack_deadline_seconds=10,
+                max_outstanding_messages=limit,
+            )
+            responses = await stream.open(google)
+            await anext(responses)
+            await google.subscriber.delete_subscription(subscription=SUBSCRIPTION)
+            with pytest.raises((exceptions.NotFound, grpc.aio.AioRpcError), match="was deleted"):
+                await anext(responses)
+
+    run(test())
+
+
+def test_the_high_level_client_streams() -> None:
+    """Google's high-level clients, configured with PUBSUB_EMULATOR_HOST, publish and stream."""
+
+    def stream(host: str) -> list[bytes]:
+        received: list[bytes] = []
+        with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": host}):
+            publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
+        with subscriber:
+            refused = False
+
+            def callback(message: pubsub_v1.subscriber.message.Message) -> None:
+                nonlocal refused
+                if not refused:
+                    refused = True
+                    message.nack()
+                    return
+                received.append(message.data)
+                message.ack_with_response().result(5)
+                if len(received) == 20:
+                    pulling.cancel()
+
+            pulling = subscriber.subscribe(
+                SUBSCRIPTION,
+                callback,
+                flow_control=pubsub_v1.types.FlowControl(max_messages=5),
+            )
+            for n in range(20):
+                publisher.publish(TOPIC, b"%d" % n).result(5)
+            pulling.result(10)
+        publisher.stop()
+        publisher.transport.close()
+        return received
+
+    async def test() -> None:
+        async with pubsub_server() as (server, _):
+            server.create_subscription(SUBSCRIPTION, TOPIC)
+            received = await asyncio.to_thread(stream, server.host)
+            assert sorted(received) == sorted(b"%d" % n for n in range(20))
+            await server.idle(SUBSCRIPTION)
+            assert server.stats(SUBSCRIPTION).acked == 20
 
     run(test())

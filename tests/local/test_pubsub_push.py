@@ -1,7 +1,8 @@
-"""Push delivery to an HTTP endpoint."""
+"""Push delivery to an HTTP endpoint, and how many pushes are open at once."""
 
 import asyncio
 import base64
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,29 +10,36 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from local.pubsub import DeadLetterPolicy, DeliveryEnded, Event, NotFoundError, RetryPolicy
-from tests.local.pubsub_kit import (
+from local.pubsub import (
+    DeadLetterPolicy,
+    DeliveryEnded,
+    DeliveryStarted,
+    Event,
+    NotFoundError,
+    PushFlow,
+    RetryPolicy,
+)
+from tests.local.pubsub_harness import (
     DEAD,
     SUBSCRIPTION,
     TOPIC,
     always,
     endpoint,
-    pubsub,
+    pubsub_server,
     raw_endpoint,
     run,
 )
 
-STATUSES = json.loads(Path(__file__).with_name("test_pubsub_statuses.json").read_text("utf-8"))
-ANSWERS = json.loads(Path(__file__).with_name("test_pubsub_answers.json").read_text("utf-8"))
+CASES = json.loads(Path(__file__).with_name("pubsub_cases.json").read_text("utf-8"))
 RESTING = RetryPolicy(600, 600)
-"""So long that a refused message does not come back within a test."""
+"""So long that a nacked message does not return within a test."""
 
 
-def test_the_body_is_googles() -> None:
+def test_the_body_is_like_googles() -> None:
     """A push is a POST of the wrapped message, field for field as Google sends it."""
 
     async def test() -> None:
-        async with pubsub() as (server, google), endpoint(always(204)) as pushed:
+        async with pubsub_server() as (server, google), endpoint(always(204)) as pushed:
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
             response = await google.publisher.publish(
                 request={
@@ -60,10 +68,10 @@ def test_the_body_is_googles() -> None:
 
 
 def test_the_body_leaves_out_what_is_empty() -> None:
-    """A message has no `data`, or no `attributes`, in its push when it has none."""
+    """Empty `data` and `attributes` are omitted from a push."""
 
     async def test() -> None:
-        async with pubsub() as (server, _), endpoint(always(200)) as pushed:
+        async with pubsub_server() as (server, _), endpoint(always(200)) as pushed:
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
             server.publish(TOPIC, b"", a="b")
             await server.idle()
@@ -76,9 +84,9 @@ def test_the_body_leaves_out_what_is_empty() -> None:
     run(test())
 
 
-@pytest.mark.parametrize("case", STATUSES, ids=lambda case: str(case["status"]))
+@pytest.mark.parametrize("case", CASES["statuses"], ids=lambda case: str(case["status"]))
 def test_statuses(case: dict[str, Any]) -> None:
-    """102, 200, 201, 202 and 204 acknowledge; any other status hands the message back."""
+    """102, 200, 201, 202 and 204 acknowledge; any other status returns the message."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
@@ -94,7 +102,7 @@ def test_statuses(case: dict[str, Any]) -> None:
             if isinstance(event, DeliveryEnded):
                 ended.put_nowait(event.status)
 
-        async with raw_endpoint(serve) as url, pubsub() as (server, _):
+        async with raw_endpoint(serve) as url, pubsub_server() as (server, _):
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=url, retry_policy=RESTING)
             server.observe(note)
             server.publish(TOPIC, b"x")
@@ -106,16 +114,16 @@ def test_statuses(case: dict[str, Any]) -> None:
     run(test())
 
 
-@pytest.mark.parametrize("case", ANSWERS, ids=lambda case: case["case"])
+@pytest.mark.parametrize("case", CASES["answers"], ids=lambda case: case["case"])
 def test_only_a_whole_answer_counts(case: dict[str, Any]) -> None:
-    """A connection that ends before a whole HTTP answer has acknowledged nothing."""
+    """A connection that ends before a complete answer acknowledges nothing."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(case["answer"].encode())
 
     async def test() -> None:
-        async with raw_endpoint(serve) as url, pubsub() as (server, _):
+        async with raw_endpoint(serve) as url, pubsub_server() as (server, _):
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=url, retry_policy=RESTING)
             server.publish(TOPIC, b"x")
             await server.wait_for(lambda: server.stats(SUBSCRIPTION).outstanding == 0)
@@ -127,7 +135,7 @@ def test_only_a_whole_answer_counts(case: dict[str, Any]) -> None:
 
 
 def test_a_refused_message_comes_again_at_once() -> None:
-    """Without a retry policy a refused message is pushed again until it is acknowledged."""
+    """Without a retry policy a nacked message is pushed again until it is acknowledged."""
 
     async def test() -> None:
         statuses = iter([500, 503, 204])
@@ -135,7 +143,7 @@ def test_a_refused_message_comes_again_at_once() -> None:
         async def answer(_body: dict[str, Any]) -> int:
             return next(statuses)
 
-        async with pubsub() as (server, google), endpoint(answer) as pushed:
+        async with pubsub_server() as (server, google), endpoint(answer) as pushed:
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
             (message_id,) = await google.publish(b"x")
             await server.idle()
@@ -145,8 +153,8 @@ def test_a_refused_message_comes_again_at_once() -> None:
     run(test())
 
 
-def test_silence_is_a_refusal() -> None:
-    """An endpoint that has not answered at the ack deadline gets the message again."""
+def test_no_answer_is_a_nack() -> None:
+    """Without an answer by the ack deadline, the message is pushed again."""
 
     async def test() -> None:
         silent = True
@@ -158,7 +166,7 @@ def test_silence_is_a_refusal() -> None:
                 await asyncio.Event().wait()
             return 204
 
-        async with pubsub(ack_deadline=0.2) as (server, google), endpoint(answer) as pushed:
+        async with pubsub_server(ack_deadline=0.2) as (server, google), endpoint(answer) as pushed:
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
             (message_id,) = await google.publish(b"x")
             await server.idle()
@@ -168,10 +176,10 @@ def test_silence_is_a_refusal() -> None:
 
 
 def test_an_endpoint_that_is_down_gets_the_message_once_it_is_up() -> None:
-    """While nobody listens a message is retried, and it arrives once somebody does."""
+    """A message is retried until the endpoint listens."""
 
     async def test() -> None:
-        async with pubsub() as (server, google):
+        async with pubsub_server() as (server, google):
             async with endpoint(always(204)) as pushed:
                 url = pushed.url
             server.create_subscription(
@@ -193,7 +201,7 @@ def test_an_endpoint_that_is_down_gets_the_message_once_it_is_up() -> None:
 
 
 def test_a_kept_connection_that_the_endpoint_closed_is_no_failure() -> None:
-    """When a kept connection dies under a request, the request is sent again on a new one."""
+    """When a kept connection closes, its request is sent again on a new one."""
 
     async def test() -> None:
         connections = 0
@@ -207,7 +215,7 @@ def test_a_kept_connection_that_the_endpoint_closed_is_no_failure() -> None:
             writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
             await reader.read(1)  # the next request, which gets no answer
 
-        async with raw_endpoint(serve) as url, pubsub() as (server, google):
+        async with raw_endpoint(serve) as url, pubsub_server() as (server, google):
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=url)
             for _ in range(2):
                 await google.publish(b"x")
@@ -219,13 +227,13 @@ def test_a_kept_connection_that_the_endpoint_closed_is_no_failure() -> None:
 
 
 def test_a_poison_message_becomes_a_dead_letter() -> None:
-    """Pushes count their attempts in the body, and after the last the message is a dead letter."""
+    """Pushes have the attempt in the body; after the last, the message is a dead letter."""
 
     async def test() -> None:
         async def answer(body: dict[str, Any]) -> int:
             return 500 if body["message"]["data"] == base64.b64encode(b"poison").decode() else 204
 
-        async with pubsub() as (server, google), endpoint(answer) as pushed:
+        async with pubsub_server() as (server, google), endpoint(answer) as pushed:
             policy = DeadLetterPolicy(DEAD, max_delivery_attempts=6)
             server.create_subscription(
                 SUBSCRIPTION, TOPIC, push_endpoint=pushed.url, dead_letter_policy=policy
@@ -246,15 +254,15 @@ def test_a_poison_message_becomes_a_dead_letter() -> None:
     run(test())
 
 
-def test_a_deleted_subscription_is_pushed_no_more() -> None:
-    """Deleting a push subscription cuts its open requests and drops what it held."""
+def test_a_deleted_subscription_is_not_pushed() -> None:
+    """Deleting a push subscription cuts its open requests and drops its messages."""
 
     async def test() -> None:
         async def answer(_body: dict[str, Any]) -> int:
             await asyncio.Event().wait()
             raise AssertionError
 
-        async with pubsub() as (server, google), endpoint(answer) as pushed:
+        async with pubsub_server() as (server, google), endpoint(answer) as pushed:
             server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
             await google.publish(*[b"x"] * 10)
             await pushed.until(lambda: pushed.open == 10)
@@ -267,7 +275,7 @@ def test_a_deleted_subscription_is_pushed_no_more() -> None:
 
 
 def test_shutdown_leaves_nothing_behind() -> None:
-    """A server that stops with pushes open and more to come leaves no task and no request."""
+    """A server that stops with open pushes leaves no task and no request."""
 
     async def test() -> None:
         before = asyncio.all_tasks()
@@ -277,11 +285,93 @@ def test_shutdown_leaves_nothing_behind() -> None:
             raise AssertionError
 
         async with endpoint(answer) as pushed:
-            async with pubsub() as (server, google):
+            async with pubsub_server() as (server, google):
                 server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
                 await google.publish(*[b"x"] * 100)
                 await pushed.until(lambda: pushed.open == 64)
             await pushed.until(lambda: pushed.open == 0)
         assert asyncio.all_tasks() == before
+
+    run(test())
+
+
+def test_a_first_burst_goes_out_at_once() -> None:
+    """64 of the messages published at once are pushed before any answer."""
+
+    async def test() -> None:
+        release = asyncio.Event()
+
+        async def answer(_body: dict[str, Any]) -> int:
+            await release.wait()
+            return 204
+
+        async with pubsub_server() as (server, google), endpoint(answer) as pushed:
+            server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
+            await google.publish(*[b"x"] * 80)
+            await pushed.until(lambda: pushed.open == 64)
+            stats = server.stats(SUBSCRIPTION)
+            assert (stats.outstanding, stats.waiting) == (64, 16)
+            release.set()
+            await server.idle()
+
+    run(test())
+
+
+def test_the_window_grows_to_its_maximum_and_no_further() -> None:
+    """After enough acknowledged pushes the maximum is open at once, and never more."""
+
+    async def test() -> None:
+        holding = False
+        release = asyncio.Event()
+
+        async def answer(_body: dict[str, Any]) -> int:
+            if holding:
+                await release.wait()
+            return 204
+
+        async with pubsub_server() as (server, google), endpoint(answer) as pushed:
+            server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
+            await google.publish(*[b"x"] * 1000)
+            await server.idle()
+            assert server.push_window(SUBSCRIPTION) == 1000
+            holding = True
+            await google.publish(*[b"x"] * 1000)
+            await google.publish(*[b"x"] * 50)
+            await pushed.until(lambda: pushed.open == 1000)
+            assert server.stats(SUBSCRIPTION).waiting == 50
+            release.set()
+            await server.idle()
+            assert pushed.peak == 1000
+
+    run(test())
+
+
+def test_the_window_shrinks_under_failure_and_delivery_pauses() -> None:
+    """An endpoint that always fails gets one request at a time, then with pauses."""
+
+    async def test() -> None:
+        starts: list[float] = []
+        status = 503
+
+        def note(event: Event) -> None:
+            if isinstance(event, DeliveryStarted):
+                starts.append(asyncio.get_running_loop().time())
+
+        async def answer(_body: dict[str, Any]) -> int:
+            return status
+
+        flow = PushFlow(initial=8, maximum=8, minimum_backoff=0.1, maximum_backoff=0.2)
+        async with pubsub_server(push_flow=flow) as (server, google), endpoint(answer) as pushed:
+            server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
+            server.observe(note)
+            await google.publish(*[b"x"] * 8)
+            await server.wait_for(lambda: server.push_window(SUBSCRIPTION) == 1)
+            count = len(starts)
+            await server.wait_for(lambda: len(starts) >= count + 4)
+            pauses = [after - before for before, after in itertools.pairwise(starts)]
+            assert pauses[-1] >= 0.2
+            status = 204
+            await server.idle()
+            assert server.push_window(SUBSCRIPTION) > 1
 
     run(test())

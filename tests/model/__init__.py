@@ -1,1 +1,1 @@
-"""The promises as executable models: whatever happens in whatever order, they are kept."""
+"""The promises as executable models: they hold in any order of events."""

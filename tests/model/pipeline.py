@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from starlette.responses import Response
 
-from local.clock import LeapingLoop
+from local.simulated_time import SimulatedTimeLoop
 from pendo_aep import clock
 from tests.model.functions import DEAD_TOPIC, LIMITS, TOPIC, Functions, request
 from tests.model.stores import (
@@ -94,7 +94,7 @@ class PipelineMachine(RuleBasedStateMachine):
         If Pub/Sub or AEP work, each call succeeds at once until a rule changes that.
         """
         self.to_close = ExitStack()
-        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
+        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=SimulatedTimeLoop))
         self.loop = self.runner.get_loop()
         self.readings = 0
         patches = self.to_close.enter_context(pytest.MonkeyPatch.context())

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from local.clock import LeapingLoop
+from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.group_commit import Overloaded
 from tests.group_commit_harness import Call, CallEnd, Harness, Waiting
 from tests.simulated_time import settle
@@ -63,7 +63,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
     )
     def begin(self, items: int, calls: int, linger: int, timeout: float) -> None:
         """Starts a group commit with these limits; time is in ticks."""
-        self.runner = asyncio.Runner(loop_factory=LeapingLoop)
+        self.runner = asyncio.Runner(loop_factory=SimulatedTimeLoop)
         self.loop = self.runner.get_loop()
         self.timeout = timeout * TICK
         self.harness = Harness(

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from local.clock import LeapingLoop
+from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.aep import auth
 from pendo_aep.aep.auth import Credentials, TokenSource, TokenUnavailable
 from pendo_aep.http import http_connection
@@ -103,7 +103,7 @@ class TokenMachine(RuleBasedStateMachine):
     def begin(self) -> None:
         """Starts without a token."""
         self.to_close = ExitStack()
-        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=LeapingLoop))
+        self.runner = self.to_close.enter_context(asyncio.Runner(loop_factory=SimulatedTimeLoop))
         self.loop = self.runner.get_loop()
         patches = self.to_close.enter_context(pytest.MonkeyPatch.context())
         patches.setattr(auth, "time", SimpleNamespace(monotonic=self.loop.time))

@@ -12,7 +12,7 @@ import pytest
 from local.aep import AepServer, answering, has_id, refusing
 from local.functions import Function, FunctionFailed, Line
 from local.pipeline import deliver_env, run_pipeline
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, failing
 from tests.monitoring import files
 from tests.monitoring.files import DASHBOARD, FOLDER, METRICS, Json, every, extracted, read
 from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
@@ -94,7 +94,7 @@ async def _send_webhooks(
     await send(http, url, webhook(2), **{"X-Pendo-Signature": "00"})
     await send_signed(http, url, webhook(2, userAgent="x" * 4096))
     await send_signed(http, url, b"{nope")
-    server.faults.fail("Publish", grpc.StatusCode.PERMISSION_DENIED, times=None)
+    server.faults.add(failing("Publish", grpc.StatusCode.PERMISSION_DENIED))
     await send_signed(http, url, webhook(2))
     server.faults.clear()
     await log.has("webhook not stored")

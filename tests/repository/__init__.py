@@ -1,1 +1,1 @@
-"""The tests of what is around the code: the recipes for those who change it, links, releases."""
+"""Tests of the repository: documents, imports, dependencies and releases."""

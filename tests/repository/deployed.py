@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import AsyncExitStack
 from typing import Final, Self
 
-from local.functions import Function, Line
+from local.functions import Function, Line, free_port
 from local.gcp import GoogleServer
-from local.process import free_port
 from tests.unit.gcp.deploy.deploy_env import ID
 
 _RUN: Final = ("receive", "deliver")

@@ -107,7 +107,7 @@ async def test_deploying_by_hand_equals_deploy_sh(
         await reader.follow(*BY_PUSH)
         await cloud.run_deployed_functions()
         by_push = await reader.follow(CHECK)
-        told = await reader.follow(PENDO)
+        for_pendo = await reader.follow(PENDO)
 
         secret = tmp_path / "client-secret"
         secret.write_text(f"{AEP_SECRET}\n", "utf-8")
@@ -118,11 +118,11 @@ async def test_deploying_by_hand_equals_deploy_sh(
         made = copy.deepcopy(cloud.google.state)
         deployed = await reader.paste("deploy/deploy.sh my.env")
 
-    for said in (by_push, with_drain):
-        assert "AEP has accepted the test event" in said
-        assert "all is well" in said
-    assert cloud.addresses["receive"] in told
-    assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in told
+    for output in (by_push, with_drain):
+        assert "AEP has accepted the test event" in output
+        assert "all is well" in output
+    assert cloud.addresses["receive"] in for_pendo
+    assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in for_pendo
 
     changes = [shlex.split(line[2:])[:4] for line in deployed.splitlines() if line[:2] == "+ "]
     assert sorted(changes) == [

@@ -72,9 +72,9 @@ async def test_commands_bring_a_test_event_to_aep(
         config.write_text(filled_in({"PROJECT": ID, **found}), "utf-8")
         assert cloud.addresses["receive"] in await paste(deploy)
         await cloud.run_deployed_functions()
-        said = await paste(doctor)
-    assert "AEP has accepted the test event" in said
-    assert "all is well" in said
+        output = await paste(doctor)
+    assert "AEP has accepted the test event" in output
+    assert "all is well" in output
 
 
 @pytest.mark.slow
@@ -96,12 +96,12 @@ def test_local_commands_bring_a_webhook_to_aep(clone: Path, home: Path) -> None:
         stack.enter_context(receive.running(RECEIVE))
         stack.enter_context(deliver.running(DELIVER))
         answer = own.paste(SEND, seconds=SHORT_SECONDS)
-        said = deliver.wait_for('"message delivered".*}', seconds=SHORT_SECONDS)
+        output = deliver.wait_for('"message delivered".*}', seconds=SHORT_SECONDS)
         event = console_event(shown, id_of(answer))
 
     sample = json.loads((PROJECT / "sample_events" / "nps_submitted_comment.json").read_bytes())
     assert id_of(answer) == sample["uniqueId"]
-    assert f'"eventId":"{sample["uniqueId"]}"' in said
+    assert f'"eventId":"{sample["uniqueId"]}"' in output
     assert event["status"] == "accepted"
     assert sample["visitorId"] in event["sent"]
 

@@ -1,1 +1,1 @@
-"""The defences of `docs/security.md`, each attacked."""
+"""Attacks on the defences that `docs/security.md` names."""

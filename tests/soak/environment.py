@@ -28,7 +28,7 @@ from local.pipeline import (
     receive_env,
 )
 from local.pubsub import PubSubServer
-from local.pubsub.window import PushFlow
+from local.pubsub.push import PushFlow
 from local.tcp_proxy import TcpProxy
 from tests.soak.fault_schedule import NORMAL, WORKER_TIMEOUT_SECONDS, AepFaults
 from tests.soak.load_generator import Connection, NoResponse

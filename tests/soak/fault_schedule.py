@@ -13,9 +13,9 @@ import grpc
 
 from local import aep
 from local.aep import AepServer, Behaviour, Fault, RateLimit, Shape
-from local.aep.answers import problem
+from local.aep.messages import problem
 from local.pipeline import DEAD, PROJECT_ID
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, closed_topic
 from tests.soak.webhooks import refusal
 
 if TYPE_CHECKING:
@@ -215,9 +215,9 @@ async def _inject(
     elif kind in DEAD_LETTER_FAULTS:
         assert isinstance(environment.pubsub, PubSubServer)
         faults = environment.pubsub.faults
-        faults.close_topic(_DEAD_LETTER_TOPIC, _DEAD_LETTER_STATUSES[kind])
+        faults.add(closed_topic(_DEAD_LETTER_TOPIC, _DEAD_LETTER_STATUSES[kind]))
         await asyncio.sleep(seconds)
-        faults.open_topic(_DEAD_LETTER_TOPIC)
+        faults.clear()
     else:
         environment.aep_faults.begin(window)
         await asyncio.sleep(seconds)

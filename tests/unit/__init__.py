@@ -1,1 +1,1 @@
-"""Unit tests, laid out as `pendo_aep`."""
+"""Unit tests, with the structure of `pendo_aep`."""

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, rejecting
 from local.tcp_proxy import TcpProxy
 from pendo_aep.pubsub import PublishFailed, PublishRejected
 from pendo_aep.pubsub.client import NoCredentials, connect, pubsub_connection
@@ -75,7 +75,7 @@ async def test_a_wrong_topic_name_fails_every_message(pubsub: PubSubServer, coun
 
 async def test_a_single_rejected_message_is_quarantined(pubsub: PubSubServer) -> None:
     """A message that Pub/Sub rejects alone is quarantined, with Pub/Sub's words."""
-    pubsub.faults.refuse(lambda data, _attributes: data == b"bad", TOO_LONG)
+    pubsub.faults.add(rejecting(lambda data, _attributes: data == b"bad", TOO_LONG))
     (result,) = await publish(pubsub, b"bad")
     assert isinstance(result, PublishRejected)
     assert str(result) == TOO_LONG
@@ -85,20 +85,20 @@ async def test_a_single_message_that_violates_the_topics_schema_fails(
     pubsub: PubSubServer,
 ) -> None:
     """A schema on the topic is a wrong setting: `deploy` sets none, and no event would match it."""
-    pubsub.faults.refuse(lambda _data, _attributes: True, SCHEMA)
+    pubsub.faults.add(rejecting(lambda _data, _attributes: True, SCHEMA))
     assert kinds(await publish(pubsub, b"event")) == [PublishFailed]
 
 
 @pytest.mark.parametrize("count", [2, 3, 10, 17])
 async def test_a_group_that_is_rejected_whole_fails(pubsub: PubSubServer, count: int) -> None:
     """If each of several messages is rejected, none of them is quarantined."""
-    pubsub.faults.refuse(lambda _data, _attributes: True)
+    pubsub.faults.add(rejecting(lambda _data, _attributes: True))
     assert kinds(await publish(pubsub, *[b"event"] * count)) == [PublishFailed] * count
 
 
 async def test_rejected_messages_among_good_ones_are_quarantined(pubsub: PubSubServer) -> None:
     """Exactly the rejected messages are quarantined, even if they are most of the group."""
-    pubsub.faults.refuse(lambda data, _attributes: data == b"bad", SCHEMA)
+    pubsub.faults.add(rejecting(lambda data, _attributes: data == b"bad", SCHEMA))
     results = await publish(pubsub, b"bad", b"bad", b"bad", b"good", b"bad", b"bad")
     assert kinds(results) == [PublishRejected] * 3 + [str] + [PublishRejected] * 2
     assert [message.data for message in pubsub.published(EVENTS)] == [b"good"]
@@ -113,7 +113,7 @@ async def test_a_large_group_that_is_rejected_whole_costs_few_calls(pubsub: PubS
         calls += 1
         return True
 
-    pubsub.faults.refuse(refuse)
+    pubsub.faults.add(rejecting(refuse))
     assert kinds(await publish(pubsub, *[b"event"] * 1000)) == [PublishFailed] * 1000
     assert calls < 50
 

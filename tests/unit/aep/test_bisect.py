@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.dead_letters import Reason
 from pendo_aep.outcome import DELIVERED, Rejected, RetryReason
@@ -63,7 +63,7 @@ def test_only_poison_messages_are_rejected(case: Case, status: int) -> None:
     messages = numbered_messages(case["count"])
     poison = [messages[place] for place in case["culprits"]]
     client = FakeClient(rejecting(poison, status))
-    outcomes = at_once(send(client, messages))
+    outcomes = run_simulated(send(client, messages))
     rejected = [place for place, one in enumerate(outcomes) if isinstance(one, Rejected)]
     assert rejected == case["culprits"]
     assert counts(outcomes) == {
@@ -78,7 +78,8 @@ def test_a_batch_of_poison_messages_is_a_wrong_setting(status: int) -> None:
     """When every message is rejected, the bisection ends with the twentieth: it is a setting."""
     messages = numbered_messages(100)
     client = FakeClient(rejecting(messages, status))
-    assert counts(at_once(send(client, messages))) == {REASONS[status]: 20, "configuration": 80}
+    outcomes = run_simulated(send(client, messages))
+    assert counts(outcomes) == {REASONS[status]: 20, "configuration": 80}
     assert len(client.requests) <= 60
 
 
@@ -86,7 +87,7 @@ def test_every_second_message_is_poison() -> None:
     """Each poison message costs at most log2(n) + 2 requests."""
     messages = numbered_messages(200)
     client = FakeClient(rejecting(messages[::2], 400))
-    assert counts(at_once(send(client, messages))) == {"rejected": 100, "delivered": 100}
+    assert counts(run_simulated(send(client, messages))) == {"rejected": 100, "delivered": 100}
     assert len(client.requests) <= 100 * (math.log2(200) + 2)
 
 
@@ -98,7 +99,7 @@ def test_an_interrupted_bisection_rejects_only_what_it_found(number: int, after:
     """When AEP failing during a bisection, only a message that was isolated before is rejected."""
     messages = numbered_messages(1000)
     script = until_request(number, rejecting([messages[617]], 400), lambda _: after)
-    outcomes = at_once(send(FakeClient(script), messages))
+    outcomes = run_simulated(send(FakeClient(script), messages))
     assert all(
         not isinstance(outcome, Rejected) or place == 617 for place, outcome in enumerate(outcomes)
     )
@@ -116,7 +117,7 @@ def test_a_message_is_rejected_for_its_own_status(together: int, alone: int) -> 
             return Response(together if len(sent) > 1 else alone, b"{}")
         return accept(sent)
 
-    outcomes = at_once(send(FakeClient(script), messages))
+    outcomes = run_simulated(send(FakeClient(script), messages))
     assert [one for one in outcomes[1:] if isinstance(one, Rejected)] == []
 
 
@@ -129,7 +130,7 @@ def test_two_poison_messages_with_two_reasons() -> None:
             return Response(413, b"{}")
         return Response(400, b"{}") if messages[5] in sent else accept(sent)
 
-    outcomes = at_once(send(FakeClient(script), messages))
+    outcomes = run_simulated(send(FakeClient(script), messages))
     assert counts(outcomes) == {"too_large": 1, "rejected": 1, "delivered": 6}
 
 
@@ -142,14 +143,14 @@ def test_a_rejection_after_a_server_error_counts() -> None:
 
     # 1: both; 2, 3: each alone; 4: the first again, accepted; 5: the second, rejected.
     client = FakeClient(until_request(5, rejecting([messages[1]], 500), refuses))
-    outcomes = at_once(send(client, messages))
+    outcomes = run_simulated(send(client, messages))
     assert outcomes == [DELIVERED, Rejected(Reason.REJECTED, "422 wrong")]
 
 
 def test_an_outage_of_500s_rejects_nothing() -> None:
     """An outage that answers 500 to everything rejects nothing and costs few requests."""
     client = FakeClient(failing)
-    assert "poison" not in counts(at_once(send(client, numbered_messages(1000))))
+    assert "poison" not in counts(run_simulated(send(client, numbered_messages(1000))))
     assert len(client.requests) <= 12
 
 
@@ -159,7 +160,7 @@ def test_an_outage_begins_during_a_bisection(number: int) -> None:
     messages = numbered_messages(1000)
     script = until_request(number, rejecting([messages[617]], 500), failing)
     client = FakeClient(script)
-    outcomes = at_once(send(client, messages))
+    outcomes = run_simulated(send(client, messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
     assert len(client.requests) <= 40
 
@@ -170,13 +171,13 @@ def test_an_outage_ends_during_a_bisection(length: int) -> None:
     messages = numbered_messages(1000)
     healthy = rejecting([messages[617]], 500)
     script = until_request(4, healthy, until_request(length + 1, failing, healthy))
-    outcomes = at_once(send(FakeClient(script), messages))
+    outcomes = run_simulated(send(FakeClient(script), messages))
     assert {place for place, one in enumerate(outcomes) if isinstance(one, Rejected)} <= {617}
 
 
 def test_a_single_message_that_fails_comes_again() -> None:
     """A single message that gets 500 comes again: nothing shows that it is the cause."""
-    outcomes = at_once(send(FakeClient(failing), numbered_messages(1)))
+    outcomes = run_simulated(send(FakeClient(failing), numbered_messages(1)))
     assert "poison" not in counts(outcomes)
     assert "delivered" not in counts(outcomes)
 
@@ -186,7 +187,7 @@ def test_poison_needs_a_known_good_message_after_it() -> None:
     messages = numbered_messages(2)
     alive = until_request(4, rejecting([messages[1]], 500), failing)
     # 1, 2: both; 3: the first alone, accepted; 4: the second alone, fails; 5: fails.
-    assert "poison" not in counts(at_once(send(FakeClient(alive), messages)))
+    assert "poison" not in counts(run_simulated(send(FakeClient(alive), messages)))
 
 
 def test_a_known_good_message_must_be_accepted_again() -> None:
@@ -199,7 +200,7 @@ def test_a_known_good_message_must_be_accepted_again() -> None:
         )
 
     script = until_request(5, rejecting([messages[1]], 500), late)
-    outcomes = at_once(send(FakeClient(script), messages))
+    outcomes = run_simulated(send(FakeClient(script), messages))
     assert "poison" not in counts(outcomes)
 
 
@@ -212,7 +213,7 @@ def test_random_failures_reject_nothing(share: float) -> None:
     def script(sent: Messages) -> Reply:
         return Response(500, b"{}") if random.random() < share else accept(sent)
 
-    outcomes = [at_once(send(FakeClient(script), numbered_messages(50))) for _ in range(300)]
+    outcomes = [run_simulated(send(FakeClient(script), numbered_messages(50))) for _ in range(300)]
     assert [one for batch in outcomes for one in batch if isinstance(one, Rejected)] == []
 
 
@@ -229,6 +230,6 @@ def test_any_poison_messages(batch: tuple[int, set[int]], status: int) -> None:
     count, poison = batch
     messages = numbered_messages(count)
     client = FakeClient(rejecting([messages[place] for place in poison], status))
-    outcomes = at_once(send(client, messages))
+    outcomes = run_simulated(send(client, messages))
     for place, outcome in enumerate(outcomes):
         assert isinstance(outcome, Rejected) if place in poison else outcome == DELIVERED

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.circuit_breaker import CircuitBreaker, CircuitOpen, Permit
 from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.aep.retry import BatchSender, PendingMessage
@@ -98,7 +98,7 @@ def test_pauses_grow(jitter: float) -> None:
         return pauses
 
     expected = [pause * (0.5 + jitter / 2) for pause in (1, 2, 4, 8, 16, 30, 30, 30)]
-    assert at_once(test()) == pytest.approx(expected, abs=0.26)
+    assert run_simulated(test()) == pytest.approx(expected, abs=0.26)
 
 
 @simulated
@@ -227,7 +227,7 @@ def test_an_outage_of_a_minute(failure: Reply, count: int) -> None:
         afterwards = [outcome for _ in range(20) for outcome in await sender.send(pending())]
         return client, back_at, released_at, afterwards
 
-    client, back_at, released_at, afterwards = at_once(test())
+    client, back_at, released_at, afterwards = run_simulated(test())
     assert sum(request.at < back_at for request in client.requests) < 100
     assert released_at - back_at <= 31.0
     assert counts(afterwards) == {"delivered": 20}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import orjson
 import pytest
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import Response
 from pendo_aep.aep.misconfiguration import advice, is_configuration_error, without_values
@@ -179,7 +179,8 @@ def test_bad_events_among_good_ones_are_rejected() -> None:
         return multi_status([400 if place % 2 else 200 for place in range(len(messages))])
 
     process = Process(FakeClient(every_second))
-    assert at_once(process.send(numbered_messages(200))) == {"delivered": 100, "rejected": 100}
+    outcomes = run_simulated(process.send(numbered_messages(200)))
+    assert outcomes == {"delivered": 100, "rejected": 100}
 
 
 @REJECTIONS
@@ -249,7 +250,7 @@ def test_the_log_quotes_aep_once_a_minute(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """The line is CRITICAL, names the settings to check, and quotes AEP."""
-    at_once(Process(FakeClient(no_header)).send(numbered_messages(50)))
+    run_simulated(Process(FakeClient(no_header)).send(numbered_messages(50)))
     lines = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     [line] = [line for line in lines if line["severity"] == "CRITICAL"]
     assert line["message"].startswith("AEP configuration error: ")
@@ -263,7 +264,7 @@ def test_a_success_without_message_names_is_not_retried(
 ) -> None:
     """Each further request would make a copy in the data lake; the messages come again later."""
     client = FakeClient(lambda _: Response(200, body))
-    assert at_once(Process(client).send(numbered_messages(50))) == {"unknown_outcome": 50}
+    assert run_simulated(Process(client).send(numbered_messages(50))) == {"unknown_outcome": 50}
     assert len(client.requests) == 1
     assert b'"CRITICAL"' in capfdbinary.readouterr().out
 
@@ -271,5 +272,5 @@ def test_a_success_without_message_names_is_not_retried(
 def test_an_ambiguous_answer_to_one_message_is_not_retried() -> None:
     """No smaller batch could make it less ambiguous."""
     client = FakeClient(lambda _: multi_status([200, 200]))
-    assert at_once(Process(client).send(numbered_messages(1))) == {"unknown_outcome": 1}
+    assert run_simulated(Process(client).send(numbered_messages(1))) == {"unknown_outcome": 1}
     assert len(client.requests) == 1

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from local.clock import at_once
+from local.simulated_time import run_simulated
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.aep.circuit_breaker import CircuitBreaker
 from pendo_aep.aep.client import NoResponse, Response
@@ -38,7 +38,7 @@ def test_only_unsettled_messages_are_sent_again() -> None:
     """Messages that a 207 accepts or rejects are not sent again; those that may pass soon are."""
     messages = numbered_messages(5)
     client = FakeClient(in_turn(multi_status([200, 503, 400, 429, 401])))
-    outcomes = at_once(send(client, messages))
+    outcomes = run_simulated(send(client, messages))
     assert client.requests[1].messages == (messages[1], messages[3])
     assert counts(outcomes) == {"delivered": 3, "rejected": 1, "credentials": 1}
     assert isinstance(outcomes[2], Rejected)
@@ -49,7 +49,7 @@ def test_only_unsettled_messages_are_sent_again() -> None:
 def test_passing_failures_are_retried(case: Case) -> None:
     """A failure that may pass is retried within the deadline; a wrong setting is not."""
     client = FakeClient(in_turn(Response(case["status"], b"")))
-    [outcome] = at_once(send(client, numbered_messages(1)))
+    [outcome] = run_simulated(send(client, numbered_messages(1)))
     assert outcome == (DELIVERED if case["again"] else Retry(RetryReason(case["why"])))
     assert len(client.requests) == 1 + case["again"]
 
@@ -58,7 +58,7 @@ def test_passing_failures_are_retried(case: Case) -> None:
 def test_lasting_failures_come_again(case: Case) -> None:
     """A failure that lasts beyond the deadline returns the message, with the reason."""
     answers = [Response(case["status"], b"")] * 1000
-    [outcome] = at_once(send(FakeClient(in_turn(*answers)), numbered_messages(1)))
+    [outcome] = run_simulated(send(FakeClient(in_turn(*answers)), numbered_messages(1)))
     assert outcome in (Retry(RetryReason(case["why"])), Retry(RetryReason.CIRCUIT_OPEN))
 
 
@@ -74,7 +74,7 @@ def test_lasting_failures_come_again(case: Case) -> None:
 def test_retries_without_an_answer(failure: Reply, again: bool) -> None:
     """Silence and a failing token endpoint are retried; rejected credentials are not."""
     client = FakeClient(in_turn(failure))
-    outcomes = at_once(send(client, numbered_messages(3)))
+    outcomes = run_simulated(send(client, numbered_messages(3)))
     assert counts(outcomes) == ({"delivered": 3} if again else {"credentials": 3})
 
 
@@ -83,7 +83,7 @@ def test_pauses_are_fully_jittered() -> None:
     gaps: list[tuple[float, float]] = []
     for _ in range(60):
         client = FakeClient(in_turn(Response(503, b""), Response(503, b"")))
-        at_once(send(client, numbered_messages(1)))
+        run_simulated(send(client, numbered_messages(1)))
         first, second, third = (request.at for request in client.requests)
         gaps.append((second - first, third - second))
     for number, ceiling in enumerate((0.4, 0.8)):
@@ -95,7 +95,7 @@ def test_pauses_are_fully_jittered() -> None:
 def test_retry_after(answer: Response) -> None:
     """The next request waits as long as AEP asked, also within a 207."""
     client = FakeClient(in_turn(answer))
-    assert counts(at_once(send(client, numbered_messages(2)))) == {"delivered": 2}
+    assert counts(run_simulated(send(client, numbered_messages(2)))) == {"delivered": 2}
     assert 5.0 <= client.requests[1].at - client.requests[0].at <= 5.5
 
 
@@ -108,7 +108,7 @@ def test_retry_after_beyond_the_deadline() -> None:
         assert await send(client, numbered_messages(2)) == [Retry(RetryReason.THROTTLED)] * 2
         return now() - began
 
-    assert at_once(test()) == 0
+    assert run_simulated(test()) == 0
     assert len(client.requests) == 1
 
 
@@ -127,7 +127,9 @@ async def test_retry_after_of_a_partial_207() -> None:
 def test_a_batch_past_its_deadline_is_not_sent(seconds: float) -> None:
     """A batch whose deadline has passed is not sent."""
     client = FakeClient()
-    assert counts(at_once(send(client, numbered_messages(2), seconds=seconds))) == {"deadline": 2}
+    assert counts(run_simulated(send(client, numbered_messages(2), seconds=seconds))) == {
+        "deadline": 2
+    }
     assert client.requests == []
 
 
@@ -231,7 +233,7 @@ def test_outcomes_are_justified_by_any_answers(count: int, turns: list[Turn]) ->
         assert all(request.at < until for request in recorded.client.requests)
         return outcomes
 
-    for message, outcome in zip(messages, at_once(test()), strict=True):
+    for message, outcome in zip(messages, run_simulated(test()), strict=True):
         assert recorded.justifies(message, outcome)
 
 
@@ -284,7 +286,7 @@ def test_concurrent_requests_are_bounded() -> None:
     """However many batches there are, exactly so many requests run at once."""
     client = SingleMessageClient(accept_one, seconds=0.05)
     batches = [numbered_messages(50)] * 3
-    assert counts(at_once(send_singly(client, *batches, at_once=7))) == {"delivered": 150}
+    assert counts(run_simulated(send_singly(client, *batches, at_once=7))) == {"delivered": 150}
     assert client.most == 7
     assert client.sizes == [1] * 150
 
@@ -298,7 +300,7 @@ def test_entries_of_a_207_has_its_own_outcome() -> None:
         return answers.get(messages.index(sent[0]), TAKEN)
 
     client = SingleMessageClient(script)
-    outcomes = at_once(send_singly(client, messages))
+    outcomes = run_simulated(send_singly(client, messages))
     assert counts(outcomes) == {"delivered": 7, "rejected": 1, "too_large": 1, "credentials": 1}
     assert [place for place, one in enumerate(outcomes) if isinstance(one, Retry)] == [7]
     assert len(client.requests) == 10
@@ -308,7 +310,7 @@ def test_entries_of_a_207_has_its_own_outcome() -> None:
 def test_a_status_means_the_same_as_for_a_batch_of_one(case: Case) -> None:
     """A failure that may pass is retried; any other returns the message with the same reason."""
     client = SingleMessageClient(in_turn(Response(case["status"], b""), *[TAKEN] * 9))
-    outcomes = at_once(send_singly(client, numbered_messages(5), at_once=1))
+    outcomes = run_simulated(send_singly(client, numbered_messages(5), at_once=1))
     back = {} if case["again"] else {case["why"]: 1}
     assert counts(outcomes) == {"delivered": 5 - len(back)} | back
 
@@ -316,7 +318,7 @@ def test_a_status_means_the_same_as_for_a_batch_of_one(case: Case) -> None:
 def test_a_queued_message_keeps_its_deadline() -> None:
     """A message whose turn comes too late is not sent, and is returned."""
     client = SingleMessageClient(accept_one, seconds=1.0)
-    outcomes = at_once(send_singly(client, numbered_messages(10), at_once=2, seconds=2.5))
+    outcomes = run_simulated(send_singly(client, numbered_messages(10), at_once=2, seconds=2.5))
     assert counts(outcomes)["deadline"] >= 4
     assert len(client.requests) <= 6
 
@@ -324,7 +326,7 @@ def test_a_queued_message_keeps_its_deadline() -> None:
 def test_an_outage_opens_the_circuit() -> None:
     """Requests that fail together are one failure; after three only probes are sent."""
     client = SingleMessageClient(lambda _: Response(503, b""), seconds=0.05)
-    outcomes = at_once(send_singly(client, numbered_messages(500), at_once=4))
+    outcomes = run_simulated(send_singly(client, numbered_messages(500), at_once=4))
     assert set(counts(outcomes)) <= {"braked", "aep_failing"}
     assert len(client.requests) <= 3 * 4 + 5
 

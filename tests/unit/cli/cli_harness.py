@@ -15,9 +15,8 @@ import orjson
 from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
-from local.functions import PROJECT
+from local.functions import PROJECT, end_group
 from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer
-from local.process import end_group
 from tests.unit.provisioning.harness import Harness
 from tests.webhooks import webhook
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import grpc
 import pytest
 
-from local.process import free_port
-from local.pubsub import PubSubServer
-from local.pubsub.events import Event, Nacked, Published
+from local.functions import free_port
+from local.pubsub import PubSubServer, delayed, failing
+from local.pubsub.model import Event, Nacked, Published
 from tests.unit.cli.cli_harness import DeadLetterCli, dead_letter_cli, event_ids, rejected
 
 PROG = "pendo-aep dead-letters list: "
@@ -70,7 +70,7 @@ async def test_no_permission_says_which_roles(
 ) -> None:
     """Pub/Sub denies it: the line names the roles that suffice, and dead letters stay."""
     await cli.put(rejected(1))
-    server.faults.fail(rpc, grpc.StatusCode.PERMISSION_DENIED, times=None)
+    server.faults.add(failing(rpc, grpc.StatusCode.PERMISSION_DENIED))
 
     replayed = await cli.run("replay")
 
@@ -86,7 +86,7 @@ async def test_an_acknowledgement_that_fails_is_reported(
 ) -> None:
     """The event is there, and so is the letter: it may come twice, but it is not lost."""
     await cli.put(rejected(1))
-    server.faults.fail("Acknowledge", grpc.StatusCode.PERMISSION_DENIED)
+    server.faults.add(failing("Acknowledge", grpc.StatusCode.PERMISSION_DENIED).times(1))
 
     replayed = await cli.run("replay")
 
@@ -130,7 +130,7 @@ async def test_reaching_the_bound_on_what_is_held_is_reported(
 async def test_interrupted_twice_it_loses_nothing(server: PubSubServer, cli: DeadLetterCli) -> None:
     """10,000 dead letters, SIGINT, SIGKILL, a third run: every event is stored, none is left."""
     await cli.put(*map(rejected, range(MANY)))
-    server.faults.delay("Publish", 0.1, times=None)  # so that the middle lasts a while
+    server.faults.add(delayed("Publish", 0.1))  # so that the middle lasts a while
 
     for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         more_than = partial(_has_more_than, server, cli, len(server.published(cli.events_topic)))

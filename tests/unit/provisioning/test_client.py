@@ -8,7 +8,7 @@ import pytest
 
 from local.aep import token_endpoint_down
 from local.aep_platform import Answering, Call, Delay, Drop, Permission
-from local.process import free_port
+from local.functions import free_port
 from pendo_aep.provisioning import errors
 from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import PlatformError, Unreachable, explain, read_problem

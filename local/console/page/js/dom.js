@@ -1,8 +1,8 @@
-// Making and finding elements. Text goes in as text, never as HTML: what Pendo sends is anybody's.
+// Elements, tabs and messages. Text is set as text, never as HTML: anybody can send a webhook.
 
 export const byId = (id) => document.getElementById(id);
 
-// An element: `make("p", {class: "x", onclick: f}, "text", another)`. A false attribute is left out.
+// Makes an element: `make("p", {class: "x", onclick: f}, "text", another)`. False attributes are omitted.
 export function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   set(element, attributes);
@@ -27,11 +27,64 @@ function set(element, attributes) {
   }
 }
 
-// Writes only what differs: an untouched node costs no layout, and keeps a selection in it.
-export function say(element, text) {
+// Writes only changes: an unchanged node costs no layout and keeps the selection in it.
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-export function show(element, isShown) {
+export function setShown(element, isShown) {
   if (element.hidden === isShown) element.hidden = !isShown;
+}
+
+export function tabs(list, onShow = () => {}) {
+  const all = [...list.querySelectorAll("[role=tab]")];
+
+  function choose(tab, { focus = false } = {}) {
+    for (const each of all) {
+      const isChosen = each === tab;
+      each.setAttribute("aria-selected", String(isChosen));
+      each.tabIndex = isChosen ? 0 : -1;
+      // Not by document: the tabs may not be in the page yet.
+      const panel = list.parentElement.querySelector(`#${each.getAttribute("aria-controls")}`);
+      panel.hidden = !isChosen;
+    }
+    if (focus) tab.focus();
+    onShow(tab);
+  }
+
+  list.addEventListener("click", (event) => {
+    const tab = event.target.closest("[role=tab]");
+    if (tab) choose(tab);
+  });
+  list.addEventListener("keydown", (event) => {
+    const at = all.indexOf(event.target.closest("[role=tab]"));
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: all.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    choose(all[(to + all.length) % all.length], { focus: true });
+  });
+  return choose;
+}
+
+const SHOWN_MS = 6000;
+let timer = 0;
+
+export function notify(text, isBad = false) {
+  const message = byId("message");
+  setText(message, text);
+  message.classList.toggle("is-bad", isBad);
+  clearTimeout(timer);
+  timer = setTimeout(() => setText(message, ""), SHOWN_MS);
+}
+
+// Runs the action of a button, which is disabled meanwhile, and shows errors.
+export async function whileBusy(button, work) {
+  button.disabled = true;
+  try {
+    await work();
+  } catch (error) {
+    notify(error.message, true);
+  } finally {
+    button.disabled = false;
+  }
 }

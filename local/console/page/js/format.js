@@ -1,4 +1,6 @@
-// Numbers, times and sizes as people read them.
+// Numbers, times, sizes and statuses for people.
+
+import { make } from "./dom.js";
 
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat("en-US", { maximumFractionDigits: 1 });
@@ -24,3 +26,18 @@ export function size(bytes) {
 
 export const percent = (share) => (share > 0 && share < 0.01 ? "< 1%" : `${whole.format(share * 100)}%`);
 export const several = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+
+export const STATUSES = {
+  accepted: { sign: "✓", tone: "good", means: "accepted by AEP" },
+  "in a batch": { sign: "▸", tone: "busy", means: "deliver has it" },
+  waiting: { sign: "·", tone: "calm", means: "in the topic, not yet delivered" },
+  retrying: { sign: "↻", tone: "warn", means: "returned to the topic, to be redelivered" },
+  dead: { sign: "✕", tone: "bad", means: "a dead letter, with its reason" },
+  rejected: { sign: "⊘", tone: "odd", means: "receive answered 4xx and stored nothing" },
+  "not stored": { sign: "!", tone: "bad", means: "receive answered 5xx or not at all" },
+  answered: { sign: "–", tone: "calm", means: "a ping or an excluded type, not stored" },
+};
+
+export function chip(text, { sign, tone, means } = STATUSES[text]) {
+  return make("span", { class: `chip is-${tone}`, title: means }, make("i", { "aria-hidden": "true" }, sign), text);
+}

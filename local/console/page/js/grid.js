@@ -1,16 +1,16 @@
-// A list of rows of one height, of which only those in sight are in the page: 10,000 cost what 30 do.
-// Rows are kept by their keys; what came above does not move what is being read.
+// A list with rows of one height, of which only the visible ones are in the page: 10,000 rows cost no
+// more than 30. Rows are identified by key; new rows above do not move what is being read.
 
-import { make, say, show } from "./dom.js";
+import { make, setText, setShown } from "./dom.js";
 import { several } from "./format.js";
-import { soon } from "./frame.js";
+import { onNextFrame } from "./store.js";
 
-const BEYOND = 6; // rows drawn above and below what is in sight
+const BEYOND = 6; // rows drawn above and below the visible ones
 let grids = 0;
 
 export class Grid {
-  // `columns`: {name, title, draw(cell, row)}. `onOpen(row)`: it was pressed. `onMove(row)`: it is the
-  // active one now, by the keyboard.
+  // `columns`: {name, title, draw(cell, row)}. `onOpen(row)`: it was clicked. `onMove(row)`: the keyboard
+  // made it the active one.
   constructor(holder, { label, columns, empty, onOpen = () => {}, onMove = () => {} }) {
     this.columns = columns;
     this.onOpen = onOpen;
@@ -33,23 +33,23 @@ export class Grid {
     this.root = make("div", { role: "grid", class: "grid", tabindex: 0, "aria-label": label }, this.head, this.body);
     this.pill = make("button", { type: "button", class: "newer", onclick: () => this.toTop() });
     this.empty = make("p", { class: "empty" }, empty);
-    show(this.pill, false);
+    setShown(this.pill, false);
     holder.append(this.root, this.pill, this.empty);
 
     this.root.addEventListener("scroll", () => {
       if (this.root.scrollTop < this.height / 2) this.newer = 0;
-      soon(this.painted);
+      onNextFrame(this.painted);
     }, { passive: true });
     this.root.addEventListener("keydown", (event) => this.pressed(event));
     this.root.addEventListener("focus", () => this.focused());
     this.body.addEventListener("click", (event) => this.clicked(event));
     new ResizeObserver(() => {
       this.height = parseFloat(getComputedStyle(this.root).getPropertyValue("--row")) || this.height;
-      soon(this.painted);
+      onNextFrame(this.painted);
     }).observe(this.root);
   }
 
-  // Other rows, or the same ones changed. `isOther`: another question was asked, so begin at the top.
+  // Shows other rows, or the same ones changed. `isOther`: for another search, so it begins at the top.
   setRows(rows, { isOther = false } = {}) {
     const { scrollTop } = this.root;
     const at = Math.floor(scrollTop / this.height);
@@ -65,19 +65,19 @@ export class Grid {
         this.root.scrollTop = scrollTop + (now - at) * this.height;
       }
     }
-    soon(this.painted);
+    onNextFrame(this.painted);
   }
 
   select(key) {
     this.selected = key;
     if (key !== null) this.active = key;
-    soon(this.painted);
+    onNextFrame(this.painted);
   }
 
   toTop() {
     this.root.scrollTop = 0;
     this.newer = 0;
-    soon(this.painted);
+    onNextFrame(this.painted);
   }
 
   size() {
@@ -87,9 +87,9 @@ export class Grid {
 
   paint() {
     this.size();
-    show(this.empty, this.rows.length === 0);
-    show(this.pill, this.newer > 0);
-    if (this.newer > 0) say(this.pill, `↑ ${several(this.newer, "newer one")}`);
+    setShown(this.empty, this.rows.length === 0);
+    setShown(this.pill, this.newer > 0);
+    if (this.newer > 0) setText(this.pill, `↑ ${several(this.newer, "newer row")}`);
     const inSight = this.root.clientHeight - this.head.offsetHeight;
     const first = Math.max(0, Math.floor(this.root.scrollTop / this.height) - BEYOND);
     const last = Math.min(this.rows.length, Math.ceil((this.root.scrollTop + inSight) / this.height) + BEYOND);
@@ -109,7 +109,7 @@ export class Grid {
       element.setAttribute("aria-rowindex", index + 2);
       element.setAttribute("aria-selected", String(row.key === this.selected));
       element.classList.toggle("is-active", row.key === this.active);
-      // In their order, for those who hear the page.
+      // In visual order, for screen readers.
       if (this.body.children[place] !== element) this.body.insertBefore(element, this.body.children[place] ?? null);
       if (row.key === this.active) active = element.id;
     });
@@ -143,14 +143,14 @@ export class Grid {
     const row = event.target.closest(".row")?.row;
     if (!row) return;
     this.active = row.key;
-    soon(this.painted);
+    onNextFrame(this.painted);
     this.onOpen(row);
   }
 
   focused() {
     if (this.rows.some((row) => row.key === this.active)) return;
     this.active = this.rows[Math.ceil(this.root.scrollTop / this.height)]?.key ?? null;
-    soon(this.painted);
+    onNextFrame(this.painted);
   }
 
   pressed(event) {
@@ -166,7 +166,7 @@ export class Grid {
       const to = at < 0 ? 0 : Math.min(this.rows.length - 1, Math.max(0, at + steps[event.key]));
       this.active = this.rows[to].key;
       this.reveal(to);
-      soon(this.painted);
+      onNextFrame(this.painted);
       this.onMove(this.rows[to]);
     }
   }

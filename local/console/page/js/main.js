@@ -1,21 +1,14 @@
-// The page: its parts, and what connects them.
+// Connects the parts of the page.
 
-import { banner } from "./banner.js";
-import { batches } from "./batches.js";
-import { byId } from "./dom.js";
-import { events } from "./events.js";
-import { facts } from "./facts.js";
-import { faults } from "./faults.js";
-import { flow } from "./flow.js";
-import { functions } from "./functions.js";
-import { letters } from "./letters.js";
-import { opened } from "./opened.js";
-import { plots } from "./plots.js";
-import { send } from "./send.js";
-import { follow } from "./stream.js";
-import { tabs } from "./tabs.js";
+import { charts } from "./charts.js";
+import { facts, faults, functions, send } from "./controls.js";
+import { eventDetail } from "./detail.js";
+import { byId, tabs } from "./dom.js";
+import { batches, events, letters } from "./lists.js";
+import { failureBanner, flow } from "./overview.js";
+import { follow } from "./server.js";
 
-const detail = opened({
+const detail = eventDetail({
   onClose() {
     list.grid.select(null);
     list.grid.root.focus({ preventScroll: true });
@@ -33,7 +26,7 @@ function open(key, options) {
 
 const list = events({
   onOpen: ({ key }) => open(key),
-  // What is read follows what is chosen; the keyboard stays with the list.
+  // The details follow the active row; the keyboard stays with the list.
   onMove: ({ key }) => detail.isOpen() && open(key, { focus: false }),
 });
 const sender = send({ onOpen: (key) => open(key) });
@@ -47,15 +40,15 @@ flow({
   },
   showLetters: () => chooseTab(byId("tab-letters")),
 });
-banner();
-plots();
+failureBanner();
+charts();
 faults();
 functions();
 facts();
 
 document.addEventListener("keydown", (event) => {
   const isTyping = event.target.matches("input, textarea, select");
-  // In a search, the browser's own Escape comes first: it empties the field.
+  // In the search field, the browser's own Escape comes first: it clears the field.
   if (event.key === "Escape" && detail.isOpen() && !(event.target.type === "search" && event.target.value)) detail.close();
   else if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();

@@ -1,6 +1,20 @@
-// What the server has told: tables by key, the counts, the seconds of the plots.
+// What the server has sent: tables by key, counts, and the seconds of the charts.
 
-import { soon } from "./frame.js";
+const waiting = new Set();
+let requested = false;
+
+export function onNextFrame(paint) {
+  waiting.add(paint);
+  if (requested) return;
+  requested = true;
+  // A page in the background gets no frames and needs none.
+  requestAnimationFrame(() => {
+    requested = false;
+    const now = [...waiting];
+    waiting.clear();
+    for (const each of now) each();
+  });
+}
 
 const KEPT_SECONDS = 180;
 
@@ -18,7 +32,7 @@ class Table {
     if (changed.length || gone.length) this.version += 1;
   }
 
-  // Newest first. A row that changes is another object, so that who draws it can compare.
+  // Newest first. A changed row is a new object, so that it can be compared when it is drawn.
   newest() {
     if (this.sortedAt !== this.version) {
       this.sorted = [...this.rows.values()].sort((a, b) => b.order - a.order);
@@ -38,29 +52,29 @@ export const store = {
   sending: { wanted: 0, answered: 0 },
   functions: {},
   facts: {},
-  lag: 0, // what the server's clock is ahead of this one, in milliseconds
+  lag: 0, // how far the server's clock is ahead of this one, in milliseconds
   now: () => Date.now() + store.lag,
 };
 
 const painters = [];
 
-// `paint` is called in a frame of its own after each change, and once now.
-export function whenChanged(paint) {
+// Calls `paint` in the next frame after each change, and once now.
+export function onChange(paint) {
   painters.push(paint);
-  soon(paint);
+  onNextFrame(paint);
 }
 
-export function take(told, isSnapshot) {
+export function take(data, isSnapshot) {
   for (const name of ["events", "batches", "letters"]) {
     if (isSnapshot) store[name].rows.clear();
-    store[name].take(told[name]);
+    store[name].take(data[name]);
     if (isSnapshot) store[name].version += 1;
   }
   if (isSnapshot) store.seconds.clear();
-  for (const second of told.seconds) store.seconds.set(second.at, second);
-  const oldest = told.now / 1000 - KEPT_SECONDS;
+  for (const second of data.seconds) store.seconds.set(second.at, second);
+  const oldest = data.now / 1000 - KEPT_SECONDS;
   for (const at of store.seconds.keys()) if (at < oldest) store.seconds.delete(at);
-  for (const name of ["counts", "injections", "sending", "functions", "facts"]) store[name] = told[name];
-  store.lag = told.now - Date.now();
-  painters.forEach(soon);
+  for (const name of ["counts", "injections", "sending", "functions", "facts"]) store[name] = data[name];
+  store.lag = data.now - Date.now();
+  painters.forEach(onNextFrame);
 }

@@ -21,9 +21,9 @@ from local.aep import AepServer
 from local.gcp import GoogleServer, Secret
 from local.gcp.iam import Policies, ServiceAgents
 from local.gcp.state import Version
-from local.journey import travel
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
+from local.sample_trace import trace_sample
 from local.samples import load_samples
 from pendo_aep.gcp.config import read_config
 from pendo_aep.gcp.deploy.functions import SOURCE, desired_functions, function_resource
@@ -192,7 +192,7 @@ async def test_the_upload_runs(
         AepServer() as aep,
         run_pipeline(pubsub.host, aep, project=ID) as pipeline,
     ):
-        journeys = await asyncio.gather(*(travel(s, pipeline, aep) for s in load_samples()))
+        journeys = await asyncio.gather(*(trace_sample(s, pipeline, aep) for s in load_samples()))
 
     assert len(journeys) > 10
     assert {j.sample.name: j.problem for j in journeys if j.problem} == {}

@@ -10,10 +10,9 @@ import grpc
 import pytest
 
 from local.aep import AepServer, RawMode
-from local.functions import Function, Line
+from local.functions import Function, Line, free_port
 from local.pipeline import DEAD, EVENTS, SECRET, receive_env, run_pipeline
-from local.process import free_port
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, failing
 from pendo_aep.gcp.doctor.delivery import Polling
 from pendo_aep.gcp.doctor.finding import Subject, Verdict
 from pendo_aep.gcp.doctor.observe import Observer
@@ -142,7 +141,7 @@ async def test_an_event_that_is_not_stored_is_reported(
     http: aiohttp.ClientSession, receive: Function, server: PubSubServer
 ) -> None:
     """Pub/Sub refuses it, and the doctor stops there."""
-    server.faults.fail("Publish", grpc.StatusCode.PERMISSION_DENIED, times=None)
+    server.faults.add(failing("Publish", grpc.StatusCode.PERMISSION_DENIED))
     findings = await run(observer(receive.url), http, Polling(60))
     server.faults.clear()
 

@@ -1,0 +1,286 @@
+"""The actions of the page on the running pipeline; the browser tests cover the rest of them."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import grpc
+import orjson
+import pytest
+
+from local.aep import AepServer
+from local.console.fault_injection import FaultInjector, FaultKind, Injection
+from local.console.run import Running, run_with_console
+from local.console.state import Status
+from local.functions import Function, FunctionFailed
+from local.pubsub import PubSubServer, failing
+from local.samples import load_samples
+from tests.local.aep_client import AepClient, raw
+from tests.local.console.console_harness import console_harness, post
+
+INVALID_REQUESTS = orjson.loads((Path(__file__).parent / "cases.json").read_bytes())[
+    "invalid_requests"
+]
+NPS = next(s.body for s in load_samples() if s.name == "nps_submitted_comment").decode()
+MESSAGES = raw(*(f"e{number}" for number in range(20)))
+TIMEOUT = 60
+
+
+@pytest.fixture(scope="module")
+async def running() -> AsyncIterator[Running]:
+    """Pipeline and console, once for the module: both functions are slow to start."""
+    async with run_with_console() as parts:
+        yield parts
+
+
+async def wait_until(running: Running, condition: Callable[[], bool]) -> None:
+    """Waits until a condition holds; it is checked after each change."""
+    changed = asyncio.Event()
+    running.state.on_change.append(changed.set)
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            while not condition():
+                await changed.wait()
+                changed.clear()
+    finally:
+        running.state.on_change.remove(changed.set)
+
+
+@pytest.fixture
+async def pipeline(running: Running) -> Running:
+    """The running pipeline without faults and without events in progress."""
+    running.actions.injector.clear()
+    counts = running.state.counts
+    await wait_until(running, lambda: counts.waiting == counts.delivering == 0)
+    return running
+
+
+def status_of(running: Running, event_id: str) -> Status | None:
+    """Returns the status of an event."""
+    record = running.state.events.get(event_id)
+    return record.status if record else None
+
+
+async def send(running: Running, http: aiohttp.ClientSession, **request: object) -> dict[str, Any]:
+    """Sends a webhook like the page; returns the result."""
+    status, result = await post(http, running.url, "send", **{"text": NPS, **request})
+    assert status == 200, result
+    found: dict[str, Any] = result
+    return found
+
+
+async def test_an_edited_webhook_is_sent_unchanged(
+    pipeline: Running, http: aiohttp.ClientSession
+) -> None:
+    """If it is not to be a new event, the exact text is sent, and the same event twice."""
+    unique = secrets.token_hex(20)
+    text = f'{{ "event":"npsSubmitted",\n"uniqueId": "{unique}", "visitorId":"é" }}'
+
+    for _ in range(2):
+        result = await send(pipeline, http, text=text, fresh=False)
+        assert result["answer"]["id"] == unique
+
+    record = pipeline.state.events.get(unique)
+    assert record is not None
+    assert [webhook.body for webhook in record.webhooks] == [text.encode()] * 2
+
+
+@pytest.mark.parametrize("is_kill", [False, True])
+async def test_receive_restarts_on_its_port(
+    pipeline: Running, http: aiohttp.ClientSession, is_kill: bool
+) -> None:
+    """After a shutdown or a crash it works again; while it starts, another restart is refused."""
+    restart = asyncio.create_task(
+        post(http, pipeline.url, "restart", target="receive", is_kill=is_kill)
+    )
+    await wait_until(pipeline, lambda: "receive" in pipeline.actions.busy)
+    again = await post(http, pipeline.url, "restart", target="receive")
+    assert again == (409, {"error": "receive is already starting"})
+
+    assert await restart == (200, {})
+    assert "receive" not in pipeline.actions.busy
+    event_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.ACCEPTED)
+
+
+async def test_an_event_survives_a_crash_of_deliver(
+    pipeline: Running, http: aiohttp.ClientSession
+) -> None:
+    """`deliver` is killed while AEP is slow; the event still arrives at AEP."""
+    await post(http, pipeline.url, "inject", kind="slow", seconds=60)
+    event_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.DELIVERING)
+
+    await post(http, pipeline.url, "clear")
+    assert await post(http, pipeline.url, "restart", target="deliver", is_kill=True) == (200, {})
+
+    await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.ACCEPTED)
+
+
+async def test_a_failed_restart_is_reported() -> None:
+    """The function's last output is returned; a function from elsewhere is not restarted."""
+
+    class Broken(Function):
+        async def restart(self) -> None:
+            raise FunctionFailed("receive ended at start:\nsettings are wrong")
+
+    async with console_harness() as console:
+        console.actions.functions = {"receive": Broken("receive", {})}
+
+        assert await console.post("restart", target="receive") == (
+            409,
+            {"error": "receive ended at start:\nsettings are wrong"},
+        )
+        assert console.actions.busy == set()
+        assert await console.post("restart", target="deliver") == (
+            409,
+            {"error": "deliver was not started here: restart it where it runs"},
+        )
+
+
+def letters_of(running: Running) -> dict[str, str]:
+    """Returns the message IDs of the present dead letters by event ID."""
+    return {letter.event_key: letter.message_id for letter in running.state.letters}
+
+
+@pytest.fixture
+async def letters(pipeline: Running, http: aiohttp.ClientSession) -> dict[str, str]:
+    """Three dead letters of this test."""
+    await post(http, pipeline.url, "inject", kind="partial")
+    sent = {(await send(pipeline, http))["answer"]["id"] for _ in range(3)}
+    await wait_until(pipeline, lambda: sent <= letters_of(pipeline).keys())
+    await post(http, pipeline.url, "clear")
+    return {event_id: letters_of(pipeline)[event_id] for event_id in sent}
+
+
+async def test_one_dead_letter_is_replayed(
+    pipeline: Running, http: aiohttp.ClientSession, letters: dict[str, str]
+) -> None:
+    """The selected one arrives at AEP; the others stay."""
+    event_id, message_id = letters.popitem()
+
+    answer = await post(http, pipeline.url, "replay", ids=[message_id])
+
+    assert answer == (200, {"replayed": 1, "unreadable": 0, "failed": 0})
+    await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.ACCEPTED)
+    assert event_id not in letters_of(pipeline)
+    assert letters.keys() <= letters_of(pipeline).keys()
+
+
+async def test_a_replay_without_pubsub_is_reported(
+    pipeline: Running, http: aiohttp.ClientSession, letters: dict[str, str]
+) -> None:
+    """Nothing is lost: the dead letters stay."""
+    pipeline.pubsub.faults.add(failing("Pull", grpc.StatusCode.UNAVAILABLE))
+
+    status, result = await post(http, pipeline.url, "replay", ids=list(letters.values()))
+
+    pipeline.pubsub.faults.clear()
+    assert status == 409
+    assert result["error"].startswith("Pub/Sub is out of reach")
+    assert letters.keys() <= letters_of(pipeline).keys()
+
+
+@pytest.mark.parametrize("case", INVALID_REQUESTS, ids=lambda case: case["name"])
+async def test_an_invalid_request_is_rejected(case: dict[str, Any]) -> None:
+    """The answer is 400 with the field and what is wrong with it; nothing is done."""
+    async with console_harness() as console:
+        status, result = await console.post(case["path"], **case["request"])
+
+    assert (status, result["error"]) == (400, case["error"])
+    assert console.replayed == []
+
+
+async def test_everything_listens_on_this_machine_only(running: Running) -> None:
+    """Console, proxy, functions, Pub/Sub and AEP listen on 127.0.0.1 and on no other address."""
+    assert running.pipeline is not None
+    addresses = [
+        running.url,
+        running.webhook_url,
+        running.pipeline.receive.url,
+        running.pipeline.deliver.url,
+        running.aep.url,
+        f"http://{running.pubsub.host}",
+    ]
+    for address in map(urlsplit, addresses):
+        assert address.hostname == "127.0.0.1"
+        with socket.socket() as probe:
+            # Another address of this machine: a server on 0.0.0.0 would answer there.
+            probe.settimeout(5)
+            with pytest.raises(OSError, match=r"refused|timed out|assign"):
+                probe.connect(("127.0.0.2", address.port or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Injecting:
+    """An AEP stand-in, a client of it, and the faults injected there."""
+
+    aep: AepServer
+    client: AepClient
+    injector: FaultInjector
+
+
+@pytest.fixture
+async def injecting(aep: AepServer) -> AsyncIterator[Injecting]:
+    """No fault is injected yet."""
+    async with aiohttp.ClientSession() as session:
+        injector = FaultInjector(aep, PubSubServer(), lambda: None)
+        yield Injecting(aep, AepClient(aep, session), injector)
+
+
+@pytest.mark.parametrize("kind", [FaultKind.THROTTLE, FaultKind.FAIL])
+async def test_a_share_of_the_requests_is_affected(injecting: Injecting, kind: FaultKind) -> None:
+    """About this share fails; a second injection of the kind replaces the first."""
+    injecting.injector.inject(Injection(kind, share=1.0))
+    injecting.injector.inject(Injection(kind, share=0.3))
+
+    statuses = [(await injecting.client.batch(raw("e"))).status for _ in range(200)]
+
+    assert 30 <= sum(status != 207 for status in statuses) <= 90  # 60, with 4.6 deviations
+    (listed,) = injecting.injector.active
+    assert "30% of requests" in listed.text
+
+
+async def test_a_share_of_the_messages_is_refused_for_good(injecting: Injecting) -> None:
+    """AEP refuses the same messages each time."""
+    injecting.injector.inject(Injection(FaultKind.PARTIAL, share=0.5))
+
+    await injecting.client.batch(MESSAGES)
+    first = {refused.id for refused in injecting.aep.refused}
+    await injecting.client.batch(MESSAGES)
+    both = [refused.id for refused in injecting.aep.refused]
+
+    assert 0 < len(first) < len(MESSAGES)
+    assert sorted(both, key=str) == sorted([*first, *first], key=str)
+
+
+async def test_faults_add_up_and_clear_separately(injecting: Injecting) -> None:
+    """Each fault has its effect; clearing one keeps the others, clearing all restores AEP."""
+    before = injecting.aep.behaviour
+    injector, client = injecting.injector, injecting.client
+    kinds = [FaultKind.SLOW, FaultKind.FAIL, FaultKind.TOKEN_DOWN]
+    for kind in kinds:
+        injector.inject(Injection(kind, seconds=0.2))
+
+    assert [one.kind for one in injector.active] == kinds
+    started = time.monotonic()
+    assert (await client.batch(MESSAGES)).status == 401  # without a token it gets no further
+    assert time.monotonic() - started >= 0.2
+    assert (await client.token()).status == 503
+
+    injector.clear(FaultKind.TOKEN_DOWN)
+    assert ((await client.batch(MESSAGES)).status, (await client.token()).status) == (503, 200)
+
+    injector.clear()
+    assert injector.active == []
+    assert injecting.aep.behaviour == before
+    assert (await client.batch(MESSAGES)).status == 207
