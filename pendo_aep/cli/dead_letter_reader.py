@@ -18,6 +18,7 @@ from pendo_aep.cli.dead_letter import DeadLetter
 from pendo_aep.cli.terminal import CommandFailed
 from pendo_aep.connection import Connection
 from pendo_aep.pubsub.client import (
+    TRANSIENT,
     AcknowledgeRequest,
     CallFailed,
     NoCredentials,
@@ -150,7 +151,11 @@ def _call(
 ) -> Callable[..., Awaitable[Any]]:
     """Returns a function that makes one call, whose only attempt may take all of its time."""
     (resource,) = route.items()
-    call = PubSubCall(_OneChannel(channel), method, (request, response), route=resource)
+    # Once its time is up, an attempt for the last milliseconds could only lease and lose messages.
+    transient = TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED}
+    call = PubSubCall(
+        _OneChannel(channel), method, (request, response), route=resource, transient=transient
+    )
 
     def run(request: Any, seconds: float = _CALL_SECONDS) -> Awaitable[Any]:
         return call(request, attempt_seconds=seconds, seconds=seconds)
