@@ -151,6 +151,7 @@ async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Run
     before = set(running.aep.distinct_ids)
     topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
     stored = len(running.pubsub.published(topic))  # the page may not have all of them yet
+    received = running.state.counts.received  # some were not stored, in the tests before
     await page.get_by_label("AEP throttles: how much").select_option("half")
     await page.get_by_role("switch", name="AEP throttles").click()
     await burst(page, 1_000)
@@ -161,7 +162,7 @@ async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Run
 
     ids = {message.attributes["eventId"] for message in running.pubsub.published(topic)}
     await expect_count(page, "stored", len(running.pubsub.published(topic)))
-    await expect_count(page, "received", len(running.pubsub.published(topic)))
+    await expect_count(page, "received", received + 1_000)
     await expect_count(page, "accepted", len(running.aep.distinct_ids))
     await expect_count(
         page, "duplicates", len(running.aep.accepted) - len(running.aep.distinct_ids)

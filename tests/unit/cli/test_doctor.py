@@ -80,7 +80,7 @@ async def test_a_problem_is_shown_with_its_fix(receive: Function) -> None:
     [
         (["--receive-url", "http://127.0.0.1:9"], {}, "PENDO_WEBHOOK_SECRETS: is missing"),
         (["--config", "no.env"], {}, "there is no file no.env: give --config FILE, "),
-        (["--config", str(CONFIG)], {}, f"{CONFIG}:\n  PROJECT: is not set\n"),
+        (["--config", str(CONFIG)], {}, f"{CONFIG}: not set: PROJECT\n"),
         (
             ["--config", str(CONFIG), "--project=demo"],
             {"PATH": "/nowhere"},
