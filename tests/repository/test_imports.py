@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from local.functions import PROJECT
 
 _LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
@@ -49,3 +51,18 @@ def test_a_wrong_import_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1
     for module, imported in WRONG:
         assert f"{module} -> {imported}" in done.stdout
+
+
+@pytest.mark.parametrize(("target", "most"), [("receive", 15), ("deliver", 16)])
+def test_a_reader_opens_few_files(target: str, most: int) -> None:
+    """A request passes few files on its way through the code: a reader can follow it."""
+    ran = subprocess.run(
+        (sys.executable, "-m", "tests.repository.files_of_a_request", target),
+        cwd=PROJECT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    files = [line for line in ran.stderr.splitlines() if line.endswith(".py")]
+    assert "main.py" in files
+    assert len(files) <= most, files
