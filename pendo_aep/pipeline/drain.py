@@ -201,7 +201,10 @@ class _Run:
                 delivered.append(one.ack_id)
         # Each waits for Pub/Sub, so all at once.
         dispositions = await asyncio.gather(
-            *(self._delivery.dead_letter(one.data, one.attributes, why) for one, why in rejections)
+            *(
+                self._delivery.dead_letter(one.data, one.attributes, rejected)
+                for one, rejected in rejections
+            )
         )
         dead_lettered = [
             one.ack_id
