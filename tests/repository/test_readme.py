@@ -55,7 +55,7 @@ async def test_commands_bring_a_test_event_to_aep(
             )
 
         assert f"{SAMPLES} of {SAMPLES} samples" in await paste(
-            RUN, until="What the functions log follows"
+            RUN, until="Log lines of the functions follow"
         )
 
         await paste(INSTALL)
