@@ -12,7 +12,7 @@ import orjson
 import uvloop
 from rich.console import Console
 
-from benchmarks import breakdown, clients, comparisons
+from benchmarks import breakdown, clients, comparisons, cost, readme
 from benchmarks.figures import RESULTS, Figure, as_json, past_guard, reaches, show
 
 
@@ -99,8 +99,6 @@ def _guarded() -> set[str]:
 
 
 def _save(figures: Sequence[Figure]) -> None:
-    from benchmarks import cost, readme  # matplotlib takes a second to import
-
     known = reaches()
     results = as_json(figures, known, today=datetime.datetime.now(datetime.UTC).date())
     lasting = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
-
-import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.figure import Figure as Picture
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.breakdown import OF_DELIVER, OF_RECEIVE
 from benchmarks.comparisons import BODY_BYTES, CONCURRENCY, at_a_time, of_size
@@ -25,6 +20,9 @@ from benchmarks.functions import (
 from benchmarks.tables import fill, number, table
 from local.functions import PROJECT
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 README = Path(__file__).with_name("README.md")
 PLOT = PROJECT / "docs" / "images" / "benchmark.svg"
 # The colours of Okabe and Ito, which everybody can tell apart, on paper too.
@@ -35,7 +33,7 @@ _ROWS = {
 }
 _BAR = 0.26
 # The same figures must make the same file.
-mpl.rcParams.update({"svg.hashsalt": "pendo-to-aep", "font.size": 10, "svg.fonttype": "none"})
+_STYLE = {"svg.hashsalt": "pendo-to-aep", "font.size": 10, "svg.fonttype": "none"}
 
 
 def write_tables(
@@ -100,16 +98,21 @@ def _layers(found: Mapping[str, Figure], names: Iterable[str]) -> str:
 
 def draw_plot(figures: Sequence[Figure], path: Path = PLOT) -> None:
     """Draws as SVG what one event costs here, in a quickstart, and on an empty function."""
+    from matplotlib import rc_context  # takes a second to import
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure as Picture
+
     value = {figure.name: figure.value for figure in figures}
-    picture = Picture(figsize=(9, 3.2))
-    FigureCanvasSVG(picture)  # the layout measures text as SVG has it
-    bars, lines = picture.subplots(1, 2, width_ratios=(3, 2))
-    _draw_events(bars, value)
-    _draw_growth(lines, value)
-    for axes in (bars, lines):
-        axes.spines[["top", "right"]].set_visible(False)
-    picture.tight_layout()
-    picture.savefig(path, metadata={"Date": None})
+    with rc_context(_STYLE):
+        picture = Picture(figsize=(9, 3.2))
+        FigureCanvasSVG(picture)  # the layout measures text as SVG has it
+        bars, lines = picture.subplots(1, 2, width_ratios=(3, 2))
+        _draw_events(bars, value)
+        _draw_growth(lines, value)
+        for axes in (bars, lines):
+            axes.spines[["top", "right"]].set_visible(False)
+        picture.tight_layout()
+        picture.savefig(path, metadata={"Date": None})
 
 
 def _draw_events(axes: Axes, value: Mapping[str, float]) -> None:

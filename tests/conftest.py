@@ -39,8 +39,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the fast tests first."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+    """Runs the fast tests first, then those that start processes, then the slow ones."""
+    items.sort(key=lambda item: [bool(item.get_closest_marker(m)) for m in ("slow", "process")])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

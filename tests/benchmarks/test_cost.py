@@ -26,6 +26,7 @@ PRICES = Prices(
 )
 
 
+@pytest.mark.slow
 def test_the_page_shows_what_is_computed(tmp_path: Path) -> None:
     """The tables of `docs/cost.md` come from the measured CPU and the prices in the repository."""
     copy = tmp_path / "cost.md"
@@ -102,6 +103,7 @@ def test_more_events_cost_less_each() -> None:
         assert all(more <= less for less, more in pairwise(totals))
 
 
+@pytest.mark.slow
 def test_the_instances_limit_push() -> None:
     """One instance carries 1,000 events/s; four carry about half of 10,000."""
     few = simulate(Load(1_000, instances=1), cpu_us=80.0)
@@ -117,6 +119,7 @@ def test_the_instances_limit_push() -> None:
     assert len(two.batches) == pytest.approx(2 * len(few.batches), rel=0.2)
 
 
+@pytest.mark.slow
 def test_aep_throttles_over_its_limit() -> None:
     """With more instances AEP's own limit is next: what exceeds it goes back to Pub/Sub."""
     result = simulate(Load(14_000, instances=16), cpu_us=80.0)

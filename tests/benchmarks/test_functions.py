@@ -24,6 +24,8 @@ from benchmarks.functions import (
 from benchmarks.load import push_request, webhook_request
 from benchmarks.servers import Servers
 
+pytestmark = pytest.mark.slow
+
 
 async def post(function: MeasuredFunction, request: bytes) -> tuple[int, int]:
     """Sends a request and returns the status and the length of the answer."""

@@ -30,6 +30,8 @@ from tests.delivery_harness import wait_for_line
 from tests.hostile.hostile_clients import RawConnection, connect, memory_bytes, statuses
 from tests.webhooks import send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.process
+
 MAX_BODY_BYTES = 8_000_000
 # What may be held of bodies (pendo_aep/pipeline/receive.py); the first 64 KB of each do not count.
 ALLOWED_BYTES, UNCOUNTED_BYTES = 128_000_000, 65_536

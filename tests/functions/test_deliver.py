@@ -36,6 +36,8 @@ from tests.delivery_harness import (
 )
 from tests.webhooks import COMMENT, MOVED_KEYS, VISITOR, event, push_body, send, unique_id
 
+pytestmark = pytest.mark.process
+
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 

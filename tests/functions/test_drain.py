@@ -32,6 +32,8 @@ from tests.delivery_harness import (
 )
 from tests.webhooks import Answer, event, send, unique_id
 
+pytestmark = pytest.mark.process
+
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 IDS = [unique_id(number) for number in range(5000)]
 

@@ -15,6 +15,8 @@ from local.samples import load_samples
 from tests.conftest import PubSub
 from tests.webhooks import send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.process
+
 SETTINGS = {"raw": {}, "xdm": XDM_SETTINGS}
 
 

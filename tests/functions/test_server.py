@@ -20,6 +20,8 @@ from tests.delivery_harness import consumer_env, pubsub_with_backlog, wait_for_l
 from tests.hostile.hostile_clients import connect, header_lines, raw_request, statuses
 from tests.webhooks import event, push_body, send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.process
+
 
 @pytest.mark.parametrize(
     ("target", "settings", "names"),

@@ -18,6 +18,8 @@ from tests.delivery_harness import DEAD_TOPIC, TOPIC
 from tests.hostile.hostile_clients import Target, memory_bytes
 from tests.webhooks import Answer, event, push_body, send, send_signed, webhook
 
+pytestmark = pytest.mark.process
+
 # What a function of 512 MB can spare, with eight bodies of 1 MB at a time.
 SPARE_BYTES = 150_000_000
 # Replaced by a value as it is: a JSON library would not write some of them.

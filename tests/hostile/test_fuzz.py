@@ -80,6 +80,7 @@ def python(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.process
 def test_the_copy_passes(tree: Path) -> None:
     """Without a planted bug, the seeds of every target pass in the copy."""
     for target in TARGETS:
@@ -87,6 +88,7 @@ def test_the_copy_passes(tree: Path) -> None:
         assert ended.returncode == 0, ended.stderr
 
 
+@pytest.mark.process
 @pytest.mark.parametrize("case", found_by("its seeds"))
 def test_a_planted_bug_breaks_its_target(tree: Path, case: Case) -> None:
     """Each promise of a target can be broken, and then its seeds alone show it."""
@@ -104,6 +106,7 @@ def test_a_planted_bug_is_found(tree: Path, case: Case) -> None:
     plant(tree, case)
     ended = python(tree, "-m", "tests.fuzz", case["target"], "--seconds", "120", "--record")
     assert ended.returncode == 1, ended.stderr
+    assert "Traceback" not in ended.stderr, ended.stderr
     (row,) = json.loads((tree / "tests" / "fuzz" / "results.json").read_text("utf-8"))
     assert row["target"] == case["target"]
     assert row["inputs"] > 0

@@ -11,6 +11,8 @@ import pytest
 from tests.cases import Case, cases
 from tests.hostile.hostile_clients import Target, connect, memory_bytes, statuses
 
+pytestmark = pytest.mark.process
+
 SLOW_SENDERS, SILENT = 60, 200
 PADDING = "x" * 200_000
 # What a function of 512 MB can spare, beside what slow senders have sent.

@@ -22,6 +22,8 @@ from pendo_aep.settings import Secret
 from tests.cases import Case, cases, expand
 from tests.delivery_harness import http_server
 
+pytestmark = pytest.mark.process
+
 # How long a message may wait for AEP, and how long a busy machine may take to notice.
 DEADLINE_SECONDS, TIMEOUT_SECONDS = 1.0, 30.0
 SPARE_BYTES = 100_000_000

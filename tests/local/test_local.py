@@ -175,7 +175,7 @@ def test_a_webhook_does_not_shrink() -> None:
         grown({"event": "x" * 100}, 100)
 
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.process, pytest.mark.anyio]
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

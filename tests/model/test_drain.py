@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 import orjson
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -22,6 +23,8 @@ from tests.model.pipeline import (
     Waiting,
 )
 from tests.model.stores import ACKNOWLEDGE, CALLER, LEASE, PULL, Message
+
+pytestmark = pytest.mark.slow
 
 COMPANION = "fine-companion"
 # After its time is up: dead letters are stored and acknowledged, and the rest is returned.

@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,8 @@ from local.simulated_time import SimulatedTimeLoop
 from pendo_aep.group_commit import Overloaded
 from tests.group_commit_harness import Call, CallEnd, Harness, Waiting
 from tests.simulated_time import settle
+
+pytestmark = pytest.mark.slow
 
 # A tick is exact as a float, so that a timer is due exactly then.
 TICK = 1 / 1024

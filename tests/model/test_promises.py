@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass
 
 import orjson
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
@@ -22,6 +23,8 @@ from tests.model.pipeline import (
     Waiting,
 )
 from tests.model.stores import Message
+
+pytestmark = pytest.mark.slow
 
 COMPANION = Message(
     b'{"id":"fine-","type":"t","occurredAt":"o","receivedAt":"r"}', {"eventId": "fine-"}

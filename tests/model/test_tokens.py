@@ -34,6 +34,8 @@ from pendo_aep.settings import Secret
 from tests.model.stores import OpenCall
 from tests.simulated_time import settle
 
+pytestmark = pytest.mark.slow
+
 FORM = {
     "grant_type": "client_credentials",
     "client_id": "client",

@@ -70,8 +70,9 @@ _RETURNED = "message returned"
 
 def _reasons_in_code() -> Iterator[str]:
     """Yields the reasons that the code itself gives where it logs that a message goes back."""
-    for source in (PROJECT / "pendo_aep").rglob("*.py"):
-        for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+    sources = [path.read_text("utf-8") for path in (PROJECT / "pendo_aep").rglob("*.py")]
+    for source in (text for text in sources if _RETURNED in text):
+        for node in ast.walk(ast.parse(source)):
             if isinstance(node, ast.Call) and any(
                 isinstance(argument, ast.Constant) and argument.value == _RETURNED
                 for argument in node.args

@@ -17,6 +17,8 @@ from tests.monitoring import files
 from tests.monitoring.files import DASHBOARD, FOLDER, METRICS, Json, every, extracted, read
 from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.process
+
 # What each metric counts: the function that writes the line, and the line's message.
 _COUNTED = {
     "pendo-received": {("receive", "webhook accepted")},

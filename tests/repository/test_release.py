@@ -145,7 +145,6 @@ REQUIREMENTS = (PROJECT / "requirements.txt").read_text("utf-8")
 PINNED = dict(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", REQUIREMENTS, re.MULTILINE))
 PACKAGE = PROJECT / "pendo_aep"
 DECLARED = tomllib.loads((PROJECT / "pyproject.toml").read_text("utf-8"))["project"]
-_PACKAGES = packages_distributions()
 
 
 def test_requirements_are_pinned_and_hashed() -> None:
@@ -192,10 +191,13 @@ def has_file(package: str, path: Path) -> bool:
     return any(path == Path(str(file.locate())) for file in files(package) or ())
 
 
+_packages = cache(packages_distributions)
+
+
 @cache
 def package_of(module: str) -> str:
     """Returns the name of the package that has a module: `google-auth` has `google.auth`."""
-    names = {*_PACKAGES[module.partition(".")[0]]}
+    names = {*_packages()[module.partition(".")[0]]}
     if len(names) > 1:  # as `google`
         spec = importlib.util.find_spec(module)
         assert spec is not None

@@ -18,6 +18,8 @@ from pendo_aep.settings import DeliverSettings, ReceiveSettings, load
 from tests.delivery_harness import create_topics, http_server
 from tests.webhooks import Answer, event, push_body, send, send_signed, webhook
 
+pytestmark = pytest.mark.process
+
 CANARY = "canary-of-ours"
 SECRET = f"{CANARY}-webhook"
 RECEIVE = {"PENDO_WEBHOOK_SECRETS": SECRET}

@@ -25,6 +25,8 @@ from tests.cases import Case, cases
 from tests.delivery_harness import http_server
 from tests.webhooks import event, push_body, send
 
+pytestmark = pytest.mark.process
+
 DELIVER = {
     "GOOGLE_CLOUD_PROJECT": "p",
     "AEP_ENDPOINT": "https://dcs.adobedc.net/collection/inlet",

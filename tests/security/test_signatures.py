@@ -28,6 +28,8 @@ from tests.delivery_harness import DEAD_TOPIC, TOPIC, consumer_env, create_topic
 from tests.hostile.hostile_clients import connect, statuses
 from tests.webhooks import push_body, send, send_signed, unique_id, webhook
 
+pytestmark = pytest.mark.process
+
 
 def forgeries(body: bytes) -> dict[str, str]:
     """Returns what the table may use as a signature; only `right` is the correct one."""

@@ -25,6 +25,8 @@ from tests.unit.provisioning.harness import (
     remove_group,
 )
 
+pytestmark = pytest.mark.process
+
 PROG = "pendo-aep aep"
 EVENTS = [sample for sample in load_samples() if sample.event is not None]
 

@@ -23,6 +23,8 @@ from tests.unit.cli.cli_harness import (
 )
 from tests.webhooks import COMMENT, VISITOR, unique_id
 
+pytestmark = pytest.mark.process
+
 # More than two pulls of Google's emulator, which answers 100 at most.
 SOME = 300
 # Google: an ack deadline is at least ten seconds.

@@ -16,6 +16,8 @@ from local.pubsub import PubSubServer, delayed, failing
 from local.pubsub.model import Event, Nacked, Published
 from tests.unit.cli.cli_harness import DeadLetterCli, dead_letter_cli, event_ids, rejected
 
+pytestmark = pytest.mark.process
+
 PROG = "pendo-aep dead-letters list: "
 MANY = 10_000
 SOME = 300

@@ -16,6 +16,8 @@ from local.pipeline import DEAD, EVENTS, SECRET, receive_env
 from local.pubsub import PubSubServer
 from tests.unit.cli.cli_harness import run_doctor, start
 
+pytestmark = pytest.mark.process
+
 CONFIG = PROJECT / "deploy" / "config.env"
 PINGS = [
     "an unsigned ping gets pong",

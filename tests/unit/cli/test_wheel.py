@@ -21,6 +21,8 @@ from local.samples import load_samples
 from tests.repository.documents import files
 from tests.unit.provisioning.harness import new_harness
 
+pytestmark = pytest.mark.process
+
 _BUILD = "import sys; from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 # What pip makes of `[project.scripts]`.
 _SCRIPT = """\

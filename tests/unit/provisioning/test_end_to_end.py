@@ -17,6 +17,8 @@ from tests.unit.cli.cli_harness import AepCli
 from tests.unit.provisioning.harness import new_harness, only
 from tests.webhooks import send_signed
 
+pytestmark = pytest.mark.process
+
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
 CHOICES = {
     "pendo": [],

@@ -30,6 +30,8 @@ from pendo_aep.gcp.deploy.functions import SOURCE, desired_functions, function_r
 from tests.unit.gcp.deploy.deploy_env import ID, DeployEnv, write_config
 from tests.unit.gcp.deploy.deploy_lifecycle import table
 
+pytestmark = pytest.mark.process
+
 _IMPORT = """
 import json, sys
 import main

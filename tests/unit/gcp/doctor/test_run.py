@@ -19,6 +19,8 @@ from pendo_aep.gcp.doctor.observe import Observer
 from pendo_aep.gcp.doctor.run import Tools, run_checks
 from tests.unit.gcp.doctor.doctor_fixtures import DEPLOYMENT, FakeObserver, as_found, healthy_output
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(scope="module")
 def log() -> list[Line]:
