@@ -3,6 +3,6 @@
 #
 #   cp deploy/config.env my.env && $EDITOR my.env && deploy/deploy.sh my.env
 #
-# It may be interrupted and run again: it looks first, changes what differs, and nothing else.
+# You can interrupt it and run it again: it compares first, and changes only what differs.
 set -euo pipefail
 exec "$(dirname "${BASH_SOURCE[0]}")/run" up "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Takes down what deploy.sh has made, with all that lies in it; asks first, unless told --yes:
+# Deletes what deploy.sh created, with everything in it. Asks first, unless you pass --yes:
 #
 #   deploy/destroy.sh my.env
 set -euo pipefail
