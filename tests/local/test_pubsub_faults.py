@@ -1,14 +1,12 @@
 """The faults and events of the Pub/Sub stand-in, through Google's clients."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
 import pytest
 import uvloop
 from google.api_core import exceptions
-from google.pubsub_v1.types import StreamingPullRequest
 
 from local.pubsub import (
     Acked,
@@ -38,18 +36,6 @@ async def test_a_call_fails_as_often_as_asked() -> None:
                 await google.publish(b"lost")
         await google.publish(b"kept")
         assert [message.data for message in server.published(TOPIC)] == [b"kept"]
-
-
-async def test_faults_are_used_up_in_order() -> None:
-    """Faults of one RPC apply in the order in which they were added, and not to other RPCs."""
-    async with pubsub_server() as (server, google):
-        server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE).times(1))
-        server.faults.add(failing("Publish", grpc.StatusCode.RESOURCE_EXHAUSTED).times(1))
-        with pytest.raises(exceptions.ServiceUnavailable):
-            await google.publish(b"x")
-        with pytest.raises(exceptions.ResourceExhausted):
-            await google.publish(b"x")
-        await google.publish(b"x")
 
 
 async def test_a_call_can_be_stored_and_fail() -> None:
@@ -116,34 +102,6 @@ async def test_one_topic_can_be_closed() -> None:
         server.faults.clear()
         await google.publisher.publish(request=request, retry=None)
         assert len(server.published(other)) == 1
-
-
-async def test_a_stream_can_fail_to_open() -> None:
-    """A fault of StreamingPull affects the opening of the stream."""
-
-    async def requests() -> AsyncIterator[StreamingPullRequest]:
-        yield StreamingPullRequest(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
-
-    async with pubsub_server() as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        server.faults.add(failing("StreamingPull", grpc.StatusCode.UNAVAILABLE).times(1))
-        stream = await google.subscriber.streaming_pull(requests=requests(), retry=None)
-        with pytest.raises((exceptions.ServiceUnavailable, grpc.aio.AioRpcError)):
-            await anext(aiter(stream))
-
-
-async def test_shutdown_ends_what_hangs() -> None:
-    """A stopping server ends a hanging call and leaves no task."""
-    before = asyncio.all_tasks()
-    async with pubsub_server() as (server, google):
-        server.faults.add(hanging("Publish", after=True).times(1))
-        publishing = asyncio.create_task(google.publish(b"x"))
-        await server.wait_for(lambda: len(server.published(TOPIC)) == 1)
-        stopping = asyncio.create_task(server.__aexit__(None, None, None))
-        with pytest.raises((exceptions.ServiceUnavailable, exceptions.Cancelled)):
-            await publishing
-        await stopping
-    assert asyncio.all_tasks() == before
 
 
 async def test_an_observer_gets_the_events_of_a_push() -> None:

@@ -2,15 +2,8 @@
 
 import asyncio
 import itertools
-import os
-from collections.abc import AsyncIterator
-from typing import Any
-from unittest import mock
 
-import grpc
 import pytest
-from google.api_core import exceptions
-from google.cloud import pubsub_v1  # type: ignore[import-untyped] # Google ships no types
 
 from local.pubsub import DeadLetterPolicy, DeliveryStarted, Event, RetryPolicy
 from tests.local.pubsub_harness import (
@@ -182,19 +175,6 @@ async def test_too_many_attempts_make_a_dead_letter() -> None:
         assert (stats.idle, stats.acked, stats.dead_lettered) == (True, 0, 1)
 
 
-async def test_a_dead_letter_that_nobody_subscribes_to_can_still_be_inspected() -> None:
-    """Without a subscription, dead letters can only be inspected."""
-    async with pubsub_server(pull_wait=0.05) as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC, dead_letter_policy=DeadLetterPolicy(DEAD))
-        await google.publish(b"poison")
-        for _ in range(5):
-            (received,) = await google.pull()
-            await _modify(google, received.ack_id, 0)
-        server.create_subscription(DEAD_SUBSCRIPTION, DEAD)
-        assert await google.pull(subscription=DEAD_SUBSCRIPTION) == []
-        assert [message.data for message in server.published(DEAD)] == [b"poison"]
-
-
 async def test_a_message_outlives_its_dead_letter_topic() -> None:
     """A message stays in the subscription when its dead-letter topic is deleted."""
     async with pubsub_server() as (server, google):
@@ -205,122 +185,3 @@ async def test_a_message_outlives_its_dead_letter_topic() -> None:
             (received,) = await google.pull()
             await _modify(google, received.ack_id, 0)
         assert received.delivery_attempt == 6
-
-
-class _Stream:
-    """A stream of the low-level client, fed from a queue."""
-
-    def __init__(self) -> None:
-        self._requests: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-
-    def send(self, **request: Any) -> None:
-        self._requests.put_nowait(request)
-
-    def close(self) -> None:
-        self._requests.put_nowait(None)
-
-    async def open(self, google: Clients) -> AsyncIterator[Any]:
-        async def requests() -> AsyncIterator[Any]:
-            while (request := await self._requests.get()) is not None:
-                yield pubsub_v1.types.StreamingPullRequest(request)
-
-        stream = await google.subscriber.streaming_pull(requests=requests(), retry=None, timeout=10)
-        return aiter(stream)
-
-
-async def test_a_stream_holds_no_more_than_its_client_asked_for() -> None:
-    """A stream sends up to its limit, and each acknowledged message makes room for one more."""
-    async with pubsub_server() as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        await google.publish(*[b"x"] * 8)
-        stream = _Stream()
-        stream.send(
-            subscription=SUBSCRIPTION,
-            stream_ack_deadline_seconds=10,
-            max_outstanding_messages=5,
-        )
-        responses = await stream.open(google)
-        first = (await anext(responses)).received_messages
-        assert len(first) == 5
-        stream.send(ack_ids=[first[0].ack_id, first[1].ack_id])
-        await server.wait_for(lambda: server.stats(SUBSCRIPTION).acked == 2)
-        second = (await anext(responses)).received_messages
-        assert 1 <= len(second) <= 2
-        assert server.stats(SUBSCRIPTION).outstanding <= 5
-        stream.close()
-
-
-async def test_a_stream_can_hand_messages_back() -> None:
-    """A deadline of zero on the stream returns a message, and the stream gets it again."""
-    async with pubsub_server() as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        (message_id,) = await google.publish(b"x")
-        stream = _Stream()
-        stream.send(subscription=SUBSCRIPTION, stream_ack_deadline_seconds=10)
-        responses = await stream.open(google)
-        (first,) = (await anext(responses)).received_messages
-        stream.send(modify_deadline_ack_ids=[first.ack_id], modify_deadline_seconds=[0])
-        (second,) = (await anext(responses)).received_messages
-        assert second.message.message_id == message_id
-        assert server.stats(SUBSCRIPTION).attempts == {message_id: 2}
-        stream.close()
-
-
-@pytest.mark.parametrize("limit", [0, 1], ids=["waits for messages", "is full"])
-async def test_a_stream_ends_with_its_subscription(limit: int) -> None:
-    """Deleting the subscription ends its streams with NOT_FOUND."""
-    async with pubsub_server() as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        await google.publish(b"x")
-        stream = _Stream()
-        stream.send(
-            subscription=SUBSCRIPTION,
-            stream_ack_deadline_seconds=10,
-            max_outstanding_messages=limit,
-        )
-        responses = await stream.open(google)
-        await anext(responses)
-        await google.subscriber.delete_subscription(subscription=SUBSCRIPTION)
-        with pytest.raises((exceptions.NotFound, grpc.aio.AioRpcError), match="was deleted"):
-            await anext(responses)
-
-
-async def test_the_high_level_client_streams() -> None:
-    """Google's high-level clients, configured with PUBSUB_EMULATOR_HOST, publish and stream."""
-
-    def stream(host: str) -> list[bytes]:
-        received: list[bytes] = []
-        with mock.patch.dict(os.environ, {"PUBSUB_EMULATOR_HOST": host}):
-            publisher, subscriber = pubsub_v1.PublisherClient(), pubsub_v1.SubscriberClient()
-        with subscriber:
-            refused = False
-
-            def callback(message: pubsub_v1.subscriber.message.Message) -> None:
-                nonlocal refused
-                if not refused:
-                    refused = True
-                    message.nack()
-                    return
-                received.append(message.data)
-                message.ack_with_response().result(5)
-                if len(received) == 20:
-                    pulling.cancel()
-
-            pulling = subscriber.subscribe(
-                SUBSCRIPTION,
-                callback,
-                flow_control=pubsub_v1.types.FlowControl(max_messages=5),
-            )
-            for n in range(20):
-                publisher.publish(TOPIC, b"%d" % n).result(5)
-            pulling.result(10)
-        publisher.stop()
-        publisher.transport.close()
-        return received
-
-    async with pubsub_server() as (server, _):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        received = await asyncio.to_thread(stream, server.host)
-        assert sorted(received) == sorted(b"%d" % n for n in range(20))
-        await server.idle(SUBSCRIPTION)
-        assert server.stats(SUBSCRIPTION).acked == 20
