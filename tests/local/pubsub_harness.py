@@ -61,9 +61,9 @@ async def clients(host: str) -> AsyncIterator[Clients]:
 
 @asynccontextmanager
 async def pubsub_server(**options: Any) -> AsyncIterator[tuple[PubSubServer, Clients]]:
-    """Runs a server with two topics, for 20 seconds at most, and clients."""
+    """Runs a server with two topics, for a minute at most, and clients."""
     async with (
-        asyncio.timeout(20),
+        asyncio.timeout(60),
         PubSubServer(**options) as server,
         clients(server.host) as connected,
     ):

@@ -1,7 +1,6 @@
 """The faults of the AEP stand-in: what a client sees, and what was really accepted."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 import pytest
@@ -24,7 +23,6 @@ from local.aep import (
     statuses_as_text,
     throttled,
 )
-from local.aep.faults import Stage, fault_plan
 from tests.local.aep_client import raw, running
 
 
@@ -80,18 +78,6 @@ async def test_cut_connection(fault: Fault, taken: list[str], read: int) -> None
         assert (aep.requests[0].status, aep.requests[0].messages) == (None, read)
 
 
-async def test_duplicates_after_a_cut_are_seen() -> None:
-    """Messages sent again after a cut are duplicates, which the stand-in shows."""
-    async with running(AepServer(faults=[cut_after_accepting().times(1)])) as (aep, client):
-        with pytest.raises(aiohttp.ClientError):
-            await client.batch(raw("a", "b"))
-        answered = await client.batch(raw("a", "b"))
-
-        assert answered.status == 207
-        assert len(aep.accepted) == 4
-        assert aep.distinct_ids == {"a", "b"}
-
-
 async def test_silence_after_accepting() -> None:
     """A silent AEP may have accepted the messages; the answer is then late."""
     async with running(AepServer(faults=[silent(0.05, accepting=True)])) as (aep, client):
@@ -113,20 +99,24 @@ async def test_refusing_some_messages() -> None:
         assert [(r.id, r.status) for r in aep.refused] == [("b", 500), ("c", 429)]
 
 
-async def test_poison() -> None:
-    """A fault for a poison message affects only the requests that contain it."""
-    async with running(AepServer(faults=[answering(500).when(has_id("poison"))])) as (aep, client):
-        batches: list[list[Any]] = [raw("a", "poison"), raw("a"), raw("poison")]
+@pytest.mark.parametrize(
+    ("faults", "batches", "statuses"),
+    [
+        ([answering(500).when(has_id("poison"))], ["a poison", "a", "poison"], [500, 207, 500]),
+        ([answering(413).of_at_least(2)], ["a b", "a"], [413, 207]),
+        ([throttled().times(2), answering(503).times(1)], ["a"] * 4, [429, 429, 503, 207]),
+    ],
+    ids=["a poison message", "only large requests", "one after another"],
+)
+async def test_only_matching_requests_fail(
+    faults: list[Fault], batches: list[str], statuses: list[int]
+) -> None:
+    """By a message, by the number of messages, or so many times; a fault after the one before."""
+    async with running(AepServer(faults=faults)) as (aep, client):
+        answers = [(await client.batch(raw(*ids.split()))).status for ids in batches]
 
-        assert [(await client.batch(b)).status for b in batches] == [500, 207, 500]
+        assert answers == statuses
         assert aep.distinct_ids == {"a"}
-
-
-async def test_only_large_requests_fail() -> None:
-    """A fault can affect only requests with many messages, like a 413."""
-    async with running(AepServer(faults=[answering(413).of_at_least(2)])) as (_, client):
-        assert (await client.batch(raw("a", "b"))).status == 413
-        assert (await client.batch(raw("a"))).status == 207
 
 
 async def test_answer_that_is_not_json() -> None:
@@ -157,30 +147,3 @@ async def test_entries_in_another_order_with_statuses_as_text() -> None:
 
         assert [entry["xactionId"].rsplit("-", 1)[1] for entry in entries] == ["2", "1", "0"]
         assert [entry.get("status") for entry in entries] == [None, "400", None]
-
-
-async def test_faults_follow_one_another() -> None:
-    """Of two faults for the whole request, the first applies until it is used up."""
-    async with running() as (aep, client):
-        aep.faults.add(throttled().times(2), answering(503).times(1))
-        statuses = [(await client.batch(raw("a"))).status for _ in range(4)]
-
-        assert statuses == [429, 429, 503, 207]
-
-
-def test_probability_comes_from_the_seed() -> None:
-    """The same seed affects the same requests, with about the given probability."""
-
-    def strikes(seed: int) -> list[bool]:
-        plan = fault_plan(seed)
-        plan.add(answering(503).with_probability(0.3))
-        return [bool(plan.take(Stage.BATCH)) for _ in range(1000)]
-
-    assert strikes(1) == strikes(1) != strikes(2)
-    assert 250 < sum(strikes(1)) < 350
-
-
-def test_no_message_is_known_before_the_body() -> None:
-    """A fault before the body cannot depend on a message."""
-    with pytest.raises(ValueError, match="no message is known"):
-        cut_before_body().when(has_id("a"))

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import aiohttp
 import pytest
 
 from local.aep import (
@@ -18,7 +17,7 @@ from local.aep import (
     TokenRequested,
     silent,
 )
-from tests.local.aep_client import AepClient, raw, running
+from tests.local.aep_client import raw, running
 
 
 async def test_request_is_recorded() -> None:
@@ -36,15 +35,6 @@ async def test_request_is_recorded() -> None:
         assert request.started_at <= aep.accepted[0].at <= request.ended_at
         assert [accepted.request for accepted in aep.accepted] == [request.number] * 2
         assert aep.accepted[1].message == {"id": "b"}
-
-
-async def test_wait_for_returns_when_the_condition_holds() -> None:
-    """Every waiter returns when its condition becomes true."""
-    async with running() as (aep, client), asyncio.TaskGroup() as waiters:
-        waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a"}))
-        waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a", "b"}))
-        await client.batch(raw("a"))
-        await client.batch(raw("b"))
 
 
 async def test_observer_gets_every_event() -> None:
@@ -77,19 +67,6 @@ async def test_latency() -> None:
         assert 0.1 <= time.monotonic() - started < 0.9
         assert len(aep.distinct_ids) == 10
         assert aep.in_flight == 0
-
-
-async def test_stops_while_silent() -> None:
-    """The server stops at once although a request is waiting, whose connection ends."""
-    async with aiohttp.ClientSession() as session:
-        async with AepServer(faults=[silent(3600)]) as aep:
-            waiting = asyncio.create_task(AepClient(aep, session).batch(raw("a")))
-            await aep.wait_for(lambda: aep.in_flight == 1)
-            stopping = time.monotonic()
-        with pytest.raises(aiohttp.ClientError):
-            await waiting
-
-    assert time.monotonic() - stopping < 2
 
 
 async def test_client_that_gives_up_is_recorded() -> None:

@@ -237,23 +237,6 @@ async def test_a_deleted_subscription_is_not_pushed() -> None:
             server.push_window(SUBSCRIPTION)
 
 
-async def test_shutdown_leaves_nothing_behind() -> None:
-    """A server that stops with open pushes leaves no task and no request."""
-    before = asyncio.all_tasks()
-
-    async def answer(_body: dict[str, Any]) -> int:
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    async with endpoint(answer) as pushed:
-        async with pubsub_server() as (server, google):
-            server.create_subscription(SUBSCRIPTION, TOPIC, push_endpoint=pushed.url)
-            await google.publish(*[b"x"] * 100)
-            await pushed.until(lambda: pushed.open == 64)
-        await pushed.until(lambda: pushed.open == 0)
-    assert asyncio.all_tasks() == before
-
-
 async def test_a_first_burst_goes_out_at_once() -> None:
     """64 of the messages published at once are pushed before any answer."""
     release = asyncio.Event()

@@ -69,22 +69,6 @@ async def test_published_messages_are_kept_as_they_were() -> None:
         assert first.publish_time.tzinfo is not None
 
 
-async def test_history_bounds_what_is_kept() -> None:
-    """With a history of two, the last two published messages are kept, and all are delivered."""
-    async with pubsub_server(history=2) as (server, google):
-        server.create_subscription(SUBSCRIPTION, TOPIC)
-        await google.publish(b"1", b"2", b"3")
-        assert [message.data for message in server.published(TOPIC)] == [b"2", b"3"]
-        pulled = await google.pull()
-        assert len(pulled) == 3
-        await google.subscriber.acknowledge(
-            subscription=SUBSCRIPTION, ack_ids=[one.ack_id for one in pulled]
-        )
-        stats = server.stats(SUBSCRIPTION)
-        assert stats.acked == 3
-        assert list(stats.attempts) == ["2", "3"]
-
-
 async def test_topics_can_be_managed() -> None:
     """Topics are created, found, listed in pages and deleted."""
     async with pubsub_server() as (_, google):
