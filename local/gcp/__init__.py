@@ -1,7 +1,6 @@
 """A stand-in of Google Cloud's APIs on 127.0.0.1, for the real gcloud: `GoogleServer`."""
 
-from local.gcp.api import CallRecord
 from local.gcp.server import GoogleServer
-from local.gcp.state import Function, GoogleState, Secret
+from local.gcp.state import GoogleState
 
-__all__ = ["CallRecord", "Function", "GoogleServer", "GoogleState", "Secret"]
+__all__ = ["GoogleServer", "GoogleState"]

@@ -1,51 +1,24 @@
-"""What all APIs share: calls, responses, errors, routes, and how slowly Google notices changes."""
+"""What all APIs share: calls, refusals, routes, and how slowly Google notices changes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import orjson
 
+from local import http_server
 from local.gcp.state import Json
+from local.http_server import JsonResponse
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class CallRecord:
-    """One call and its result.
-
-    Attributes:
-        path: with the name of the API in front, as in `pubsub/v1/projects/P/topics/T`.
-        changed: whether it changes something, and succeeded.
-    """
-
-    method: str
-    path: str
-    status: int
-    changed: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A call of an API that is enabled.
-
-    Attributes:
-        params: the parts of the path that the route's template names.
-        headers: case-insensitive.
-        body: as sent.
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    params: Mapping[str, str]
-    body: bytes
+class Call(http_server.Call):
+    """A call of an API that is enabled."""
 
     def fields(self) -> Json:
         """Returns the body, which must be a JSON object; none is an empty one.
@@ -62,43 +35,91 @@ class Call:
         return document
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """The response to a call that succeeded."""
-
-    body: object = field(default_factory=dict)
-
-
-Handler: TypeAlias = Callable[[Call], Response]
-
-
 @dataclass(frozen=True)
-class Route:
-    """One operation of an API.
+class Route(http_server.Route[Call]):
+    """One operation; its template has the API's name in front, and no slash before that.
 
     Attributes:
-        method: in capitals.
-        template: a path with the API's name in front; `{name}` stands for one segment, or for what
-            is before the colon of a verb.
-        handler: does it.
-        changes: whether it changes something.
         lane: calls of the same lane must not overlap; empty if they may.
     """
 
-    method: str
-    template: str
-    handler: Handler
-    changes: bool = False
-    lane: str = ""
+    lane: str = field(default="", kw_only=True)
 
-    @cached_property
-    def _pattern(self) -> re.Pattern[str]:
-        return re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/:]+)", self.template))
 
-    def match(self, path: str) -> dict[str, str] | None:
-        """Returns the params of a path, or None if it does not match."""
-        found = self._pattern.fullmatch(path)
-        return found.groupdict() if found else None
+def collection(
+    place: str, kind: str, kept: dict[str, Json], *, lane: str = ""
+) -> tuple[Route, ...]:
+    """Returns the operations that list resources, show one, and delete one.
+
+    Args:
+        place: the start of their template.
+        kind: the name of the collection, in the path and in the list.
+        kept: the resources.
+        lane: of the deletion.
+    """
+    one = f"{place}/{kind}/{{name}}"
+
+    def delete(call: Call) -> JsonResponse:
+        take(kept, call)
+        return JsonResponse(200, {})
+
+    return (
+        Route("GET", f"{place}/{kind}", lambda _: listed(kind, [*kept.values()])),
+        Route("GET", one, lambda call: JsonResponse(200, find(kept, call))),
+        Route("DELETE", one, delete, changes=True, lane=lane),
+    )
+
+
+def listed(key: str, found: list[Json]) -> JsonResponse:
+    """Returns a list as Google's JSON has it: it leaves out what is empty."""
+    return JsonResponse(200, {key: found} if found else {})
+
+
+def find(kept: Mapping[str, T], call: Call) -> T:
+    """Returns what the `name` of the path names.
+
+    Raises:
+        ApiError: it does not exist.
+    """
+    name = call.params["name"]
+    if name not in kept:
+        raise not_found(name)
+    return kept[name]
+
+
+def take(kept: dict[str, T], call: Call) -> T:
+    """Removes what the `name` of the path names, and returns it.
+
+    Raises:
+        ApiError: it does not exist.
+    """
+    found = find(kept, call)
+    del kept[call.params["name"]]
+    return found
+
+
+def update(old: Json, sent: Json, mask: str) -> Json:
+    """Returns a copy of a resource with the fields of an update mask as they were sent.
+
+    A field of the mask that was not sent is removed. The mask may spell it in snake case.
+    """
+    body = old
+    for path in mask.split(","):
+        keys = [re.sub(r"_(\w)", lambda m: m[1].upper(), key) for key in path.split(".")]
+        body = _updated(body, sent, keys)
+    return body
+
+
+def _updated(old: Json, sent: Json, keys: list[str]) -> Json:
+    key, *rest = keys
+    body = dict(old)
+    if rest:
+        body[key] = _updated(old.get(key) or {}, sent.get(key) or {}, rest)
+    elif key in sent:
+        body[key] = sent[key]
+    else:
+        body.pop(key, None)
+    return body
 
 
 # Google: google.rpc.Code, by the status that HTTP has for it.
@@ -107,20 +128,22 @@ _CODES: Final = {
     403: "PERMISSION_DENIED",
     404: "NOT_FOUND",
     409: "ALREADY_EXISTS",
-    412: "FAILED_PRECONDITION",
     501: "UNIMPLEMENTED",
 }
 
 
-class ApiError(Exception):
-    """A call is refused, with the status and the body of the response."""
+class ApiError(http_server.ApiError):
+    """A refusal in Google's shape.
+
+    Attributes:
+        message: what is wrong.
+    """
 
     def __init__(self, status: int, message: str, /, **more: Any) -> None:
         """Takes the HTTP status, what is wrong, and more keys of the error, or other values."""
-        super().__init__(message)
-        self.status = status
         error = {"code": status, "message": message, "status": _CODES[status], **more}
-        self.body = {"error": error}
+        super().__init__(status, {"error": error})
+        self.message = message
 
 
 def invalid(message: str) -> ApiError:
@@ -131,18 +154,6 @@ def invalid(message: str) -> ApiError:
 def not_found(name: str) -> ApiError:
     """Returns that there is no such resource."""
     return ApiError(404, f"Resource not found (resource={name}).")
-
-
-def find(kept: Mapping[str, T], call: Call, param: str) -> T:
-    """Returns what a param of the path names.
-
-    Raises:
-        ApiError: it does not exist.
-    """
-    name = call.params[param]
-    if name not in kept:
-        raise not_found(name)
-    return kept[name]
 
 
 def already_exists(name: str) -> ApiError:

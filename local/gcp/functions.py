@@ -8,7 +8,6 @@ Function.State).
 from __future__ import annotations
 
 import io
-import re
 import zipfile
 from collections.abc import Mapping
 from typing import Final
@@ -17,17 +16,23 @@ from local.gcp.api import (
     ApiError,
     Call,
     Propagation,
-    Response,
     Route,
     already_exists,
     find,
     invalid,
+    listed,
+    take,
+    update,
 )
 from local.gcp.iam import ServiceAgents, grant_of
 from local.gcp.state import Function, GoogleState, Json
+from local.http_server import JsonResponse
 
 _PLACE: Final = "cloudfunctions/v2/projects/{project}/locations/{region}"
-_ONE: Final = f"{_PLACE}/functions/{{function}}"
+_ONE: Final = f"{_PLACE}/functions/{{name}}"
+_DEFAULT_BUILDER: Final = (
+    "cloudbuild/v1/projects/{project}/locations/{region}/defaultServiceAccount"
+)
 RUNTIMES: Final = ("python311", "python312", "python313")
 _ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: Cloud Run functions "custom service account for Cloud Build".
@@ -40,7 +45,7 @@ _INGRESS: Final = ("ALLOW_ALL", "ALLOW_INTERNAL_ONLY", "ALLOW_INTERNAL_AND_GCLB"
 _NEEDED: Final = ("main.py", "requirements.txt")
 # gcloud calls Cloud Run at an address of the region: `http://europe-west1-run.test/`.
 _SERVICES: Final = "run/apis/serving.knative.dev/v1/namespaces/{project}/services"
-_SERVICE: Final = f"{_SERVICES}/{{service}}"
+_SERVICE: Final = f"{_SERVICES}/{{name}}"
 # Google: "Allowing public access" (Cloud Run).
 _IAM_CHECK_DISABLED: Final = "run.googleapis.com/invoker-iam-disabled"
 
@@ -53,98 +58,94 @@ class Functions:
         state: GoogleState,
         agents: ServiceAgents,
         propagation: Propagation,
-        url: str,
         addresses: Mapping[str, str],
     ) -> None:
-        """Takes the state, where uploads go, and the addresses of functions that somebody runs."""
+        """Takes the state, and the addresses of functions that somebody runs."""
         self._state = state
         self._agents = agents
         self._propagation = propagation
-        self._url = url
         self._addresses = addresses
         self._uploads: dict[str, bytes] = {}
         self._failures: list[Json | None] = []  # of each operation
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
-        cloud_build = "cloudbuild/v1/projects/{project}/locations/{region}/defaultServiceAccount"
+        kept = self._state.functions
         return (
             Route("GET", f"{_PLACE}/runtimes", self._runtimes),
             Route("POST", f"{_PLACE}/functions:generateUploadUrl", self._upload_url),
-            Route("PUT", "upload/{object}", self._upload),
+            Route("PUT", "upload/{name}", self._upload),
             Route("GET", f"{_PLACE}/functions", self._list),
             Route("POST", f"{_PLACE}/functions", self._create, changes=True),
-            Route("GET", _ONE, lambda call: Response(self._find(call).body)),
+            Route("GET", _ONE, lambda call: JsonResponse(200, find(kept, call).body)),
             Route("PATCH", _ONE, self._update, changes=True),
             Route("DELETE", _ONE, self._delete, changes=True),
-            Route("GET", f"{_PLACE}/operations/{{operation}}", self._operation),
-            Route("GET", cloud_build, self._default_builder),
+            Route("GET", f"{_PLACE}/operations/{{name}}", self._operation),
+            Route("GET", _DEFAULT_BUILDER, self._default_builder),
         )
 
-    def _runtimes(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
-        return Response({"runtimes": [{"name": name, "environment": "GEN_2"} for name in RUNTIMES]})
+    def _runtimes(self, _: Call) -> JsonResponse:
+        return listed("runtimes", [{"name": name, "environment": "GEN_2"} for name in RUNTIMES])
 
-    def _upload_url(self, call: Call) -> Response:  # noqa: ARG002 (the same)
+    def _upload_url(self, call: Call) -> JsonResponse:
         name = f"source-{len(self._uploads) + 1}.zip"
         self._uploads[name] = b""
         source = {"bucket": f"gcf-v2-uploads-{self._state.number}", "object": name}
-        return Response({"uploadUrl": f"{self._url}/upload/{name}", "storageSource": source})
+        url = f"http://{call.headers['Host']}/upload/{name}"
+        return JsonResponse(200, {"uploadUrl": url, "storageSource": source})
 
-    def _upload(self, call: Call) -> Response:
-        self._uploads[call.params["object"]] = call.body
-        return Response()
+    def _upload(self, call: Call) -> JsonResponse:
+        self._uploads[call.params["name"]] = call.body
+        return JsonResponse(200, {})
 
-    def _default_builder(self, call: Call) -> Response:  # noqa: ARG002 (the same)
+    def _default_builder(self, _: Call) -> JsonResponse:
         account = f"{self._state.number}-compute@developer.gserviceaccount.com"
         name = f"projects/{self._state.project}/serviceAccounts/{account}"
-        return Response({"serviceAccountEmail": name})
+        return JsonResponse(200, {"serviceAccountEmail": name})
 
-    def _list(self, call: Call) -> Response:
+    def _list(self, call: Call) -> JsonResponse:
         place = f"/locations/{call.params['region']}/"
         bodies = [one.body for one in self._state.functions.values()]
-        return Response({"functions": [body for body in bodies if place in body["name"]]})
+        return listed("functions", [body for body in bodies if place in body["name"]])
 
-    def _create(self, call: Call) -> Response:
+    def _create(self, call: Call) -> JsonResponse:
         name = call.query["functionId"]
         if name in self._state.functions:
             raise already_exists(name)
         return self._keep(name, call, call.fields())
 
-    def _update(self, call: Call) -> Response:
-        body, sent = self._find(call).body, call.fields()
-        for path in call.query["updateMask"].split(","):
-            keys = [re.sub(r"_(\w)", lambda m: m[1].upper(), key) for key in path.split(".")]
-            body = _changed(body, sent, keys)
-        return self._keep(call.params["function"], call, body)
+    def _update(self, call: Call) -> JsonResponse:
+        old = find(self._state.functions, call).body
+        body = update(old, call.fields(), call.query["updateMask"])
+        return self._keep(call.params["name"], call, body)
 
-    def _delete(self, call: Call) -> Response:
-        self._find(call)
-        name = call.params["function"]
-        del self._state.functions[name]
+    def _delete(self, call: Call) -> JsonResponse:
+        take(self._state.functions, call)
+        name = call.params["name"]
         self._state.unchecked.discard(name)
         self._state.policies.pop(f"services/{name}", None)
         return self._started(call)
 
-    def _find(self, call: Call) -> Function:
-        return find(self._state.functions, call, "function")
-
-    def _started(self, call: Call, failure: Json | None = None) -> Response:
-        place = f"projects/{self._state.project}/locations/{call.params['region']}"
+    def _started(self, call: Call, failure: Json | None = None) -> JsonResponse:
         self._failures.append(failure)
-        return Response({"name": f"{place}/operations/operation-{len(self._failures)}"})
+        name = f"{self._place(call)}/operations/operation-{len(self._failures)}"
+        return JsonResponse(200, {"name": name})
 
-    def _operation(self, call: Call) -> Response:
-        name = call.path.partition("/v2/")[2]
-        failure = self._failures[int(name.rpartition("-")[2]) - 1]
+    def _operation(self, call: Call) -> JsonResponse:
+        number = int(call.params["name"].rpartition("-")[2])
+        failure = self._failures[number - 1]
+        name = f"{self._place(call)}/operations/operation-{number}"
         outcome = {"error": failure} if failure else {"response": {}}
-        return Response({"name": name, "done": True, "metadata": {}, **outcome})
+        return JsonResponse(200, {"name": name, "done": True, "metadata": {}, **outcome})
 
-    def _keep(self, name: str, call: Call, body: Json) -> Response:
+    def _place(self, call: Call) -> str:
+        return f"projects/{self._state.project}/locations/{call.params['region']}"
+
+    def _keep(self, name: str, call: Call, body: Json) -> JsonResponse:
         """Refuses a function, or starts an operation, which may fail."""
-        region = call.params["region"]
+        region, place = call.params["region"], self._place(call)
         service = body.get("serviceConfig", {})
-        self._check(body, service, region)
-        place = f"projects/{self._state.project}/locations/{region}"
+        self._check(body, service, place)
         stored = body["buildConfig"]["source"]["storageSource"]["object"]
         failure = None
         try:
@@ -153,7 +154,7 @@ class Functions:
             for volume in service.get("secretVolumes", []):
                 self._check_secret(volume["secret"], service["serviceAccountEmail"])
         except ApiError as refused:
-            failure = {"code": 3, "message": str(refused)}
+            failure = {"code": 3, "message": refused.message}
         url = self._addresses.get(name, f"https://{name}-x-ew.a.run.app")
         self._state.functions[name] = Function(
             {
@@ -171,7 +172,7 @@ class Functions:
         )
         return self._started(call, failure)
 
-    def _check(self, body: Json, service: Json, region: str) -> None:
+    def _check(self, body: Json, service: Json, place: str) -> None:
         runtime = body["buildConfig"]["runtime"]
         if runtime not in RUNTIMES:
             raise invalid(f"runtime: {runtime} is none")
@@ -191,11 +192,10 @@ class Functions:
         if account not in self._state.accounts:
             raise cannot_act
         self._propagation.check(f"account {account} in Cloud Run", cannot_act)
-        self._check_agent(region)
+        self._check_agent(place)
 
-    def _check_agent(self, region: str) -> None:
+    def _check_agent(self, place: str) -> None:
         """The first deployment creates the agent, and is refused (firebase-tools#5244)."""
-        place = f"projects/{self._state.project}/locations/{region}"
         cannot_read = ApiError(
             403,
             f"Unable to retrieve the repository metadata for {place}/repositories/gcf-artifacts. "
@@ -257,19 +257,6 @@ def _check_source(source: bytes) -> None:
             raise invalid(f"Build failed: missing {name}")
 
 
-def _changed(old: Json, sent: Json, keys: list[str]) -> Json:
-    """Returns the old body with one field as it was sent."""
-    key, *rest = keys
-    body = dict(old)
-    if rest:
-        body[key] = _changed(old.get(key) or {}, sent.get(key) or {}, rest)
-    elif key in sent:
-        body[key] = sent[key]
-    else:
-        body.pop(key, None)
-    return body
-
-
 class CloudRun:
     """The services in the shape of Kubernetes, as the v1 API has them."""
 
@@ -285,19 +272,18 @@ class CloudRun:
             Route("PUT", _SERVICE, self._replace, changes=True),
         )
 
-    def _list(self, call: Call) -> Response:  # noqa: ARG002 (all calls are alike)
+    def _list(self, _: Call) -> JsonResponse:
         items = [self._shown(name) for name in self._state.functions]
-        return Response(
-            {"apiVersion": "serving.knative.dev/v1", "kind": "ServiceList", "items": items}
-        )
+        shown = {"apiVersion": "serving.knative.dev/v1", "kind": "ServiceList", "items": items}
+        return JsonResponse(200, shown)
 
-    def _describe(self, call: Call) -> Response:
-        find(self._state.functions, call, "service")
-        return Response(self._shown(call.params["service"]))
+    def _describe(self, call: Call) -> JsonResponse:
+        find(self._state.functions, call)
+        return JsonResponse(200, self._shown(call.params["name"]))
 
-    def _replace(self, call: Call) -> Response:
-        find(self._state.functions, call, "service")
-        name = call.params["service"]
+    def _replace(self, call: Call) -> JsonResponse:
+        find(self._state.functions, call)
+        name = call.params["name"]
         annotations = call.fields()["metadata"].get("annotations", {})
         # gcloud writes `True`.
         if str(annotations.get(_IAM_CHECK_DISABLED, "")).lower() != "true":
@@ -314,7 +300,7 @@ class CloudRun:
             )
         else:
             self._state.unchecked.add(name)
-        return Response(self._shown(name))
+        return JsonResponse(200, self._shown(name))
 
     def _shown(self, name: str) -> Json:
         annotations = {"run.googleapis.com/ingress": "all"}

@@ -11,21 +11,23 @@ from local.gcp.api import (
     ApiError,
     Call,
     Propagation,
-    Response,
     Route,
     already_exists,
     find,
     invalid,
+    listed,
     not_found,
+    take,
 )
 from local.gcp.state import GoogleState, Json
+from local.http_server import JsonResponse
 
 # The resource of a path, in `GoogleState.policies`.
 _PLACES: Final = {
     "cloudresourcemanager/v1/projects/{project}": "project",
-    "iam/v1/projects/{project}/serviceAccounts/{account}": "serviceAccounts/{account}",
-    "secretmanager/v1/projects/{project}/secrets/{secret}": "secrets/{secret}",
-    "run/v1/projects/{project}/locations/{region}/services/{service}": "services/{service}",
+    "iam/v1/projects/{project}/serviceAccounts/{name}": "serviceAccounts/{name}",
+    "secretmanager/v1/projects/{project}/secrets/{name}": "secrets/{name}",
+    "run/v1/projects/{project}/locations/{region}/services/{name}": "services/{name}",
 }
 _ROLE: Final = re.compile(r"roles/[a-zA-Z]+\.[a-zA-Z.]+")
 _ANYBODY: Final = frozenset({"allUsers", "allAuthenticatedUsers"})
@@ -37,6 +39,7 @@ _AGENTS: Final = {
     "cloudfunctions": ("gcf-admin-robot", "roles/cloudfunctions.serviceAgent"),
 }
 _SERVICES: Final = "serviceusage/v1/projects/{project}/services"
+_IDENTITY: Final = "serviceusage/v1beta1/projects/{project}/services/{name}"
 
 
 class Policies:
@@ -54,15 +57,15 @@ class Policies:
     def _routes_of(self, template: str, thing: str) -> tuple[Route, ...]:
         def named(call: Call) -> str:
             name = thing.format(**call.params)
-            if not self.exists(name):
+            if not self._exists(name):
                 raise not_found(name)
             return name
 
-        def get(call: Call) -> Response:
-            return Response(self.get(named(call)))
+        def get(call: Call) -> JsonResponse:
+            return JsonResponse(200, self.get(named(call)))
 
-        def replace(call: Call) -> Response:
-            return Response(self.set(named(call), call.fields()["policy"]))
+        def replace(call: Call) -> JsonResponse:
+            return JsonResponse(200, self.set(named(call), call.fields()["policy"]))
 
         return (
             Route("GET", f"{template}:getIamPolicy", get),
@@ -101,8 +104,13 @@ class Policies:
         self._state.policies[thing] = {"bindings": bindings, "etag": _etag(number + 1)}
         return self._state.policies[thing]
 
-    def exists(self, thing: str) -> bool:
-        """Returns whether a resource exists, other than those of the emulator."""
+    def grant(self, thing: str, role: str, member: str) -> None:
+        """Adds a binding to a policy."""
+        policy = self.get(thing)
+        bindings = [*policy.get("bindings", []), {"role": role, "members": [member]}]
+        self.set(thing, {**policy, "bindings": bindings})
+
+    def _exists(self, thing: str) -> bool:
         kind, _, name = thing.partition("/")
         state = self._state
         things: dict[str, Container[str]] = {
@@ -154,19 +162,15 @@ class Accounts:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
-        kept = self._state.accounts
+        kept, one = self._state.accounts, f"{_ACCOUNTS}/{{name}}"
         return (
-            Route("GET", _ACCOUNTS, lambda _: Response({"accounts": [*kept.values()]})),
+            Route("GET", _ACCOUNTS, lambda _: listed("accounts", [*kept.values()])),
             Route("POST", _ACCOUNTS, self._create, changes=True),
-            Route(
-                "GET",
-                f"{_ACCOUNTS}/{{account}}",
-                lambda call: Response(find(kept, call, "account")),
-            ),
-            Route("DELETE", f"{_ACCOUNTS}/{{account}}", self._delete, changes=True),
+            Route("GET", one, lambda call: JsonResponse(200, find(kept, call))),
+            Route("DELETE", one, self._delete, changes=True),
         )
 
-    def _create(self, call: Call) -> Response:
+    def _create(self, call: Call) -> JsonResponse:
         fields = call.fields()
         name = fields["accountId"]
         if not _ACCOUNT_ID.fullmatch(name):
@@ -181,13 +185,12 @@ class Accounts:
         }
         for where in ("IAM", "Cloud Run"):
             self._propagation.begin(f"account {address} in {where}")
-        return Response(self._state.accounts[address])
+        return JsonResponse(200, self._state.accounts[address])
 
-    def _delete(self, call: Call) -> Response:
-        address = find(self._state.accounts, call, "account")["email"]
-        del self._state.accounts[address]
-        self._state.policies.pop(f"serviceAccounts/{address}", None)
-        return Response()
+    def _delete(self, call: Call) -> JsonResponse:
+        take(self._state.accounts, call)
+        self._state.policies.pop(f"serviceAccounts/{call.params['name']}", None)
+        return JsonResponse(200, {})
 
 
 class ServiceAgents:
@@ -208,15 +211,9 @@ class ServiceAgents:
         address = self.address(service)
         if address not in self._state.agents:
             self._state.agents.add(address)
-            self._grant(address, _AGENTS[service][1])
+            self._policies.grant("project", _AGENTS[service][1], f"serviceAccount:{address}")
             self._propagation.begin(f"agent {address}")
         return address
-
-    def _grant(self, address: str, role: str) -> None:
-        policy = self._policies.get("project")
-        binding = {"role": role, "members": [f"serviceAccount:{address}"]}
-        bindings = [*policy.get("bindings", []), binding]
-        self._policies.set("project", {**policy, "bindings": bindings})
 
 
 class Project:
@@ -230,36 +227,34 @@ class Project:
 
     def routes(self) -> tuple[Route, ...]:
         """Returns the operations that gcloud uses."""
-        identity = "serviceusage/v1beta1/projects/{project}/services/{service}"
         return (
             Route("GET", "cloudresourcemanager/v1/projects/{project}", self._describe),
             Route("GET", _SERVICES, self._list),
-            Route("GET", f"{_SERVICES}/{{service}}", self._one),
-            Route("POST", f"{_SERVICES}/{{service}}:enable", self._enable, changes=True),
+            Route("GET", f"{_SERVICES}/{{name}}", self._one),
+            Route("POST", f"{_SERVICES}/{{name}}:enable", self._enable, changes=True),
             Route("POST", f"{_SERVICES}:batchEnable", self._enable, changes=True),
-            Route("POST", f"{identity}:generateServiceIdentity", self._identify, changes=True),
+            Route("POST", f"{_IDENTITY}:generateServiceIdentity", self._identify, changes=True),
         )
 
-    def _describe(self, call: Call) -> Response:
-        state = self._state
-        if call.params["project"] != state.project:
+    def _describe(self, call: Call) -> JsonResponse:
+        project = self._state.project
+        if call.params["project"] != project:
             raise not_found(f"projects/{call.params['project']}")
-        return Response(
-            {
-                "projectId": state.project,
-                "projectNumber": state.number,
-                "lifecycleState": "ACTIVE",
-            }
-        )
+        shown = {
+            "projectId": project,
+            "projectNumber": self._state.number,
+            "lifecycleState": "ACTIVE",
+        }
+        return JsonResponse(200, shown)
 
-    def _list(self, call: Call) -> Response:
+    def _list(self, call: Call) -> JsonResponse:
         assert "ENABLED" in call.query.get("filter", "")  # noqa: S101 (no other list is written)
-        return Response({"services": [self._shown(name) for name in sorted(self._state.services)]})
+        return listed("services", [self._shown(name) for name in sorted(self._state.services)])
 
-    def _one(self, call: Call) -> Response:
-        return Response(self._shown(call.params["service"]))
+    def _one(self, call: Call) -> JsonResponse:
+        return JsonResponse(200, self._shown(call.params["name"]))
 
-    def _shown(self, name: str) -> dict[str, object]:
+    def _shown(self, name: str) -> Json:
         is_on = name in self._state.services
         return {
             "name": f"projects/{self._state.number}/services/{name}",
@@ -267,15 +262,16 @@ class Project:
             "state": "ENABLED" if is_on else "DISABLED",
         }
 
-    def _enable(self, call: Call) -> Response:
-        one = call.params.get("service")
+    def _enable(self, call: Call) -> JsonResponse:
+        one = call.params.get("name")
         asked = {one} if one else set(call.fields()["serviceIds"])
         for name in asked - self._state.services:
             self._propagation.begin(f"service {name}")
         self._state.services |= asked
-        return Response({"name": "operations/noop.DONE_OPERATION", "done": True})
+        return JsonResponse(200, {"name": "operations/noop.DONE_OPERATION", "done": True})
 
-    def _identify(self, call: Call) -> Response:
-        service = call.params["service"].removesuffix(".googleapis.com")
+    def _identify(self, call: Call) -> JsonResponse:
+        service = call.params["name"].removesuffix(".googleapis.com")
         identity = {"email": self._agents.create(service), "uniqueId": "1"}
-        return Response({"name": "operations/finished.DONE", "done": True, "response": identity})
+        ended = {"name": "operations/finished.DONE", "done": True, "response": identity}
+        return JsonResponse(200, ended)

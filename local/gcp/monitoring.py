@@ -14,17 +14,19 @@ from local.gcp.api import (
     ApiError,
     Call,
     Propagation,
-    Response,
     Route,
     already_exists,
+    collection,
     find,
     invalid,
+    listed,
     not_found,
 )
 from local.gcp.state import GoogleState, Json
+from local.http_server import JsonResponse
 
-_METRICS: Final = "logging/v2/projects/{project}/metrics"
-_DEFAULT_SINK: Final = "logging/v2/projects/{project}/sinks/_Default"
+_LOGGING: Final = "logging/v2/projects/{project}"
+_DEFAULT_SINK: Final = f"{_LOGGING}/sinks/_Default"
 _LOG_FILTER: Final = re.compile(r'jsonPayload\.(\w+)="([^"]*)"')
 _USER_METRIC: Final = re.compile(r'metric\.type="logging\.googleapis\.com/user/([\w./-]+)"')
 # In seconds. Google: MetricAbsence.duration, and "metric-absence alerting policies".
@@ -59,14 +61,12 @@ class Monitoring:
             Route("POST", "logging/v2/entries:list", self._lines),
             Route("GET", _DEFAULT_SINK, lambda _: self._sink()),
             Route("PATCH", _DEFAULT_SINK, self._update_sink, changes=True),
-            Route("POST", _METRICS, self._create_metric, changes=True),
-            Route("GET", _METRICS, lambda _: Response({"metrics": [*state.metrics.values()]})),
-            Route("GET", f"{_METRICS}/{{one}}", lambda c: Response(find(state.metrics, c, "one"))),
-            Route("PUT", f"{_METRICS}/{{one}}", self._update_metric, changes=True),
-            Route("DELETE", f"{_METRICS}/{{one}}", _deleter(state.metrics), changes=True),
+            *collection(_LOGGING, "metrics", state.metrics),
+            Route("POST", f"{_LOGGING}/metrics", self._create_metric, changes=True),
+            Route("PUT", f"{_LOGGING}/metrics/{{name}}", self._update_metric, changes=True),
             *self._of("v1", "dashboards", state.dashboards, self._check_dashboard),
             *self._of("v3", "alertPolicies", state.alert_policies, self._check_policy),
-            *self._of("v3", "notificationChannels", state.channels, self._check_channel),
+            *self._of("v3", "notificationChannels", state.channels, _check_channel),
             Route("GET", "monitoring/v3/projects/{project}/timeSeries", self._series),
         )
 
@@ -74,60 +74,58 @@ class Monitoring:
         self, version: str, kind: str, kept: dict[str, Json], check_one: Callable[[Json], None]
     ) -> tuple[Route, ...]:
         """Returns the operations on a kind of resource whose names Google gives."""
-        template = f"monitoring/{version}/projects/{{project}}/{kind}"
+        place = f"monitoring/{version}/projects/{{project}}"
 
-        def create(call: Call) -> Response:
+        def keep(key: str, body: Json, name: str) -> JsonResponse:
+            self._version += 1
+            etag = {"etag": f"{self._version:032x}"} if kind == "dashboards" else {}
+            kept[key] = {**body, "name": name, **etag}
+            return JsonResponse(200, kept[key])
+
+        def create(call: Call) -> JsonResponse:
             body = call.fields()
             check_one(body)
-            self._version += 1
-            key = str(self._version)
-            name = f"projects/{self._state.number}/{kind}/{key}"
-            kept[key] = {**_as_shown(body), "name": name, **_etag(kind, self._version)}
-            return Response(kept[key])
+            key = str(self._version + 1)
+            return keep(key, _as_shown(body), f"projects/{self._state.number}/{kind}/{key}")
 
-        def update(call: Call) -> Response:
-            old, body = find(kept, call, "one"), call.fields()
+        def update(call: Call) -> JsonResponse:
+            old, body = find(kept, call), call.fields()
             check_one(body)
             if kind == "dashboards" and body.get("etag") != old["etag"]:
                 raise ApiError(409, "The etag is not the one of the dashboard.")
-            self._version += 1
             new = {**old, **_as_shown(body)} if "updateMask" in call.query else _as_shown(body)
-            kept[call.params["one"]] = new | {"name": old["name"], **_etag(kind, self._version)}
-            return Response(kept[call.params["one"]])
+            return keep(call.params["name"], new, old["name"])
 
         # Google: "Manage alerting policies by API", one call at a time that modifies any of them.
         lane = kind if kind == "alertPolicies" else ""
-        one = f"{template}/{{one}}"
         return (
-            Route("POST", template, create, changes=True, lane=lane),
-            Route("GET", template, lambda _: Response({kind: [*kept.values()]} if kept else {})),
-            Route("GET", one, lambda call: Response(find(kept, call, "one"))),
-            Route("PATCH", one, update, changes=True, lane=lane),
-            Route("DELETE", one, _deleter(kept), changes=True, lane=lane),
+            *collection(place, kind, kept, lane=lane),
+            Route("POST", f"{place}/{kind}", create, changes=True, lane=lane),
+            Route("PATCH", f"{place}/{kind}/{{name}}", update, changes=True, lane=lane),
         )
 
-    def _lines(self, call: Call) -> Response:
+    def _lines(self, call: Call) -> JsonResponse:
         """Returns log lines, newest first, the only order that gcloud asks for."""
         text = call.fields()["filter"]
         if (wanted := _LOG_FILTER.search(text)) is None:
             raise invalid(f"no lines by {text}")
         key, value = wanted.groups()
-        found = [
+        found: list[Json] = [
             {"logName": f"projects/{self._state.project}/logs/run", "jsonPayload": line}
             for line in reversed(self._state.log)
             if line.get(key) == value
         ]
-        return Response({"entries": found} if found else {})
+        return listed("entries", found)
 
-    def _sink(self) -> Response:
+    def _sink(self) -> JsonResponse:
         """Returns the sink that each project has (Google: "Route log entries")."""
         bucket = f"projects/{self._state.project}/locations/global/buckets/_Default"
         sink: Json = {"name": "_Default", "destination": f"logging.googleapis.com/{bucket}"}
         if exclusions := [*self._state.exclusions.values()]:
             sink["exclusions"] = exclusions
-        return Response(sink)
+        return JsonResponse(200, sink)
 
-    def _update_sink(self, call: Call) -> Response:
+    def _update_sink(self, call: Call) -> JsonResponse:
         """Replaces all exclusions (Google: ConfigServiceV2.UpdateSink, with its update mask)."""
         if call.query.get("updateMask") != "exclusions":
             raise invalid("updateMask: only exclusions can be changed here")
@@ -139,24 +137,24 @@ class Monitoring:
         self._state.exclusions.update((one["name"], one) for one in found)
         return self._sink()
 
-    def _create_metric(self, call: Call) -> Response:
+    def _create_metric(self, call: Call) -> JsonResponse:
         body = call.fields()
         if body["name"] in self._state.metrics:
             raise already_exists(body["name"])
         return self._keep_metric(body["name"], body)
 
-    def _update_metric(self, call: Call) -> Response:
-        find(self._state.metrics, call, "one")
-        return self._keep_metric(call.params["one"], call.fields())
+    def _update_metric(self, call: Call) -> JsonResponse:
+        find(self._state.metrics, call)
+        return self._keep_metric(call.params["name"], call.fields())
 
-    def _keep_metric(self, name: str, body: Json) -> Response:
+    def _keep_metric(self, name: str, body: Json) -> JsonResponse:
         check_shape(body, "log_metric")
         if not body.get("filter"):
             raise invalid("filter: is required")
         if name not in self._state.metrics:
             self._propagation.begin(f"metric {name}")
         self._state.metrics[name] = {**_as_shown(body), "name": name}
-        return Response(self._state.metrics[name])
+        return JsonResponse(200, self._state.metrics[name])
 
     def _check_dashboard(self, body: Json) -> None:
         check_shape(body, "dashboard")
@@ -181,30 +179,22 @@ class Monitoring:
         if unknown := set(body.get("notificationChannels", ())) - names:
             raise not_found(unknown.pop())
 
-    def _check_channel(self, body: Json) -> None:
-        check_shape(body, "notification_channel")
-
-    def _series(self, call: Call) -> Response:
+    def _series(self, call: Call) -> JsonResponse:
         kind = 'metric.type="pubsub.googleapis.com/subscription/num_undelivered_messages"'
         if call.query["filter"] != kind:
             raise invalid(f"no series of {call.query['filter']}")
-        found = [
+        found: list[Json] = [
             {
                 "resource": {"labels": {"subscription_id": name}},
                 "points": [{"value": {"int64Value": str(count)}}],
             }
             for name, count in self._state.backlog.items()
         ]
-        return Response({"timeSeries": found} if found else {})
+        return listed("timeSeries", found)
 
 
-def _deleter(kept: dict[str, Json]) -> Callable[[Call], Response]:
-    def delete(call: Call) -> Response:
-        find(kept, call, "one")
-        del kept[call.params["one"]]
-        return Response()
-
-    return delete
+def _check_channel(body: Json) -> None:
+    check_shape(body, "notification_channel")
 
 
 def _metrics_of(body: Json) -> list[str]:
@@ -226,10 +216,6 @@ def _as_shown(body: Any) -> Any:
     if isinstance(body, dict):
         return {key: _as_shown(value) for key, value in body.items() if value not in _OMITTED}
     return [_as_shown(one) for one in body] if isinstance(body, list) else body
-
-
-def _etag(kind: str, number: int) -> Json:
-    return {"etag": f"{number:032x}"} if kind == "dashboards" else {}
 
 
 def check_shape(body: Json, shape: str) -> None:
@@ -254,30 +240,25 @@ def _read_shapes() -> Json:
 
 def _check_value(value: Any, type_: Any, messages: Json, where: str) -> None:
     if isinstance(type_, list):
-        _check_items(value, type_[0], messages, where)
+        _check_type(value, (list,), "list", where)
+        for place, one in enumerate(value):
+            _check_value(one, type_[0], messages, f"{where}[{place}]")
     elif isinstance(type_, dict):
-        many = type_["many"]
-        for one in _items(value, where) if many else [value]:
+        if type_["many"]:
+            _check_type(value, (list,), "list", where)
+        for one in value if type_["many"] else [value]:
             if one not in type_["enum"]:
                 raise invalid(f"Invalid value at '{where}': {one!r}")
     elif type_ in _SCALARS:
-        if not isinstance(value, _SCALARS[type_]):
-            raise invalid(f"Invalid value at '{where}': no {type_}")
+        _check_type(value, _SCALARS[type_], type_, where)
     else:
-        if not isinstance(value, dict):
-            raise invalid(f"Invalid value at '{where}': no {type_}")
+        _check_type(value, (dict,), type_, where)
         for name, field in value.items():
             if name not in messages[type_]:
                 raise invalid(f"Unknown name '{name}' at '{where or type_}'")
             _check_value(field, messages[type_][name], messages, f"{where}.{name}".lstrip("."))
 
 
-def _check_items(value: Any, type_: Any, messages: Json, where: str) -> None:
-    for place, one in enumerate(_items(value, where)):
-        _check_value(one, type_, messages, f"{where}[{place}]")
-
-
-def _items(value: Any, where: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise invalid(f"Invalid value at '{where}': no list")
-    return value
+def _check_type(value: Any, types: tuple[type, ...], name: str, where: str) -> None:
+    if not isinstance(value, types):
+        raise invalid(f"Invalid value at '{where}': no {name}")

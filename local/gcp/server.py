@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
-import aiohttp
-import orjson
 from aiohttp import web
 
-from local.gcp.api import (
-    ApiError,
-    Call,
-    CallRecord,
-    Propagation,
-    Response,
-    Route,
-    api_disabled,
-    not_found,
-)
+from local.gcp.api import ApiError, Call, Propagation, Route, api_disabled, not_found
 from local.gcp.functions import CloudRun, Functions
 from local.gcp.iam import Accounts, Policies, Project, ServiceAgents
 from local.gcp.monitoring import Monitoring
@@ -28,6 +16,7 @@ from local.gcp.pubsub import PubSubFront
 from local.gcp.scheduler import Scheduler
 from local.gcp.secrets import Secrets
 from local.gcp.state import GoogleState
+from local.http_server import CallRecord, HttpServer, JsonResponse, NoRoute, find_route
 
 _APIS: Final = (
     "cloudbuild",
@@ -44,18 +33,19 @@ _APIS: Final = (
 )
 # These can be called in any project: they enable the others.
 _ALWAYS: Final = frozenset({"cloudresourcemanager", "serviceusage", "upload"})
-_LARGEST: Final = 100 * 2**20
+# The source of a function is uploaded.
+_MAX_BODY_BYTES: Final = 100 * 2**20
 
 
 class GoogleServer:
     """Google Cloud's APIs on 127.0.0.1, with one empty project.
 
     Attributes:
-        url: where it listens, without a trailing slash.
         state: what exists in the project.
         propagation: how fast changes are noticed.
         edit_seconds: how long a change takes that must not overlap with others of its kind.
-        calls: each call with its result, except those that gcloud makes for itself.
+        calls: each call with its result, except those that gcloud makes for itself; a path has the
+            API in front, as in `pubsub/v1/projects/P/topics/T`.
         fixed: statuses and bodies by path, with the API in front, instead of what the state says.
         fail_after: so many calls that change something succeed, then they are refused; None for
             no limit.
@@ -76,45 +66,39 @@ class GoogleServer:
             addresses: of the functions that somebody runs; any other has an address that nobody
                 serves.
         """
-        self.url = ""
         self.state = GoogleState(project=project)
         self.propagation = Propagation()
         self.edit_seconds = 0.5
         self.calls: list[CallRecord] = []
         self.fixed: dict[str, tuple[int, Any]] = {}
         self.fail_after: int | None = None
-        self._emulator = emulator
-        self._addresses = addresses or {}
-        self._routes: tuple[Route, ...] = ()
-        self._busy: set[str] = set()  # lanes in which a call is under way
-
-    async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession()
         policies = Policies(self.state, self.propagation)
         agents = ServiceAgents(self.state, policies, self.propagation)
-        self._front = PubSubFront(self._emulator, self._session, self.state, policies)
-        application = web.Application(client_max_size=_LARGEST)
-        application.router.add_route("*", "/{path:.*}", self._serve)
-        self._runner = web.AppRunner(application, access_log=None)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-        self._routes = (
+        self._pubsub = PubSubFront(emulator, self.state, policies)
+        self._routes: tuple[Route, ...] = (
             *Project(self.state, agents, self.propagation).routes(),
             *Accounts(self.state, self.propagation).routes(),
             *policies.routes(),
             *Secrets(self.state).routes(),
-            *Functions(self.state, agents, self.propagation, self.url, self._addresses).routes(),
+            *Functions(self.state, agents, self.propagation, addresses or {}).routes(),
             *CloudRun(self.state).routes(),
             *Scheduler(self.state).routes(),
             *Monitoring(self.state, self.propagation).routes(),
         )
+        self._busy: set[str] = set()  # lanes in which a call is under way
+        self._http = HttpServer(self._respond, max_body_bytes=_MAX_BODY_BYTES)
+
+    async def __aenter__(self) -> Self:
+        await self._http.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-        await self._session.close()
+        await self._http.stop()
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a trailing slash."""
+        return self._http.url
 
     @property
     def changes(self) -> list[CallRecord]:
@@ -151,45 +135,61 @@ class GoogleServer:
             "no_proxy": "127.0.0.1,localhost",
         }
 
-    async def _serve(self, request: web.Request) -> web.Response:
+    async def _respond(self, request: web.Request) -> web.Response:
         path = request.path.removeprefix("/")
         if path.startswith("computeMetadata/"):
-            return web.json_response({})
-        if path in self.fixed:
-            status, body = self.fixed[path]
-            self.calls.append(CallRecord(request.method, path, status, changed=False))
-            return web.json_response(body, status=status)
-        route, params = self._find(request.method, path)
-        is_change = route.changes if route else _changes(request.method, path)
+            return JsonResponse(200, {}).to_http()
+        body = await request.read()
         try:
-            self._admit(path, is_change=is_change)
-            response = await self._answer(request, path, route, params)
-        except ApiError as refused:
-            response = web.json_response(refused.body, status=refused.status)
-        changed = is_change and response.status == 200
-        self.calls.append(CallRecord(request.method, path, response.status, changed))
-        return response
+            response, changed = await self._answer(request, path, body)
+        except ApiError as error:
+            response, changed = JsonResponse(error.status, error.body), False
+        self.calls.append(
+            CallRecord(request.method, path, request.query_string, response.status, changed)
+        )
+        return response.to_http()
 
     async def _answer(
-        self, request: web.Request, path: str, route: Route | None, params: dict[str, str]
-    ) -> web.Response:
-        body = await request.read()
-        if path.startswith("pubsub/"):
-            return await self._front.answer(request.method, path, request.query_string, body)
-        if route is None:
-            raise not_found(f"{request.method} {path}: the stand-in has no such operation")
+        self, request: web.Request, path: str, body: bytes
+    ) -> tuple[JsonResponse, bool]:
+        """Returns the response, and whether anything changed."""
+        if path in self.fixed:
+            return JsonResponse(*self.fixed[path]), False
+        self._check_enabled(path)
+        is_pubsub = path.startswith("pubsub/")
+        route, params = (None, {}) if is_pubsub else self._route(request.method, path)
         call = Call(
             method=request.method,
             path=path,
             query=request.query,
             headers=request.headers,
-            params=params,
             body=body,
+            params=params,
         )
-        answer = await self._handle(route, call)
-        return web.Response(body=orjson.dumps(answer.body), content_type="application/json")
+        is_change = route.changes if route else PubSubFront.changes(call)
+        if is_change and self.fail_after is not None:
+            if self.fail_after == 0:
+                raise ApiError(403, "Permission denied, for it is to fail here.")
+            self.fail_after -= 1
+        response = await (self._handle(route, call) if route else self._pubsub.answer(call))
+        return response, is_change and response.status == 200
 
-    async def _handle(self, route: Route, call: Call) -> Response:
+    def _check_enabled(self, path: str) -> None:
+        """Raises `ApiError` if the API is not enabled."""
+        api = path.partition("/")[0]
+        service = f"{api}.googleapis.com"
+        disabled = api_disabled(service, self.state.project)
+        if api not in _ALWAYS and service not in self.state.services:
+            raise disabled
+        self.propagation.check(f"service {service}", disabled)
+
+    def _route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        try:
+            return find_route(self._routes, method, path)
+        except NoRoute:
+            raise not_found(f"{method} {path}: the stand-in has no such operation") from None
+
+    async def _handle(self, route: Route, call: Call) -> JsonResponse:
         """Raises `ApiError` while another call runs that this one must not overlap with."""
         if not route.lane:
             return route.handler(call)
@@ -202,31 +202,7 @@ class GoogleServer:
             )
         self._busy.add(route.lane)
         try:
-            await asyncio.sleep(self.edit_seconds)
+            await self._http.pause(self.edit_seconds)
             return route.handler(call)
         finally:
             self._busy.remove(route.lane)
-
-    def _admit(self, path: str, *, is_change: bool) -> None:
-        """Raises `ApiError` if the API is not enabled, or if the call is to fail."""
-        api = path.partition("/")[0]
-        service = f"{api}.googleapis.com"
-        if api not in _ALWAYS and service not in self.state.services:
-            raise api_disabled(service, self.state.project)
-        self.propagation.check(f"service {service}", api_disabled(service, self.state.project))
-        if is_change and self.fail_after is not None:
-            if self.fail_after == 0:
-                raise ApiError(403, "Permission denied, for it is to fail here.")
-            self.fail_after -= 1
-
-    def _find(self, method: str, path: str) -> tuple[Route | None, dict[str, str]]:
-        for route in self._routes:
-            if route.method == method and (params := route.match(path)) is not None:
-                return route, params
-        return None, {}
-
-
-def _changes(method: str, path: str) -> bool:
-    """Returns whether a call of the emulator changes something; a POST may only read."""
-    verb = path.rpartition(":")[2]
-    return method != "GET" and verb not in {"getIamPolicy", "pull"}

@@ -9,19 +9,11 @@ Json: TypeAlias = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Version:
-    """A version of a secret; its number is its place, from 1 on."""
-
-    data: bytes
-    state: str = "ENABLED"
-
-
-@dataclass(slots=True)
 class Secret:
-    """A secret with all its versions."""
+    """A secret with the data of all its versions, which are numbered from 1 on."""
 
     body: Json
-    versions: list[Version] = field(default_factory=list)
+    versions: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)

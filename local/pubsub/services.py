@@ -1,8 +1,5 @@
 """Google's Publisher and Subscriber services on a broker."""
 
-import asyncio
-from collections.abc import AsyncIterator
-
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
@@ -12,8 +9,7 @@ from local.pubsub import wire
 from local.pubsub.broker import Broker
 from local.pubsub.faults import Effect
 from local.pubsub.model import MAX_REQUEST_BYTES, FailedPreconditionError, InvalidArgumentError
-from local.pubsub.subscription import Lease, Subscription
-from local.pubsub.wire import Context, Pb, page, page_of_project, stream, unary
+from local.pubsub.wire import Pb, page, page_of_project, unary
 
 _Topic = types.Topic.pb()
 _PublishResponse = types.PublishResponse.pb()
@@ -21,11 +17,7 @@ _ListTopicsResponse = types.ListTopicsResponse.pb()
 _ListTopicSubscriptionsResponse = types.ListTopicSubscriptionsResponse.pb()
 _Subscription = types.Subscription.pb()
 _PullResponse = types.PullResponse.pb()
-_StreamingPullResponse = types.StreamingPullResponse.pb()
 _ListSubscriptionsResponse = types.ListSubscriptionsResponse.pb()
-
-_CHUNK = 1_000
-"""The most messages in one response."""
 
 
 class PublisherService:
@@ -106,11 +98,10 @@ class SubscriberService:
             "Acknowledge": (self._acknowledge, types.AcknowledgeRequest.pb()),
             "ModifyAckDeadline": (self._modify_ack_deadline, types.ModifyAckDeadlineRequest.pb()),
         }
-        handlers = {name: unary(name, *call, self._faults) for name, call in calls.items()}
-        handlers["StreamingPull"] = stream(
-            "StreamingPull", self._streaming_pull, types.StreamingPullRequest.pb(), self._faults
+        return grpc.method_handlers_generic_handler(
+            "google.pubsub.v1.Subscriber",
+            {name: unary(name, *call, self._faults) for name, call in calls.items()},
         )
-        return grpc.method_handlers_generic_handler("google.pubsub.v1.Subscriber", handlers)
 
     async def _create(self, request: Pb) -> Pb:
         config = wire.subscription_config(request)
@@ -134,7 +125,9 @@ class SubscriberService:
     async def _pull(self, request: Pb) -> Pb:
         if request.max_messages <= 0:
             raise InvalidArgumentError("max_messages must be positive")
-        subscription = self._pullable(request.subscription)
+        subscription = self._broker.subscription(request.subscription)
+        if subscription.config.push_endpoint:
+            raise FailedPreconditionError(f"{subscription.name} is a push subscription")
         wait = 0.0 if request.return_immediately else self._pull_wait
         leases = await subscription.pull(min(request.max_messages, 1_000), wait)
         return _PullResponse(received_messages=wire.received(subscription, leases))
@@ -152,101 +145,3 @@ class SubscriberService:
         for ack_id in request.ack_ids:
             subscription.extend(ack_id, request.ack_deadline_seconds)
         return Empty()
-
-    async def _streaming_pull(self, requests: AsyncIterator[Pb], context: Context) -> None:
-        first = await anext(requests, None)
-        if first is None:
-            return
-        subscription = self._pullable(first.subscription)
-        await StreamingPull(subscription, first, context).run(requests)
-
-    def _pullable(self, name: str) -> Subscription:
-        subscription = self._broker.subscription(name)
-        if subscription.config.push_endpoint:
-            raise FailedPreconditionError(f"{name} is a push subscription")
-        return subscription
-
-
-class StreamingPull:
-    """One StreamingPull: sends messages within the client's flow control, reads acknowledgements.
-
-    Args:
-        subscription: The subscription.
-        first: The opening request, with the stream's ack deadline and limits (0: no limit).
-        context: The call.
-
-    Raises:
-        InvalidArgumentError: The stream's ack deadline is not 10 to 600 s.
-    """
-
-    def __init__(self, subscription: Subscription, first: Pb, context: Context) -> None:
-        if not 10 <= first.stream_ack_deadline_seconds <= 600:
-            raise InvalidArgumentError("stream_ack_deadline_seconds is 10 to 600")
-        self._subscription = subscription
-        self._context = context
-        self._ack_deadline = float(first.stream_ack_deadline_seconds)
-        self._max_messages = first.max_outstanding_messages or float("inf")
-        self._max_bytes = first.max_outstanding_bytes or float("inf")
-        self._messages = 0
-        self._bytes = 0
-        self._room = asyncio.Event()
-        self._room.set()
-        self._settle(first)
-
-    async def run(self, requests: AsyncIterator[Pb]) -> None:
-        """Serves the stream until the client closes it.
-
-        Raises:
-            NotFoundError: The subscription was deleted.
-        """
-        tasks = [asyncio.create_task(self._read(requests)), asyncio.create_task(self._write())]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        for task in done:
-            task.result()
-
-    async def _read(self, requests: AsyncIterator[Pb]) -> None:
-        async for request in requests:
-            self._settle(request)
-
-    def _settle(self, request: Pb) -> None:
-        for ack_id in request.ack_ids:
-            self._subscription.ack(ack_id)
-        deadlines = zip(
-            request.modify_deadline_ack_ids, request.modify_deadline_seconds, strict=True
-        )
-        for ack_id, seconds in deadlines:
-            self._subscription.extend(ack_id, seconds)
-
-    async def _write(self) -> None:
-        while True:
-            await self._room.wait()
-            await self._subscription.ready()
-            limit = int(min(self._max_messages - self._messages, _CHUNK))
-            leases = self._subscription.take(limit, self._ack_deadline)
-            for lease in leases:
-                self._hold(lease)
-            if leases:
-                received = wire.received(self._subscription, leases)
-                await self._context.write(_StreamingPullResponse(received_messages=received))
-
-    def _hold(self, lease: Lease) -> None:
-        size = len(lease.message.data)
-
-        def released() -> None:
-            self._count(-1, -size)
-
-        lease.on_closed = released
-        self._count(1, size)
-
-    def _count(self, messages: int, size: int) -> None:
-        self._messages += messages
-        self._bytes += size
-        if self._messages < self._max_messages and self._bytes < self._max_bytes:
-            self._room.set()
-        else:
-            self._room.clear()

@@ -29,8 +29,6 @@ class Lease:
     message: Message
     attempt: int
     deadline: float
-    on_closed: Callable[[], None] | None = None
-    """Called once, when the lease ends for any reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +125,9 @@ class Subscription:
         self._ready.extend(map(_Waiting, messages))
         self._wake()
 
-    def take(self, limit: int, ack_deadline: float | None = None) -> list[Lease]:
-        """Leases up to `limit` ready messages, for `ack_deadline` seconds if it is given."""
-        deadline = self._loop.time() + (ack_deadline or self.ack_deadline)
+    def take(self, limit: int) -> list[Lease]:
+        """Leases up to `limit` ready messages."""
+        deadline = self._loop.time() + self.ack_deadline
         leases = []
         for _ in range(min(limit, len(self._ready))):
             waiting = self._ready.popleft()
@@ -149,28 +147,19 @@ class Subscription:
         Raises:
             NotFoundError: The subscription was deleted.
         """
-        if not self._ready:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait):
-                    await self.ready()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                while not self._ready:
+                    if self._closed:
+                        raise NotFoundError(f"{self.name} was deleted")
+                    await self._arrived.wait()
         return self.take(limit)
-
-    async def ready(self) -> None:
-        """Waits until a message can be taken.
-
-        Raises:
-            NotFoundError: The subscription was deleted.
-        """
-        while not self._ready:
-            if self._closed:
-                raise NotFoundError(f"{self.name} was deleted")
-            await self._arrived.wait()
 
     # The end of a lease
 
     def ack(self, ack_id: str) -> None:
         """Acknowledges a message."""
-        if lease := self._close_lease(ack_id):
+        if lease := self._leases.pop(ack_id, None):
             self._settled.acked += 1
             if self._observers:
                 self._observers(Acked(self.name, lease.message, lease.attempt))
@@ -178,7 +167,7 @@ class Subscription:
 
     def nack(self, ack_id: str) -> None:
         """Returns a message for redelivery."""
-        if lease := self._close_lease(ack_id):
+        if lease := self._leases.pop(ack_id, None):
             self._return(lease, "refused")
 
     def extend(self, ack_id: str, seconds: float) -> None:
@@ -189,17 +178,11 @@ class Subscription:
             lease.deadline = self._loop.time() + seconds
             self._expiries.add(lease.deadline, lease)
 
-    def _close_lease(self, ack_id: str) -> Lease | None:
-        lease = self._leases.pop(ack_id, None)
-        if lease is not None and lease.on_closed is not None:
-            lease.on_closed()
-        return lease
-
     def _still_expires(self, when: float, lease: Lease) -> bool:
         return lease.deadline == when and lease.ack_id in self._leases
 
     def _expire(self, lease: Lease) -> None:
-        self._close_lease(lease.ack_id)
+        del self._leases[lease.ack_id]
         self._return(lease, "expired")
 
     def _return(self, lease: Lease, reason: Literal["refused", "expired"]) -> None:
@@ -275,8 +258,7 @@ class Subscription:
         self._closed = True
         self.on_ready = None
         self._ready.clear()
-        for ack_id in list(self._leases):
-            self._close_lease(ack_id)
+        self._leases.clear()
         self._backing_off.close()
         self._expiries.close()
         self._wake()

@@ -4,7 +4,7 @@ The raw protobuf classes are used, not the proto-plus wrappers around them, whic
 times as much per message.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
 import grpc
@@ -33,7 +33,6 @@ Pb: TypeAlias = Any
 """A raw protobuf message: Google ships no types for these."""
 Context: TypeAlias = "grpc.aio.ServicerContext[Pb, Pb]"
 Unary: TypeAlias = Callable[[Pb], Awaitable[Pb]]
-Stream: TypeAlias = Callable[[AsyncIterator[Pb], Context], Awaitable[None]]
 T = TypeVar("T")
 
 _ReceivedMessage = types.ReceivedMessage.pb()
@@ -235,29 +234,6 @@ def unary(
         return answer
 
     return grpc.unary_unary_rpc_method_handler(
-        call,
-        request_deserializer=request.FromString,
-        response_serializer=_serialize,
-    )
-
-
-def stream(
-    name: str,
-    method: Stream,
-    request: type[Message],
-    faults: FaultPlan[Effect],
-) -> "grpc.RpcMethodHandler[Pb, Pb]":
-    """Returns a handler for a call that streams both ways; faults affect its opening."""
-
-    async def call(requests: AsyncIterator[Pb], context: Context) -> None:
-        try:
-            for effect in faults.take(name):
-                await effect.apply()
-            await method(requests, context)
-        except (PubSubError, InjectedError) as error:
-            await _abort(context, error)
-
-    return grpc.stream_stream_rpc_method_handler(
         call,
         request_deserializer=request.FromString,
         response_serializer=_serialize,

@@ -1,7 +1,8 @@
-"""A client of the AEP stand-in, and how its tests run."""
+"""A client of the AEP stand-in, and how its tests run it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,21 +69,15 @@ class AepClient:
             return Answered(response.status, response.headers, await response.read())
 
 
-Scenario = Callable[[AepServer, AepClient], Awaitable[None]]
-
-
-def run(scenario: Scenario, aep: AepServer | None = None) -> None:
-    """Runs a scenario against a stand-in with a timeout."""
-
-    async def bounded() -> None:
-        async with (
-            asyncio.timeout(10),
-            aep or AepServer() as server,
-            aiohttp.ClientSession() as session,
-        ):
-            await scenario(server, AepClient(server, session))
-
-    asyncio.run(bounded())
+@asynccontextmanager
+async def running(aep: AepServer | None = None) -> AsyncIterator[tuple[AepServer, AepClient]]:
+    """Runs a stand-in, for ten seconds at most, and a client of it."""
+    async with (
+        asyncio.timeout(10),
+        aep or AepServer() as server,
+        aiohttp.ClientSession() as session,
+    ):
+        yield server, AepClient(server, session)
 
 
 def raw(*ids: str) -> list[object]:

@@ -1,7 +1,7 @@
 """Google's clients and push endpoints for the Pub/Sub tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,11 +19,6 @@ TOPIC = "projects/p/topics/events"
 DEAD = "projects/p/topics/events-dead"
 SUBSCRIPTION = "projects/p/subscriptions/events-out"
 DEAD_SUBSCRIPTION = "projects/p/subscriptions/events-dead-out"
-
-
-def run(test: Coroutine[Any, Any, None], within: float = 20) -> None:
-    """Runs a test's coroutine with a timeout."""
-    asyncio.run(asyncio.wait_for(test, within))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +61,12 @@ async def clients(host: str) -> AsyncIterator[Clients]:
 
 @asynccontextmanager
 async def pubsub_server(**options: Any) -> AsyncIterator[tuple[PubSubServer, Clients]]:
-    """Runs a server with two topics, and clients."""
-    async with PubSubServer(**options) as server, clients(server.host) as connected:
+    """Runs a server with two topics, for a minute at most, and clients."""
+    async with (
+        asyncio.timeout(60),
+        PubSubServer(**options) as server,
+        clients(server.host) as connected,
+    ):
         server.create_topic(TOPIC)
         server.create_topic(DEAD)
         yield server, connected

@@ -1,7 +1,6 @@
 """The faults of the AEP stand-in: what a client sees, and what was really accepted."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import aiohttp
 import pytest
@@ -24,8 +23,7 @@ from local.aep import (
     statuses_as_text,
     throttled,
 )
-from local.aep.faults import Stage, fault_plan
-from tests.local.aep_client import AepClient, raw, run
+from tests.local.aep_client import raw, running
 
 
 @pytest.mark.parametrize(
@@ -47,10 +45,9 @@ from tests.local.aep_client import AepClient, raw, run
         (answering(504), 504, None),
     ],
 )
-def test_whole_request_fails(fault: Fault, status: int, retry_after: str | None) -> None:
+async def test_whole_request_fails(fault: Fault, status: int, retry_after: str | None) -> None:
     """The answer has the status and `Retry-After` and no body; nothing is accepted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[fault])) as (aep, client):
         answered = await client.batch(raw("a", "b"))
 
         assert answered.status == status
@@ -58,8 +55,6 @@ def test_whole_request_fails(fault: Fault, status: int, retry_after: str | None)
         assert answered.body == b""
         assert not aep.accepted
         assert (aep.requests[0].status, aep.requests[0].messages) == (status, 2)
-
-    run(scenario, AepServer(faults=[fault]))
 
 
 @pytest.mark.parametrize(
@@ -72,10 +67,9 @@ def test_whole_request_fails(fault: Fault, status: int, retry_after: str | None)
     ],
     ids=["before the body", "after accepting", "in the middle of the answer", "after silence"],
 )
-def test_cut_connection(fault: Fault, taken: list[str], read: int) -> None:
+async def test_cut_connection(fault: Fault, taken: list[str], read: int) -> None:
     """The client gets an error, whether the messages were accepted or not."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[fault])) as (aep, client):
         with pytest.raises(aiohttp.ClientError):
             await client.batch(raw("a", "b"))
 
@@ -83,137 +77,73 @@ def test_cut_connection(fault: Fault, taken: list[str], read: int) -> None:
         assert [accepted.id for accepted in aep.accepted] == taken
         assert (aep.requests[0].status, aep.requests[0].messages) == (None, read)
 
-    run(scenario, AepServer(faults=[fault]))
 
-
-def test_duplicates_after_a_cut_are_seen() -> None:
-    """Messages sent again after a cut are duplicates, which the stand-in shows."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
-        with pytest.raises(aiohttp.ClientError):
-            await client.batch(raw("a", "b"))
-        answered = await client.batch(raw("a", "b"))
-
-        assert answered.status == 207
-        assert len(aep.accepted) == 4
-        assert aep.distinct_ids == {"a", "b"}
-
-    run(scenario, AepServer(faults=[cut_after_accepting().times(1)]))
-
-
-def test_silence_after_accepting() -> None:
+async def test_silence_after_accepting() -> None:
     """A silent AEP may have accepted the messages; the answer is then late."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[silent(0.05, accepting=True)])) as (aep, client):
         answered = await client.batch(raw("a"))
 
         assert answered.status == 207
         assert aep.distinct_ids == {"a"}
         assert aep.requests[0].ended_at - aep.requests[0].started_at >= 0.05
 
-    run(scenario, AepServer(faults=[silent(0.05, accepting=True)]))
 
-
-def test_refusing_some_messages() -> None:
+async def test_refusing_some_messages() -> None:
     """The matching messages fail inside the 207; the others are accepted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    faults = [refusing(has_id("b"), status=500), refusing(has_id("b", "c"), status=429)]
+    async with running(AepServer(faults=faults)) as (aep, client):
         answered = await client.batch(raw("a", "b", "c"))
 
         assert [e.get("statusCode") for e in answered.json["responses"]] == [None, 500, 429]
         assert aep.distinct_ids == {"a"}
         assert [(r.id, r.status) for r in aep.refused] == [("b", 500), ("c", 429)]
 
-    faults = [refusing(has_id("b"), status=500), refusing(has_id("b", "c"), status=429)]
-    run(scenario, AepServer(faults=faults))
 
+@pytest.mark.parametrize(
+    ("faults", "batches", "statuses"),
+    [
+        ([answering(500).when(has_id("poison"))], ["a poison", "a", "poison"], [500, 207, 500]),
+        ([answering(413).of_at_least(2)], ["a b", "a"], [413, 207]),
+        ([throttled().times(2), answering(503).times(1)], ["a"] * 4, [429, 429, 503, 207]),
+    ],
+    ids=["a poison message", "only large requests", "one after another"],
+)
+async def test_only_matching_requests_fail(
+    faults: list[Fault], batches: list[str], statuses: list[int]
+) -> None:
+    """By a message, by the number of messages, or so many times; a fault after the one before."""
+    async with running(AepServer(faults=faults)) as (aep, client):
+        answers = [(await client.batch(raw(*ids.split()))).status for ids in batches]
 
-def test_poison() -> None:
-    """A fault for a poison message affects only the requests that contain it."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
-        batches: list[list[Any]] = [raw("a", "poison"), raw("a"), raw("poison")]
-
-        assert [(await client.batch(b)).status for b in batches] == [500, 207, 500]
+        assert answers == statuses
         assert aep.distinct_ids == {"a"}
 
-    run(scenario, AepServer(faults=[answering(500).when(has_id("poison"))]))
 
-
-def test_only_large_requests_fail() -> None:
-    """A fault can affect only requests with many messages, like a 413."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:  # noqa: ARG001
-        assert (await client.batch(raw("a", "b"))).status == 413
-        assert (await client.batch(raw("a"))).status == 207
-
-    run(scenario, AepServer(faults=[answering(413).of_at_least(2)]))
-
-
-def test_answer_that_is_not_json() -> None:
+async def test_answer_that_is_not_json() -> None:
     """The messages are accepted, although the 207 is unreadable."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[not_json()])) as (aep, client):
         answered = await client.batch(raw("a"))
 
         assert (answered.status, answered.body) == (207, b"<html>Bad Gateway</html>")
         assert answered.headers["Content-Type"] == "text/html"
         assert aep.distinct_ids == {"a"}
 
-    run(scenario, AepServer(faults=[not_json()]))
-
 
 @pytest.mark.parametrize(("missing", "left"), [(1, 2), (3, 0), (9, 0)])
-def test_fewer_responses(missing: int, left: int) -> None:
+async def test_fewer_responses(missing: int, left: int) -> None:
     """The 207 can have fewer entries than there were messages."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[fewer_responses(missing)])) as (aep, client):
         answered = await client.batch(raw("a", "b", "c"))
 
         assert len(answered.json["responses"]) == left
         assert len(aep.accepted) == 3
 
-    run(scenario, AepServer(faults=[fewer_responses(missing)]))
 
-
-def test_entries_in_another_order_with_statuses_as_text() -> None:
+async def test_entries_in_another_order_with_statuses_as_text() -> None:
     """Changes of the entries add up, here their order and their type."""
-
-    async def scenario(_: AepServer, client: AepClient) -> None:
+    aep = AepServer(Behaviour(shape=Shape.SINK), faults=[reordered(), statuses_as_text()])
+    async with running(aep) as (_, client):
         entries = (await client.batch(raw("a", "", "c"))).json["responses"]
 
         assert [entry["xactionId"].rsplit("-", 1)[1] for entry in entries] == ["2", "1", "0"]
         assert [entry.get("status") for entry in entries] == [None, "400", None]
-
-    aep = AepServer(Behaviour(shape=Shape.SINK), faults=[reordered(), statuses_as_text()])
-    run(scenario, aep)
-
-
-def test_faults_follow_one_another() -> None:
-    """Of two faults for the whole request, the first applies until it is used up."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
-        aep.faults.add(throttled().times(2), answering(503).times(1))
-        statuses = [(await client.batch(raw("a"))).status for _ in range(4)]
-
-        assert statuses == [429, 429, 503, 207]
-
-    run(scenario)
-
-
-def test_probability_comes_from_the_seed() -> None:
-    """The same seed affects the same requests, with about the given probability."""
-
-    def strikes(seed: int) -> list[bool]:
-        plan = fault_plan(seed)
-        plan.add(answering(503).with_probability(0.3))
-        return [bool(plan.take(Stage.BATCH)) for _ in range(1000)]
-
-    assert strikes(1) == strikes(1) != strikes(2)
-    assert 250 < sum(strikes(1)) < 350
-
-
-def test_no_message_is_known_before_the_body() -> None:
-    """A fault before the body cannot depend on a message."""
-    with pytest.raises(ValueError, match="no message is known"):
-        cut_before_body().when(has_id("a"))

@@ -21,7 +21,7 @@ from local.aep import (
 )
 from local.aep.inlet import MAX_REQUEST_BYTES
 from local.aep.messages import utc_now
-from tests.local.aep_client import FLOW, AepClient, raw, run
+from tests.local.aep_client import FLOW, AepClient, raw, running
 
 CASES = orjson.loads(Path(__file__).with_name("aep_cases.json").read_bytes())
 MESSAGES, REQUESTS, SHAPES = CASES["messages"], CASES["requests"], CASES["shapes"]
@@ -61,10 +61,13 @@ def masked(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("case", MESSAGES["cases"], ids=lambda case: case["name"])
-def test_message_is_judged_by_itself(case: dict[str, Any]) -> None:
+async def test_message_is_judged_by_itself(case: dict[str, Any]) -> None:
     """A message that AEP would refuse gets a 400 entry with its reason in the 207."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    behaviour = Behaviour(
+        format=MessageFormat(case.get("format", "auto")),
+        raw_modes=frozenset(map(RawMode, case.get("raw_modes", RawMode))),
+    )
+    async with running(AepServer(behaviour)) as (aep, client):
         answered = await client.batch([message_of(case)])
 
         assert answered.status == 207
@@ -78,18 +81,11 @@ def test_message_is_judged_by_itself(case: dict[str, Any]) -> None:
             assert not aep.accepted
             assert [refused.reason for refused in aep.refused] == [case["reason"]]
 
-    behaviour = Behaviour(
-        format=MessageFormat(case.get("format", "auto")),
-        raw_modes=frozenset(map(RawMode, case.get("raw_modes", RawMode))),
-    )
-    run(scenario, AepServer(behaviour))
-
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case["name"])
-def test_request_is_judged_as_a_whole(case: dict[str, Any]) -> None:
+async def test_request_is_judged_as_a_whole(case: dict[str, Any]) -> None:
     """A malformed request is refused as a whole, and nothing of it is accepted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         headers = FLOW if case["flow"] else {}
         answered = await client.post(case["path"], case["body"].encode(), headers)
 
@@ -97,14 +93,11 @@ def test_request_is_judged_as_a_whole(case: dict[str, Any]) -> None:
         assert len(aep.accepted) == (answered.status < 300)
         assert not aep.refused
 
-    run(scenario)
-
 
 @pytest.mark.parametrize("case", SHAPES, ids=lambda case: f"{case['shape']} {case['ids']}")
-def test_shape_of_the_207(case: dict[str, Any]) -> None:
+async def test_shape_of_the_207(case: dict[str, Any]) -> None:
     """A batch is answered with 207 and entries of the configured shape."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(Behaviour(shape=Shape(case["shape"])))) as (aep, client):
         before = time.time_ns() // 1_000_000
         answered = await client.batch(raw(*case["ids"]))
 
@@ -113,28 +106,22 @@ def test_shape_of_the_207(case: dict[str, Any]) -> None:
         assert answered.json["inletId"] == aep.inlet
         assert before <= answered.json["receivedTimeMs"] <= time.time_ns() // 1_000_000
 
-    run(scenario, AepServer(Behaviour(shape=Shape(case["shape"]))))
-
 
 @pytest.mark.parametrize(("ahead", "is_taken"), [(60.0, True), (-60.0, False)])
-def test_the_clock_is_aeps(ahead: float, is_taken: bool) -> None:
+async def test_the_clock_is_aeps(ahead: float, is_taken: bool) -> None:
     """Whether an event is in the future depends on AEP's clock, not on ours."""
     now = utc_now().isoformat()
     message = message_of({"base": "xdm", "set": {"body.xdmEntity.timestamp": now}})
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(Behaviour(clock_seconds=ahead))) as (aep, client):
         await client.batch([message])
 
         assert len(aep.accepted) == is_taken
         assert [r.reason for r in aep.refused] == ["timestamp: is in the future"] * (not is_taken)
 
-    run(scenario, AepServer(Behaviour(clock_seconds=ahead)))
 
-
-def test_single_message() -> None:
+async def test_single_message() -> None:
     """A single message is answered with the documented three fields."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         answered = await client.single({"id": "a"})
 
         assert answered.status == 200
@@ -142,13 +129,10 @@ def test_single_message() -> None:
         assert aep.distinct_ids == {"a"}
         assert aep.endpoint == f"{aep.url}/collection/{aep.inlet}"
 
-    run(scenario)
 
-
-def test_single_message_refused() -> None:
+async def test_single_message_refused() -> None:
     """A refused single message is answered with 400 and Adobe's problem body."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         answered = await client.single({"id": ""})
 
         assert answered.status == 400
@@ -156,54 +140,42 @@ def test_single_message_refused() -> None:
         assert "minLength" in answered.json["report"]["message"]
         assert len(aep.refused) == 1
 
-    run(scenario)
-
 
 @pytest.mark.parametrize("mode", [RawMode.BATCH, RawMode.ENVELOPED])
-def test_single_message_in_an_unsupported_mode(mode: RawMode) -> None:
+async def test_single_message_in_an_unsupported_mode(mode: RawMode) -> None:
     """An inlet that accepts raw records only in batches refuses a single one."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(Behaviour(raw_modes=frozenset({mode})))) as (aep, client):
         answered = await client.single({"id": "a"})
 
         assert answered.status == 400
         assert "'header' field is mandatory" in answered.json["report"]["message"]
         assert not aep.accepted
 
-    run(scenario, AepServer(Behaviour(raw_modes=frozenset({mode}))))
 
-
-def test_xdm_needs_no_flow_id() -> None:
+async def test_xdm_needs_no_flow_id() -> None:
     """XDM messages name their dataset, so no flow ID is required."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         body = orjson.dumps({"messages": [MESSAGES["xdm"]]})
         answered = await client.post("/collection/batch/{inlet}", body)
 
         assert answered.status == 207
         assert [accepted.id for accepted in aep.accepted] == ["e1"]
 
-    run(scenario)
 
-
-def test_one_raw_message_needs_a_flow_id() -> None:
+async def test_one_raw_message_needs_a_flow_id() -> None:
     """A single raw message among XDM ones requires a flow ID for the batch."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         body = orjson.dumps({"messages": [MESSAGES["xdm"], MESSAGES["raw"]]})
         answered = await client.post("/collection/batch/{inlet}", body)
 
         assert answered.status == 400
         assert not aep.accepted
 
-    run(scenario)
-
 
 @pytest.mark.parametrize(("spare", "status"), [(0, 207), (-1, 413)])
-def test_size_limit(spare: int, status: int) -> None:
+async def test_size_limit(spare: int, status: int) -> None:
     """A request of exactly 1 MB is accepted; one byte more is a 413."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         empty = orjson.dumps({"messages": [{"id": "a", "x": ""}]})
         filling = "x" * (MAX_REQUEST_BYTES - len(empty) - spare)
         answered = await client.batch([{"id": "a", "x": filling}])
@@ -212,13 +184,10 @@ def test_size_limit(spare: int, status: int) -> None:
         assert len(aep.accepted) == (status == 207)
         assert aep.requests[0].size == MAX_REQUEST_BYTES - spare
 
-    run(scenario)
 
-
-def test_compressed_body_is_refused() -> None:
+async def test_compressed_body_is_refused() -> None:
     """A compressed body is refused, because Adobe does not document it."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         body = gzip.compress(orjson.dumps({"messages": raw("a")}))
         headers = FLOW | {"Content-Encoding": "gzip"}
         answered = await client.post("/collection/batch/{inlet}", body, headers)
@@ -226,19 +195,15 @@ def test_compressed_body_is_refused() -> None:
         assert answered.status == 400
         assert not aep.accepted
 
-    run(scenario)
-
 
 @pytest.mark.parametrize(
     "limit", [RateLimit(requests=2, messages=100), RateLimit(requests=100, messages=4)]
 )
-def test_rate_limit(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_rate_limit(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over either limit the answer is 429 with `Retry-After` until the next second."""
     now = 1000.0
     monkeypatch.setattr("local.aep.inlet.monotonic", lambda: now)
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
-        nonlocal now
+    async with running(AepServer(Behaviour(rate_limit=limit))) as (aep, client):
         answers = [await client.batch(raw("a", "b")) for _ in range(3)]
         now += 1
         later = await client.batch(raw("a", "b"))
@@ -248,18 +213,15 @@ def test_rate_limit(limit: RateLimit, monkeypatch: pytest.MonkeyPatch) -> None:
         assert later.status == 207
         assert len(aep.accepted) == 6
 
-    run(scenario, AepServer(Behaviour(rate_limit=limit)))
-
 
 async def bearer(client: AepClient) -> dict[str, str]:
     """Returns the header with a new token."""
     return {"Authorization": f"Bearer {(await client.token()).json['access_token']}"}
 
 
-def test_token() -> None:
+async def test_token() -> None:
     """Valid credentials get a bearer token for about a day, which is counted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         answered = await client.token()
 
         assert answered.status == 200
@@ -268,8 +230,6 @@ def test_token() -> None:
         assert answered.json["access_token"]
         assert aep.tokens_issued == 1
         assert aep.token_requests[0].scopes == ("openid", "AdobeID")
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -281,16 +241,13 @@ def test_token() -> None:
         ({"scope": ""}, 400, "invalid_scope"),
     ],
 )
-def test_token_refused(form: dict[str, str], status: int, error: str) -> None:
+async def test_token_refused(form: dict[str, str], status: int, error: str) -> None:
     """An invalid request gets an error, and no token is issued."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         answered = await client.token(**form)
 
         assert (answered.status, answered.json) == (status, {"error": error})
         assert aep.tokens_issued == 0
-
-    run(scenario)
 
 
 @pytest.mark.parametrize(
@@ -302,10 +259,9 @@ def test_token_refused(form: dict[str, str], status: int, error: str) -> None:
         ({"Authorization": "Bearer made-up"}, "invalid or expired"),
     ],
 )
-def test_bad_token(headers: dict[str, str], reason: str) -> None:
+async def test_bad_token(headers: dict[str, str], reason: str) -> None:
     """Without a valid token the answer is the documented 401, with its status as text."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(NEEDS_TOKEN)) as (aep, client):
         answered = await client.batch(raw("a"), headers)
 
         assert answered.status == 401
@@ -314,42 +270,31 @@ def test_bad_token(headers: dict[str, str], reason: str) -> None:
         assert reason in answered.json["report"]["message"]
         assert not aep.accepted
 
-    run(scenario, AepServer(NEEDS_TOKEN))
 
-
-def test_revoked_token() -> None:
+async def test_revoked_token() -> None:
     """A revoked token is refused at once; a new one is accepted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(NEEDS_TOKEN)) as (aep, client):
         old = await bearer(client)
         aep.revoke_tokens()
 
         assert (await client.batch(raw("a"), old)).status == 401
         assert (await client.batch(raw("a"), await bearer(client))).status == 207
 
-    run(scenario, AepServer(NEEDS_TOKEN))
 
-
-def test_expired_token() -> None:
+async def test_expired_token() -> None:
     """A token is refused after its lifetime."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(Behaviour(needs_token=True, token_seconds=0))) as (aep, client):
         answered = await client.batch(raw("a"), await bearer(client))
 
         assert answered.status == 401
         assert aep.tokens_issued == 1
 
-    run(scenario, AepServer(Behaviour(needs_token=True, token_seconds=0)))
 
-
-def test_token_endpoint_down() -> None:
+async def test_token_endpoint_down() -> None:
     """The token endpoint can be down while the inlet works."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         aep.faults.add(token_endpoint_down(503).times(1))
 
         assert (await client.batch(raw("a"))).status == 207
         assert [(await client.token()).status for _ in range(2)] == [503, 200]
         assert [request.status for request in aep.token_requests] == [503, 200]
-
-    run(scenario)

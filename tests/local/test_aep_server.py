@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import aiohttp
 import pytest
 
 from local.aep import (
@@ -18,13 +17,12 @@ from local.aep import (
     TokenRequested,
     silent,
 )
-from tests.local.aep_client import AepClient, raw, run
+from tests.local.aep_client import raw, running
 
 
-def test_request_is_recorded() -> None:
+async def test_request_is_recorded() -> None:
     """A request is recorded with its headers, query, size, count, status and times."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running() as (aep, client):
         body = b'{"messages":[{"id":"a"},{"id":"b"}]}'
         path = "/collection/batch/{inlet}?x-adobe-flow-id=f"
         await client.post(path, body, {"x-sandbox-name": "prod"})
@@ -38,31 +36,14 @@ def test_request_is_recorded() -> None:
         assert [accepted.request for accepted in aep.accepted] == [request.number] * 2
         assert aep.accepted[1].message == {"id": "b"}
 
-    run(scenario)
 
-
-def test_wait_for_returns_when_the_condition_holds() -> None:
-    """Every waiter returns when its condition becomes true."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
-        async with asyncio.TaskGroup() as waiters:
-            waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a"}))
-            waiters.create_task(aep.wait_for(lambda: aep.distinct_ids == {"a", "b"}))
-            await client.batch(raw("a"))
-            await client.batch(raw("b"))
-
-    run(scenario)
-
-
-def test_observer_gets_every_event() -> None:
+async def test_observer_gets_every_event() -> None:
     """An observer gets token requests, requests and each message, in order."""
     seen: list[AepEvent] = []
-
-    async def scenario(_: AepServer, client: AepClient) -> None:
+    async with running(AepServer(observer=seen.append)) as (_, client):
         await client.token()
         await client.batch(raw("a", ""))
 
-    run(scenario, AepServer(observer=seen.append))
     assert [type(event) for event in seen] == [
         TokenRequested,
         RequestStarted,
@@ -73,10 +54,9 @@ def test_observer_gets_every_event() -> None:
     ]
 
 
-def test_latency() -> None:
+async def test_latency() -> None:
     """Every request takes the configured time, many of them in parallel."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(Behaviour(latency_seconds=0.1))) as (aep, client):
         started = time.monotonic()
         async with asyncio.TaskGroup() as group:
             for number in range(10):
@@ -88,29 +68,10 @@ def test_latency() -> None:
         assert len(aep.distinct_ids) == 10
         assert aep.in_flight == 0
 
-    run(scenario, AepServer(Behaviour(latency_seconds=0.1)))
 
-
-def test_stops_while_silent() -> None:
-    """The server stops at once although a request is waiting, whose connection ends."""
-
-    async def scenario() -> float:
-        async with aiohttp.ClientSession() as session:
-            async with AepServer(faults=[silent(3600)]) as aep:
-                waiting = asyncio.create_task(AepClient(aep, session).batch(raw("a")))
-                await aep.wait_for(lambda: aep.in_flight == 1)
-                stopping = time.monotonic()
-            with pytest.raises(aiohttp.ClientError):
-                await waiting
-            return time.monotonic() - stopping
-
-    assert asyncio.run(scenario()) < 2
-
-
-def test_client_that_gives_up_is_recorded() -> None:
+async def test_client_that_gives_up_is_recorded() -> None:
     """The messages of a client that gave up waiting were accepted."""
-
-    async def scenario(aep: AepServer, client: AepClient) -> None:
+    async with running(AepServer(faults=[silent(0.1, accepting=True)])) as (aep, client):
         leaving = asyncio.create_task(client.batch(raw("a")))
         await aep.wait_for(lambda: bool(aep.accepted))
         leaving.cancel()
@@ -120,13 +81,10 @@ def test_client_that_gives_up_is_recorded() -> None:
         await aep.wait_for(lambda: aep.in_flight == 0)
         assert aep.distinct_ids == {"a"}
 
-    run(scenario, AepServer(faults=[silent(0.1, accepting=True)]))
 
-
-def test_aborted_request_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
+async def test_aborted_request_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
     """An aborted request is recorded and not accepted, and logs no error."""
-
-    async def scenario(aep: AepServer, _: AepClient) -> None:
+    async with running() as (aep, _):
         host, port = aep.url.removeprefix("http://").split(":")
         writer = (await asyncio.open_connection(host, int(port)))[1]
         head = (
@@ -141,5 +99,4 @@ def test_aborted_request_is_recorded(caplog: pytest.LogCaptureFixture) -> None:
         assert aep.requests[0].status is None
         assert not aep.accepted
 
-    run(scenario)
     assert not caplog.records

@@ -50,7 +50,7 @@ class Cloud:
             (item,) = volume["versions"]
             mounted = f"{volume['mountPath']}/{item['path']}"
             (setting,) = (key for key, value in settings.items() if value == mounted)
-            secret = state.secrets[volume["secret"]].versions[-1].data.decode()
+            secret = state.secrets[volume["secret"]].versions[-1].decode()
             settings[setting.removesuffix("_FILE")] = secret
             del settings[setting]
         return {**settings, "PUBSUB_EMULATOR_HOST": self._emulator}

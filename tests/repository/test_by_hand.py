@@ -122,7 +122,7 @@ async def test_deploying_by_hand_equals_deploy_sh(
         assert "AEP has accepted the test event" in output
         assert "all is well" in output
     assert cloud.addresses["receive"] in for_pendo
-    assert made.secrets["pendo-webhook-secrets"].versions[-1].data.decode() in for_pendo
+    assert made.secrets["pendo-webhook-secrets"].versions[-1].decode() in for_pendo
 
     changes = [shlex.split(line[2:])[:4] for line in deployed.splitlines() if line[:2] == "+ "]
     assert sorted(changes) == [

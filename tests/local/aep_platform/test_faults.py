@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import aiohttp
 import pytest
 
-from local.aep import AepServer
-from local.aep_platform import Answering, Call, Delay, Drop, Permission, PlatformServer
+from local.aep_platform import Answering, Delay, Drop, Permission
 from tests.local.aep_platform.client import (
     LIST,
     LOOKUP,
     NAMESPACES,
     PATHS,
-    PENDO_SOURCE,
-    Answered,
     PlatformClient,
-    connect,
 )
 
 SANDBOXES = "/data/foundation/sandbox-management/"
@@ -35,19 +30,6 @@ async def test_drop_before_and_after_the_effect(empty: PlatformClient, drop: Dro
     assert ("PendoVisitor" in state.namespaces) is is_made
     assert [(call.status, call.changed) for call in state.calls] == [(None, is_made)]
     assert (await empty.post("namespace")).status == (409 if is_made else 200)
-
-
-@pytest.mark.parametrize("number", range(len(PENDO_SOURCE)))
-async def test_each_changing_call_can_fail(empty: PlatformClient, number: int) -> None:
-    """`after=n` lets n changing calls through, however many others come between."""
-    empty.platform.fail(Drop.AFTER, after=number)
-    for kind in PENDO_SOURCE[:number]:
-        await empty.make(kind)
-        await empty.get(NAMESPACES)
-    with pytest.raises(aiohttp.ServerDisconnectedError):
-        await empty.post(PENDO_SOURCE[number])
-
-    assert len(empty.platform.state.changing_calls) == number + 1
 
 
 async def test_refused_call_is_dropped_too(pendo: PlatformClient) -> None:
@@ -84,24 +66,6 @@ async def test_delay_comes_before_the_effect(empty: PlatformClient) -> None:
     await empty.make("namespace")
 
     assert time.monotonic() - started >= 0.05
-
-
-async def test_delay_ends_with_the_server(aep: AepServer, http: aiohttp.ClientSession) -> None:
-    """A call that waits does not keep the server from stopping."""
-    is_waiting = asyncio.Event()
-
-    def matches(_: Call) -> bool:
-        is_waiting.set()
-        return True
-
-    async with asyncio.timeout(10), PlatformServer(aep) as platform:
-        client = await connect(platform, aep, http)
-        platform.fail(Delay(3600), matching=matches)
-        waiting = asyncio.create_task(client.post("namespace"))
-        await is_waiting.wait()
-    (outcome,) = await asyncio.gather(waiting, return_exceptions=True)
-
-    assert isinstance(outcome, aiohttp.ClientError | Answered)
 
 
 READS: dict[Permission, list[tuple[str, dict[str, str]]]] = {

@@ -10,13 +10,17 @@ import io
 import json
 import zipfile
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from local.gcp import GoogleServer
 from tests.cases import Case
+from tests.unit.gcp.deploy.deploy_env import ID
+from tests.unit.gcp.deploy.deploy_lifecycle import prepare_for_receive
 
 CASES = json.loads(Path(__file__).with_name("refusals.json").read_text("utf-8"))
 _ENABLED = (
@@ -28,11 +32,7 @@ _ENABLED = (
     "run",
     "secretmanager",
 )
-_ACCOUNT = "account-1@acme-demo.iam.gserviceaccount.com"
-_MEMBER = f"serviceAccount:{_ACCOUNT}"
 _NEEDED = {"main.py", "requirements.txt"}
-_POLICIES = "monitoring/v3/projects/acme-demo/alertPolicies"
-_BUILDER = ("logging.logWriter", "artifactregistry.writer", "storage.objectViewer")
 
 
 @pytest.fixture
@@ -64,10 +64,9 @@ async def test_a_source_that_could_not_run_fails(
     missing: str, google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
     """The upload must have the entry point and the requirements, or the function is FAILED."""
-    client = _Client(google, http)
-    await client.prepare()
+    prepare_for_receive(google)
 
-    failed = await client.deploy(_NEEDED - {missing})
+    failed = await deploy_receive(google, http, _NEEDED - {missing})
 
     assert failed == f"Build failed: missing {missing}"
     assert google.state.functions["receive"].body["state"] == "FAILED"
@@ -77,10 +76,9 @@ async def test_the_first_deployment_creates_the_service_agent_and_is_refused(
     google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
     """Unless it was created before."""
-    client = _Client(google, http)
-    await client.prepare(agent=False)
+    prepare_for_receive(google, agent=False)
 
-    first, second = await client.deploy(_NEEDED), await client.deploy(_NEEDED)
+    first, second = [await deploy_receive(google, http, _NEEDED) for _ in range(2)]
 
     assert first.startswith("Unable to retrieve the repository metadata")
     assert second == ""
@@ -91,90 +89,52 @@ async def test_alerting_policies_are_edited_one_at_a_time(
 ) -> None:
     """While one edit runs, another one is refused; dashboards are not affected."""
     google.edit_seconds = 0.2
-    client = _Client(google, http)
-    await client.post("logging/v2/projects/acme-demo/metrics", {"name": "m", "filter": "f"})
-    dashboards = "monitoring/v1/projects/acme-demo/dashboards"
+    google.state.metrics["m"] = {"name": "m"}
 
-    one, other, *shown = await asyncio.gather(
-        *(client.post(_POLICIES, _policy("m")) for _ in range(2)),
-        *(client.post(dashboards, {"displayName": "d"}) for _ in range(2)),
+    async def create(version: str, kind: str, body: object) -> str:
+        """Returns the error; empty if there is none."""
+        url = f"{google.url}/monitoring/{version}/projects/{ID}/{kind}"
+        answer = await _json(http.post(url, json=body))
+        return str(answer.get("error", {}).get("message", ""))
+
+    *edits, shown, also_shown = await asyncio.gather(
+        *(create("v3", "alertPolicies", _policy("m")) for _ in range(2)),
+        *(create("v1", "dashboards", {"displayName": "d"}) for _ in range(2)),
     )
-    alone = await client.post(_POLICIES, _policy("m"))
 
-    assert sorted((one, other)) == [
-        (200, ""),
-        (409, "Too many concurrent edits to the project configuration. Please try again."),
+    assert sorted(edits) == [
+        "",
+        "Too many concurrent edits to the project configuration. Please try again.",
     ]
-    assert {status for status, _ in shown} == {200}
-    assert alone == (200, "")
+    assert (shown, also_shown) == ("", "")
+    assert await create("v3", "alertPolicies", _policy("m")) == ""
 
 
-class _Client:
-    """Calls the APIs as gcloud does."""
+async def deploy_receive(google: GoogleServer, http: aiohttp.ClientSession, files: set[str]) -> str:
+    """Deploys `receive` as gcloud does; returns the error, which is empty if it succeeds."""
+    functions = f"{google.url}/cloudfunctions/v2/projects/{ID}/locations/any/functions"
+    upload = await _json(http.post(f"{functions}:generateUploadUrl"))
+    await http.put(upload["uploadUrl"], data=_zip(files))
+    body = {
+        "buildConfig": {
+            "runtime": "python312",
+            "serviceAccount": f"any/pendo-build@{ID}.iam.gserviceaccount.com",
+            "source": {"storageSource": upload["storageSource"]},
+        },
+        "serviceConfig": {
+            "serviceAccountEmail": f"pendo-receive@{ID}.iam.gserviceaccount.com",
+            "secretVolumes": [{"secret": "pendo-webhook-secrets"}],
+        },
+    }
+    started = await _json(http.post(f"{functions}?functionId=receive", json=body))
+    if "error" not in started:
+        started = await _json(http.get(f"{google.url}/cloudfunctions/v2/{started['name']}"))
+    return str(started.get("error", {}).get("message", ""))
 
-    def __init__(self, google: GoogleServer, http: aiohttp.ClientSession) -> None:
-        self._google = google
-        self._http = http
 
-    async def post(self, path: str, body: object) -> tuple[int, str]:
-        """Returns the status, and the message of an error."""
-        async with self._http.post(f"{self._google.url}/{path}", json=body) as answer:
-            return answer.status, (await answer.json()).get("error", {}).get("message", "")
-
-    async def prepare(self, *, agent: bool = True) -> None:
-        """Creates an account that may build and read the secret, and the service agent."""
-        project = "projects/acme-demo"
-        await self.post(f"iam/v1/{project}/serviceAccounts", {"accountId": "account-1"})
-        await self.post(f"secretmanager/v1/{project}/secrets?secretId=s", {"replication": {}})
-        data = {"payload": {"data": "c2VjcmV0"}}
-        await self.post(f"secretmanager/v1/{project}/secrets/s:addVersion", data)
-        if agent:
-            service = f"{project}/services/cloudfunctions.googleapis.com"
-            await self.post(f"serviceusage/v1beta1/{service}:generateServiceIdentity", {})
-        for thing, roles in (
-            (f"cloudresourcemanager/v1/{project}", _BUILDER),
-            (f"secretmanager/v1/{project}/secrets/s", ("secretmanager.secretAccessor",)),
-        ):
-            async with self._http.get(f"{self._google.url}/{thing}:getIamPolicy") as answer:
-                policy = await answer.json()
-            granted = [{"role": f"roles/{role}", "members": [_MEMBER]} for role in roles]
-            policy["bindings"] = policy.get("bindings", []) + granted
-            assert (await self.post(f"{thing}:setIamPolicy", {"policy": policy}))[0] == 200
-
-    async def deploy(self, files: set[str]) -> str:
-        """Returns the error of a deployment; empty if it succeeds."""
-        place = "cloudfunctions/v2/projects/acme-demo/locations/any"
-        functions = f"{self._google.url}/{place}/functions"
-        async with self._http.post(f"{functions}:generateUploadUrl") as answer:
-            upload = await answer.json()
-        await self._http.put(upload["uploadUrl"], data=_zip(files))
-        body = {
-            "buildConfig": {
-                "runtime": "python312",
-                "serviceAccount": f"projects/acme-demo/serviceAccounts/{_ACCOUNT}",
-                "source": {"storageSource": upload["storageSource"]},
-            },
-            "serviceConfig": {
-                "serviceAccountEmail": _ACCOUNT,
-                "secretVolumes": [{"secret": "s"}],
-            },
-        }
-        async with self._http.get(f"{functions}/receive") as answer:
-            is_there = answer.status == 200
-        mask = "updateMask=build_config.source"
-        method, url = (
-            ("PATCH", f"{functions}/receive?{mask}")
-            if is_there
-            else ("POST", f"{functions}?functionId=receive")
-        )
-        async with self._http.request(method, url, json=body) as answer:
-            started = await answer.json()
-        if "error" in started:
-            return str(started["error"]["message"])
-        operation = f"{self._google.url}/cloudfunctions/v2/{started['name']}"
-        async with self._http.get(operation) as answer:
-            ended = await answer.json()
-        return str(ended.get("error", {}).get("message", ""))
+async def _json(answering: AbstractAsyncContextManager[aiohttp.ClientResponse]) -> Any:
+    async with answering as answer:
+        return await answer.json()
 
 
 def _policy(metric: str) -> dict[str, object]:

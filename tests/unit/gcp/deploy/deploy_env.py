@@ -14,7 +14,8 @@ from typing import Any
 import aiohttp
 
 from local.functions import PROJECT
-from local.gcp import CallRecord, GoogleServer, GoogleState
+from local.gcp import GoogleServer, GoogleState
+from local.http_server import CallRecord
 
 ID = "acme-demo"
 NUMBER = "123456789"

@@ -11,12 +11,13 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
+from multidict import MultiDict
 
 from local.gcp import GoogleServer
 from local.gcp.api import ApiError, Call, Propagation
 from local.gcp.functions import Functions
 from local.gcp.iam import Policies, ServiceAgents
-from local.gcp.state import GoogleState
+from local.gcp.state import GoogleState, Secret
 from pendo_aep.gcp.doctor.deployment import Deployment, read_deployment
 from pendo_aep.gcp.doctor.observe import Found, GcloudObserver, Observation, Observations
 from pendo_aep.gcp.doctor.run import observe_deployment
@@ -148,6 +149,22 @@ def _one(things: dict[str, Any]) -> Any:
     return min(things.values(), key=lambda thing: str(thing["displayName"]))
 
 
+def prepare_for_receive(google: GoogleServer, *, agent: bool = True) -> None:
+    """Creates what `receive` needs before it is deployed, without the service agent if asked."""
+    state = google.state
+    policies = Policies(state, google.propagation)
+    state.services |= {f"{n}.googleapis.com" for n in ("cloudfunctions", "run", "cloudbuild")}
+    if agent:
+        ServiceAgents(state, policies, google.propagation).create("cloudfunctions")
+    for name in ("receive", "build"):
+        address = f"pendo-{name}@{ID}.iam.gserviceaccount.com"
+        state.accounts[address] = {"email": address, "name": address}
+    state.secrets["pendo-webhook-secrets"] = Secret({}, [b"any"])
+    for row in table("rights"):
+        if row["who"] in {"pendo-receive", "pendo-build"}:
+            policies.grant(row["thing"], row["role"], member(row))
+
+
 def outline(run: ScriptRun) -> dict[str, Any]:
     """Returns what exists, without what differs between runs: Google's numbers, and secrets."""
     state = run.state
@@ -207,27 +224,28 @@ def failure_of_deployment(state: GoogleState, row: Row) -> str:
     state.policies["project"] = _policy_without(state.policies["project"], row)
     at_once = Propagation()
     agents = ServiceAgents(state, Policies(state, at_once), at_once)
-    routes = Functions(state, agents, at_once, "", {}).routes()
+    routes = Functions(state, agents, at_once, {}).routes()
 
-    def call(method: str, ending: str, path: str = "", **params: str) -> Any:
+    def call(method: str, ending: str, name: str) -> Any:
         (route,) = (r for r in routes if r.method == method and r.template.endswith(ending))
         one = Call(
             method=method,
-            path=path,
-            query={"updateMask": "labels"},
+            path="",
+            query=MultiDict(updateMask="labels"),
             headers={},
-            params={"region": "europe-west1", **params},
+            params={"region": "europe-west1", "name": name},
             body=state.functions["receive"].source if method == "PUT" else b"{}",
         )
         return route.handler(one).body
 
     build = state.functions["receive"].body["buildConfig"]
-    call("PUT", "{object}", object=build["source"]["storageSource"]["object"])
+    call("PUT", "upload/{name}", build["source"]["storageSource"]["object"])
     try:
-        started = call("PATCH", "{function}", function="receive")
+        started = call("PATCH", "functions/{name}", "receive")
     except ApiError as refused:
-        return str(refused)
-    return str(call("GET", "{operation}", f"/v2/{started['name']}")["error"]["message"])
+        return refused.message
+    operation = started["name"].rpartition("/")[2]
+    return str(call("GET", "operations/{name}", operation)["error"]["message"])
 
 
 def _policy_without(policy: dict[str, Any], row: Row) -> dict[str, Any]:

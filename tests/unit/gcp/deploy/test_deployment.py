@@ -73,7 +73,7 @@ async def test_it_is_deployed_and_says_what_to_paste(lifecycle: Lifecycle) -> No
 async def test_no_secret_is_on_a_command_line_or_shown(lifecycle: Lifecycle) -> None:
     """Neither the one that was given, nor the one that was generated, nor a new one."""
     held = {name: secret.versions for name, secret in lifecycle.changed.state.secrets.items()}
-    values = [version.data.decode() for versions in held.values() for version in versions]
+    values = [version.decode() for versions in held.values() for version in versions]
 
     assert AEP_SECRET in values
     assert "canary-new" in values

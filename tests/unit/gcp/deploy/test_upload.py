@@ -18,9 +18,7 @@ import pytest
 
 from local import functions as local_functions
 from local.aep import AepServer
-from local.gcp import GoogleServer, Secret
-from local.gcp.iam import Policies, ServiceAgents
-from local.gcp.state import Version
+from local.gcp import GoogleServer
 from local.pipeline import run_pipeline
 from local.pubsub import PubSubServer
 from local.sample_trace import trace_sample
@@ -28,7 +26,7 @@ from local.samples import load_samples
 from pendo_aep.gcp.config import read_config
 from pendo_aep.gcp.deploy.functions import SOURCE, desired_functions, function_resource
 from tests.unit.gcp.deploy.deploy_env import ID, DeployEnv, write_config
-from tests.unit.gcp.deploy.deploy_lifecycle import table
+from tests.unit.gcp.deploy.deploy_lifecycle import prepare_for_receive
 
 pytestmark = pytest.mark.process
 
@@ -137,7 +135,7 @@ def _imports(path: Path) -> set[str]:
 async def upload(gcloud: str, tmp_path: Path) -> bytes:
     """The zip of `receive`, made by the real gcloud."""
     async with GoogleServer("127.0.0.1:9", project=ID) as google:
-        _prepare(google)
+        prepare_for_receive(google)
         env = DeployEnv(google, gcloud, tmp_path)
         config = read_config(env.config())
         receive = next(iter(desired_functions(config)))
@@ -147,24 +145,6 @@ async def upload(gcloud: str, tmp_path: Path) -> bytes:
         )
         assert await process.wait() == 0
         return google.state.functions["receive"].source
-
-
-def _prepare(google: GoogleServer) -> None:
-    """Creates what a function needs before it is deployed."""
-    state = google.state
-    state.services |= {f"{n}.googleapis.com" for n in ("cloudfunctions", "run", "cloudbuild")}
-    ServiceAgents(state, Policies(state, google.propagation), google.propagation).create(
-        "cloudfunctions"
-    )
-    for name in ("receive", "build"):
-        address = f"pendo-{name}@{ID}.iam.gserviceaccount.com"
-        state.accounts[address] = {"email": address, "name": address}
-    state.secrets["pendo-webhook-secrets"] = Secret({}, [Version(b"any")])
-    for row in table("rights"):
-        if row["who"] in {"pendo-receive", "pendo-build"}:
-            member = f"serviceAccount:{row['who']}@{ID}.iam.gserviceaccount.com"
-            policy = state.policies.setdefault(row["thing"], {"bindings": []})
-            policy["bindings"].append({"role": row["role"], "members": [member]})
 
 
 @pytest.mark.emulator
