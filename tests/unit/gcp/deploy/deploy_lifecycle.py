@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -13,6 +14,7 @@ from unittest.mock import patch
 import pytest
 from multidict import MultiDict
 
+from local.emulator import Emulator
 from local.gcp import GoogleServer
 from local.gcp.api import ApiError, Call, Propagation
 from local.gcp.functions import Functions
@@ -60,7 +62,7 @@ class Lifecycle:
     declined: ScriptRun
     destroyed: ScriptRun
     destroyed_again: ScriptRun
-    interrupted: list[ScriptRun]
+    interrupted: list[ScriptRun] = field(default_factory=list)
 
     @property
     def commands(self) -> list[list[str]]:
@@ -76,9 +78,25 @@ def table(name: str) -> Any:
 
 
 async def run_lifecycle(emulator: str, gcloud: str, folders: pytest.TempPathFactory) -> Lifecycle:
-    """Runs all of it, which takes some minutes."""
+    """Runs all of it, which takes some minutes; the two projects at a time.
+
+    Args:
+        emulator: the address of an emulator that nothing else uses; the second project has another.
+        gcloud: the path of the real one.
+        folders: makes the folders of the projects.
+    """
+    async with Emulator() as another, asyncio.TaskGroup() as group:
+        whole = group.create_task(_run_whole(emulator, gcloud, folders.mktemp("whole")))
+        interrupted = group.create_task(
+            _run_interrupted(another.host, gcloud, folders.mktemp("interrupted"))
+        )
+    return replace(whole.result(), interrupted=interrupted.result())
+
+
+async def _run_whole(emulator: str, gcloud: str, folder: Path) -> Lifecycle:
+    """Returns the lifecycle of the first project."""
     async with GoogleServer(emulator, project=ID) as google:
-        env = DeployEnv(google, gcloud, folders.mktemp("whole"))
+        env = DeployEnv(google, gcloud, folder)
         config = env.config()
         created = await env.run("deploy.sh", secrets=_SECRETS)
         rerun = await env.run("deploy.sh")
@@ -90,29 +108,30 @@ async def run_lifecycle(emulator: str, gcloud: str, folders: pytest.TempPathFact
         changed = await env.run("deploy.sh", secrets={"PENDO_WEBHOOK_SECRETS": "canary-new"})
         forbidden = await _run_with_org_policies(google, env)
         google.state.backlog.update({"pendo-events-deliver": 3, "pendo-events-dead-kept": 2})
-        declined = await env.run("destroy.sh", stdin="no\n")
-        destroyed = await env.run("destroy.sh", "--yes")
-        destroyed_again = await env.run("destroy.sh", "--yes")
+        return Lifecycle(
+            created=created,
+            rerun=rerun,
+            deployment=deployment,
+            observations=observations,
+            changed=changed,
+            forbidden=forbidden,
+            declined=await env.run("destroy.sh", stdin="no\n"),
+            destroyed=await env.run("destroy.sh", "--yes"),
+            destroyed_again=await env.run("destroy.sh", "--yes"),
+        )
+
+
+async def _run_interrupted(emulator: str, gcloud: str, folder: Path) -> list[ScriptRun]:
+    """Deploys into a project in which calls fail and Google is slow."""
     async with GoogleServer(emulator, project=ID) as google:
-        env = DeployEnv(google, gcloud, folders.mktemp("interrupted"))
+        env = DeployEnv(google, gcloud, folder)
         env.config()
         google.propagation.refusals = 1
-        interrupted = []
+        runs = []
         for count in (9, 20, None):
             google.fail_after = count
-            interrupted.append(await env.run("deploy.sh", secrets=_SECRETS))
-    return Lifecycle(
-        created=created,
-        rerun=rerun,
-        deployment=deployment,
-        observations=observations,
-        changed=changed,
-        forbidden=forbidden,
-        declined=declined,
-        destroyed=destroyed,
-        destroyed_again=destroyed_again,
-        interrupted=interrupted,
-    )
+            runs.append(await env.run("deploy.sh", secrets=_SECRETS))
+    return runs
 
 
 async def _run_with_org_policies(google: GoogleServer, env: DeployEnv) -> list[ScriptRun]:
