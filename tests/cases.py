@@ -29,9 +29,14 @@ def table(name: str) -> list[Case]:
     return rows
 
 
+def rows(cases: list[Case]) -> list[ParameterSet]:
+    """Returns rows as parameters, each with its `case` as its ID."""
+    return [pytest.param(row, id=row["case"]) for row in cases]
+
+
 def cases(name: str) -> list[ParameterSet]:
-    """Returns the rows of a table as parameters, each with its `case` as its ID."""
-    return [pytest.param(row, id=row["case"]) for row in table(name)]
+    """Returns the rows of a table as parameters."""
+    return rows(table(name))
 
 
 def expand(parts: list[Any], *, latin1: bool = False) -> bytes:

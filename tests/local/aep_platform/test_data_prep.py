@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 import pytest
@@ -17,19 +17,12 @@ from local.aep_platform.expressions import (
 )
 from local.aep_platform.mapping import apply_mappings, compile_mapping, convert
 from local.aep_platform.validation import problems_of
-
-if TYPE_CHECKING:
-    from _pytest.mark.structures import ParameterSet
+from tests.cases import rows
 
 TABLES = orjson.loads(Path(__file__).with_name("data_prep.json").read_bytes())
 
 
-def cases(name: str) -> list[ParameterSet]:
-    """Returns the rows of a table, each called by its `case`."""
-    return [pytest.param(row, id=row["case"]) for row in TABLES[name]]
-
-
-@pytest.mark.parametrize("case", cases("expressions"))
+@pytest.mark.parametrize("case", rows(TABLES["expressions"]))
 def test_expression(case: dict[str, Any]) -> None:
     """An expression has the value of the table for that record, or fails with its reason."""
     if "fails" in case:
@@ -39,7 +32,7 @@ def test_expression(case: dict[str, Any]) -> None:
         assert evaluate(parse(case["expression"]), case["source"]) == case["result"]
 
 
-@pytest.mark.parametrize("case", cases("invalid_expressions"))
+@pytest.mark.parametrize("case", rows(TABLES["invalid_expressions"]))
 def test_invalid_expression(case: dict[str, Any]) -> None:
     """What is no expression is refused before any data comes, with the reason."""
     with pytest.raises(InvalidExpression) as refused:
@@ -55,7 +48,7 @@ def test_longest_expression() -> None:
         parse('"' + "a" * (MAX_CHARACTERS - 1) + '"')
 
 
-@pytest.mark.parametrize("case", cases("conversions"))
+@pytest.mark.parametrize("case", rows(TABLES["conversions"]))
 def test_conversion(case: dict[str, Any]) -> None:
     """A value takes the type of its field, and what cannot fails without showing the value."""
     if "fails" in case:
@@ -67,7 +60,7 @@ def test_conversion(case: dict[str, Any]) -> None:
         assert type(found) is type(case["result"])
 
 
-@pytest.mark.parametrize("case", cases("invalid_xdm"))
+@pytest.mark.parametrize("case", rows(TABLES["invalid_xdm"]))
 def test_invalid_xdm(case: dict[str, Any]) -> None:
     """Every problem of a value is named with its place."""
     assert list(problems_of(case["value"], case["field"])) == case["problems"]

@@ -8,12 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.cases import rows
 from tests.local.aep_platform.client import PATHS, PlatformClient
 
 _CASES = orjson.loads(Path(__file__).with_name("refusals.json").read_bytes())
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["case"]) for case in _CASES])
+@pytest.mark.parametrize("case", rows(_CASES))
 async def test_refused(pendo: PlatformClient, case: dict[str, Any]) -> None:
     """An invalid call gets its status and a body that says why, and changes nothing."""
     case = pendo.filled(case)

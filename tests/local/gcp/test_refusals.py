@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 from local.gcp import GoogleServer
-from tests.cases import Case
+from tests.cases import Case, rows
 from tests.unit.gcp.deploy.deploy_env import ID
 from tests.unit.gcp.deploy.deploy_lifecycle import prepare_for_receive
 
@@ -43,7 +43,7 @@ async def google() -> AsyncIterator[GoogleServer]:
         yield running
 
 
-@pytest.mark.parametrize("case", [pytest.param(case, id=case["case"]) for case in CASES])
+@pytest.mark.parametrize("case", rows(CASES))
 async def test_what_google_would_refuse_is_refused(
     case: Case, google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of `pendo_aep.gcp` share: tables of cases, and a program `gcloud` that is fake."""
+"""What the tests of `pendo_aep.gcp` share: a program `gcloud` that is fake."""
 
 from __future__ import annotations
 
@@ -6,15 +6,10 @@ import json
 import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from pendo_aep.gcp.gcloud import Gcloud, RetryPolicy
-from tests.cases import Case
-
-if TYPE_CHECKING:
-    from _pytest.mark.structures import ParameterSet
 
 PROJECT = "acme-demo"
 
@@ -34,11 +29,6 @@ for rule in rules:
         sys.stderr.write(rule["err"])
         sys.exit(rule["code"])
 """
-
-
-def rows(cases: list[Case]) -> list[ParameterSet]:
-    """Returns the rows of a table as parameters, named by their `case`."""
-    return [pytest.param(row, id=row["case"]) for row in cases]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +11,13 @@ from pendo_aep.gcp.config import TEMPLATE, InvalidConfig, read_config
 from pendo_aep.gcp.deploy.functions import desired_functions
 from pendo_aep.gcp.doctor.deployment import Deployment, Values, read_deployment
 from pendo_aep.settings import DeliverSettings, DrainSettings, ReceiveSettings, load
-from tests.cases import Case
-from tests.unit.gcp.conftest import rows
+from tests.cases import Case, cases
 from tests.unit.gcp.deploy.deploy_env import FILLED, write_config
 from tests.unit.gcp.doctor.doctor_fixtures import DEPLOYMENT, VALUES
 from tests.unit.gcp.doctor.test_checks import DRAIN_ALONE, PUSH_ALONE
 
-_CASES = json.loads(Path(__file__).with_name("data").joinpath("config.json").read_text("utf-8"))
 
-
-@pytest.mark.parametrize("case", rows(_CASES))
+@pytest.mark.parametrize("case", cases("unit/gcp/config"))
 def test_every_wrong_value_is_named_at_once(case: Case, tmp_path: Path) -> None:
     """The message has a line for each name of the case, in any order, and no other."""
     with pytest.raises(InvalidConfig) as error:

@@ -20,8 +20,8 @@ from pendo_aep.gcp.doctor.observe import (
     parse_failure,
 )
 from pendo_aep.gcp.gcloud import GcloudFailed, find_transient
-from tests.cases import Case
-from tests.unit.gcp.conftest import PROJECT, FakeGcloud, Rule, rows
+from tests.cases import Case, rows
+from tests.unit.gcp.conftest import PROJECT, FakeGcloud, Rule
 
 _TABLES = json.loads(Path(__file__).with_name("data").joinpath("gcloud.json").read_text("utf-8"))
 _TRANSIENT: list[Case] = _TABLES["transient"]

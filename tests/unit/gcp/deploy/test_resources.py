@@ -12,8 +12,8 @@ from pendo_aep.gcp.config import TEMPLATE, Config, read_config
 from pendo_aep.gcp.deploy import desired_resources, iam_bindings, monitoring
 from pendo_aep.gcp.deploy.resource import Field, Inventory, ensure, includes
 from pendo_aep.gcp.gcloud import GcloudFailed
-from tests.cases import Case
-from tests.unit.gcp.conftest import FakeGcloud, Rule, rows
+from tests.cases import Case, rows
+from tests.unit.gcp.conftest import FakeGcloud, Rule
 from tests.unit.gcp.deploy.deploy_env import write_config
 
 _TABLES = json.loads(Path(__file__).with_name("data").joinpath("resources.json").read_text("utf-8"))

@@ -20,8 +20,7 @@ from pendo_aep.gcp.doctor.endpoint import Endpoint, Probe, Response, find_endpoi
 from pendo_aep.gcp.doctor.finding import Finding, Verdict, deployment_remediation
 from pendo_aep.gcp.doctor.observe import DAY, Found, NotFound
 from pendo_aep.gcp.doctor.run import check_deployment
-from tests.cases import Case
-from tests.unit.gcp.conftest import rows
+from tests.cases import Case, rows
 from tests.unit.gcp.doctor.doctor_fixtures import (
     DEPLOYMENT,
     UNAVAILABLE,
