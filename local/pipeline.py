@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -47,13 +47,24 @@ XDM_SETTINGS: Mapping[str, str] = {
     "AEP_TENANT_ID": "acme",
 }
 _PULL_SECONDS = 30.0
+# The default of CLOUD_RUN_TIMEOUT_SECONDS: no call takes longer.
+_CALL_SECONDS = 60.0
+_CALL_PAUSE_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """The running functions, by entry point."""
+    """The running functions, and what they leave in Pub/Sub.
+
+    Attributes:
+        functions: by entry point.
+        admin: of the Pub/Sub server.
+        dead_kept: the path of the subscription that keeps the dead letters.
+    """
 
     functions: Mapping[str, Function]
+    admin: PubSubAdmin
+    dead_kept: str
 
     @property
     def receive(self) -> Function:
@@ -69,6 +80,10 @@ class Pipeline:
     def drain(self) -> Function:
         """Returns the function that pulls from Pub/Sub."""
         return self.functions["drain"]
+
+    def dead_letters(self) -> AsyncIterator[PubsubMessage]:
+        """Yields the dead letters for ever, and acknowledges them."""
+        return self.admin.consume(self.dead_kept)
 
 
 class PubSubAdmin:
@@ -116,21 +131,23 @@ class PubSubAdmin:
         )
         return path
 
+    async def pull(self, subscription: str, seconds: float) -> list[PubsubMessage]:
+        """Pulls once and returns what came, acknowledged; nothing if nothing came in time."""
+        try:
+            answer = await self.subscriber.pull(
+                subscription=subscription, max_messages=1000, retry=None, timeout=seconds
+            )
+        except (GoogleAPICallError, grpc.aio.AioRpcError):
+            return []  # no message in time: Google's emulator waits, and does not answer
+        if ack_ids := [received.ack_id for received in answer.received_messages]:
+            await self.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
+        return [received.message for received in answer.received_messages]
+
     async def consume(self, subscription: str) -> AsyncIterator[PubsubMessage]:
-        """Yields the messages of a pull subscription for ever, and acknowledges those yielded."""
+        """Yields the messages of a pull subscription for ever, and acknowledges them."""
         while True:
-            try:
-                answer = await self.subscriber.pull(
-                    subscription=subscription,
-                    max_messages=1000,
-                    timeout=_PULL_SECONDS,
-                )
-            except (GoogleAPICallError, grpc.aio.AioRpcError):
-                continue  # no message in time: Google's emulator waits, and does not answer
-            for received in answer.received_messages:
-                yield received.message
-            if ack_ids := [received.ack_id for received in answer.received_messages]:
-                await self.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
+            for message in await self.pull(subscription, _PULL_SECONDS):
+                yield message
 
 
 @asynccontextmanager
@@ -149,7 +166,6 @@ async def run_pipeline(
     functions: Sequence[FunctionName] = ("receive", "deliver"),
     receive_settings: Mapping[str, str] | None = None,
     deliver_settings: Mapping[str, str] | None = None,
-    drain_topic: str = EVENTS,
     functions_host: str = "",
     ports: Mapping[FunctionName, int] | None = None,
     on_line: Callable[[str, Line], None] | None = None,
@@ -163,7 +179,6 @@ async def run_pipeline(
         functions: which functions to run.
         receive_settings: further settings of `receive`.
         deliver_settings: further settings of `deliver` and `drain`.
-        drain_topic: the topic that `drain` pulls from; created if it is not the one of the events.
         functions_host: where the functions reach Pub/Sub, if that is a proxy in front of `host`.
         ports: where the functions listen; any free port otherwise.
         on_line: is called with each log line of the functions.
@@ -186,23 +201,20 @@ async def run_pipeline(
     async with AsyncExitStack() as stack:
         admin = await stack.enter_async_context(administer(host))
         await admin.create_topics(project)
-        await admin.create_pull_subscription(DEAD_KEPT, DEAD, project)
+        dead_kept = await admin.create_pull_subscription(DEAD_KEPT, DEAD, project)
         if "drain" in running:
-            if drain_topic != EVENTS:
-                await admin.publisher.create_topic(name=f"projects/{project}/topics/{drain_topic}")
-            await admin.create_pull_subscription(
-                DRAIN, drain_topic, project, ack_deadline_seconds=10
-            )
+            # The shortest that Pub/Sub allows: a killed `drain` holds its messages for so long.
+            await admin.create_pull_subscription(DRAIN, EVENTS, project, ack_deadline_seconds=10)
         async with asyncio.TaskGroup() as group:  # together, because starting takes longest
             for function in running.values():
                 group.create_task(stack.enter_async_context(function))
         if "deliver" in running:
             await admin.create_push_subscription(running["deliver"].url, project)
-        yield Pipeline(running)
+        yield Pipeline(running, admin, dead_kept)
 
 
 @asynccontextmanager
-async def call_repeatedly(function: Function, pause_seconds: float = 0.1) -> AsyncIterator[None]:
+async def call_repeatedly(function: Function) -> AsyncIterator[None]:
     """Calls a function until the end of the block, as a scheduler calls `drain`, only sooner.
 
     One call follows the other. Of two at once, one may pull what the other returns at the moment
@@ -210,14 +222,28 @@ async def call_repeatedly(function: Function, pause_seconds: float = 0.1) -> Asy
     """
 
     async def call() -> None:
-        async with aiohttp.ClientSession() as session:
+        timeout = aiohttp.ClientTimeout(_CALL_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
             while True:
-                with contextlib.suppress(aiohttp.ClientError):  # killed, and about to be restarted
+                # It may have been killed, and restart.
+                with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                     async with session.post(function.url) as response:
                         await response.read()
-                await asyncio.sleep(pause_seconds)
+                # A function whose circuit breaker is open answers at once.
+                await asyncio.sleep(_CALL_PAUSE_SECONDS)
 
-    task = asyncio.create_task(call())
+    async with in_background(call()):
+        yield
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Does the work in the background until the end of the block.
+
+    Raises:
+        Exception: what ended the work before.
+    """
+    task = asyncio.create_task(work)
     try:
         yield
     finally:
@@ -248,4 +274,13 @@ def deliver_env(
         "AEP_ENDPOINT": aep.endpoint,
         "AEP_FLOW_ID": FLOW_ID,
         **(settings or {}),
+    }
+
+
+def token_settings(aep: AepServer) -> dict[str, str]:
+    """Returns the settings with which `deliver` and `drain` get a token if the inlet needs one."""
+    return {
+        "AEP_CLIENT_ID": aep.client_id,
+        "AEP_CLIENT_SECRET": aep.client_secret,
+        "AEP_IMS_URL": aep.url,
     }

@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Generic, TypeVar
 
 from pendo_aep.logs import log
@@ -66,7 +67,8 @@ class Connection(Generic[T]):
             open_transport: opens one. If it returns the same one again, the caller owns it, and it
                 is not closed.
             close: closes one that no call uses any more.
-            silent_seconds: how long an answer may take before the call is repeated.
+            silent_seconds: how long an answer may take before the call is repeated; `inf` if no
+                call may be cut short.
             is_multiplexed: all calls share one TCP connection, so an answer to any of them proves
                 that it works. Not so for a pool of connections.
         """
@@ -101,7 +103,8 @@ class Connection(Generic[T]):
         now = loop.time()
         link = self._current(now)
         left = until - now
-        if not link.was_prompt and now - link.opened_at < _SLOW_PEER_SECONDS:
+        may_be_slow = not link.was_prompt and now - link.opened_at < _SLOW_PEER_SECONDS
+        if may_be_slow or self._silent_seconds == inf:
             return await self._attempt(attempt, link, min(attempt_seconds, left))
         seconds = min(attempt_seconds, self._silent_seconds, left / 2)
         try:

@@ -1,43 +1,45 @@
 """Starts what a test of delivery needs: Pub/Sub, an AEP stand-in, and the functions between them.
 
-`deliver` gets its messages by push, `drain` pulls them: a `DeliveryHarness` runs either on any
+`deliver` gets its messages by push, `drain` pulls them: `delivery_harness` runs either on any
 Pub/Sub server.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import aiohttp
 from aiohttp import web
 from google.pubsub_v1.types import PubsubMessage
 
 from local import aep
-from local.aep import AepEvent, AepServer, Fault
+from local.aep import AepServer, Fault
 from local.functions import Function, Line
-from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer, deliver_env
+from local.pipeline import (
+    DEAD,
+    EVENTS,
+    FunctionName,
+    Pipeline,
+    call_repeatedly,
+    deliver_env,
+    in_background,
+    run_pipeline,
+    token_settings,
+)
 from local.pubsub import PubSubServer
-from tests.webhooks import event, send
+from tests.webhooks import event
 
 TOPIC: Final = f"projects/local/topics/{EVENTS}"
 DEAD_TOPIC: Final = f"projects/local/topics/{DEAD}"
 BACKLOG: Final = "projects/local/subscriptions/backlog"
 Consumer = Literal["push", "drain"]
-CLIENT_SECRET: Final = "local-secret"
 # Seen with 0.8.20: it opens no more connections, whatever the retry policy says.
 EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes after repeated failures"
-# A message that Pub/Sub hands to a pull that was just cancelled comes again after this.
-_ACK_SECONDS: Final = 10
-# Between two runs of `drain`: a run that the circuit breaker rejects answers at once.
-_PAUSE_SECONDS: Final = 0.1
-_TOPICS: Final[dict[Consumer, str]] = {"push": EVENTS, "drain": "events-to-drain"}
-_FUNCTIONS: Final[dict[Consumer, str]] = {"push": "deliver", "drain": "drain"}
+_FUNCTIONS: Final[dict[Consumer, FunctionName]] = {"push": "deliver", "drain": "drain"}
 
 
 def create_topics(server: PubSubServer) -> None:
@@ -121,108 +123,37 @@ async def http_server(
 
 
 class DeliveryHarness:
-    """A Pub/Sub project with one topic for each consumer, the functions, an AEP, the dead letters.
+    """A function that delivers events, an AEP, and the dead letters.
 
     Attributes:
-        aep: The stand-in; it requires a token.
+        aep: The stand-in.
+        function: `deliver` or `drain`.
         dead: The attributes of each dead letter, by event ID.
-        output: All lines that the functions printed.
     """
 
     def __init__(
-        self, host: str, project: str, admin: PubSubAdmin, http: aiohttp.ClientSession
+        self, aep_server: AepServer, pipeline: Pipeline, topic: str, changed: asyncio.Event
     ) -> None:
-        self.aep = AepServer(observer=self._on_event)
+        self.aep = aep_server
+        (self.function,) = pipeline.functions.values()
         self.dead: dict[str, dict[str, str]] = {}
-        self.output: list[str] = []
-        self._host = host
-        self._project = project
-        self._admin = admin
-        self._http = http
-        self._changed = asyncio.Event()
-        self._functions: dict[Consumer, Function] = {}
+        self._pipeline = pipeline
+        self._topic = topic
+        self._changed = changed
 
-    def _on_event(self, event: AepEvent) -> None:  # noqa: ARG002 (the stand-in keeps it)
-        self._changed.set()
+    async def kill(self) -> None:
+        """Kills the function (SIGKILL), and starts it again."""
+        self.function.kill()
+        await self.function.restart()
 
-    @asynccontextmanager
-    async def running(self, *consumers: Consumer, **settings: str) -> AsyncIterator[None]:
-        """Sets up topics, subscriptions and functions for the duration of the block."""
-        await self._admin.create_topics(self._project)
-        letters = await self._admin.create_pull_subscription("letters", DEAD, self._project)
-        for consumer in consumers:
-            if consumer == "drain":
-                topic = f"projects/{self._project}/topics/{_TOPICS[consumer]}"
-                await self._admin.publisher.create_topic(name=topic)
-                await self._admin.create_pull_subscription(
-                    "drained", _TOPICS[consumer], self._project, ack_deadline_seconds=_ACK_SECONDS
-                )
-        self._settings = settings
-        async with self.aep:
-            background = [asyncio.create_task(self._collect(letters))]
-            try:
-                for consumer in consumers:
-                    await self.start(consumer)
-                    if consumer == "drain":
-                        drain = self._functions[consumer].url
-                        background.append(asyncio.create_task(self._schedule(drain)))
-                yield
-            finally:
-                for task in background:
-                    task.cancel()
-                ended = await asyncio.gather(*background, return_exceptions=True)
-                for consumer in list(self._functions):
-                    await self._stop(consumer)
-        for error in ended:
-            if isinstance(error, Exception):
-                raise error  # a background task that failed explains what did not arrive
-
-    async def start(self, consumer: Consumer, port: int = 0) -> None:
-        """Starts a function, on the port of its predecessor if there was one."""
-        settings = {
-            "GOOGLE_CLOUD_PROJECT": self._project,
-            "PUBSUB_EMULATOR_HOST": self._host,
-            "AEP_ENDPOINT": self.aep.endpoint,
-            "AEP_FLOW_ID": "flow-1",
-            "AEP_CLIENT_ID": self.aep.client_id,
-            "AEP_CLIENT_SECRET": CLIENT_SECRET,
-            "AEP_IMS_URL": self.aep.url,
-            "BATCH_LINGER_MS": "5",
-            "DELIVER_DEADLINE_SECONDS": "3",
-            "DRAIN_SUBSCRIPTION": "drained",
-            "DRAIN_SECONDS": "10",
-        }
-        function = Function(_FUNCTIONS[consumer], {**settings, **self._settings}, port=port)
-        await function.__aenter__()
-        self._functions[consumer] = function
-        if consumer == "push" and not port:
-            await self._admin.create_push_subscription(function.url, self._project)
-
-    async def _stop(self, consumer: Consumer) -> None:
-        function = self._functions.pop(consumer)
-        await function.__aexit__()
-        self.output += function.output
-
-    async def kill(self, consumer: Consumer) -> None:
-        """Kills a function (SIGKILL), and starts another in its place."""
-        function = self._functions[consumer]
-        function.kill()
-        await self._stop(consumer)
-        await self.start(consumer, function.port)
-
-    async def publish(
-        self, consumer: Consumer, ids: Sequence[str], over_seconds: float = 0
-    ) -> None:
-        """Publishes normalised events for a consumer, as `receive` does, evenly over time."""
-        topic = f"projects/{self._project}/topics/{_TOPICS[consumer]}"
+    async def publish(self, ids: Sequence[str], over_seconds: float = 0) -> None:
+        """Publishes normalised events, as `receive` does, evenly over time."""
         for some in _chunks(ids, 100):
             messages = [PubsubMessage(data=event(i), attributes={"eventId": i}) for i in some]
-            await self._admin.publisher.publish(topic=topic, messages=messages)
+            await self._pipeline.admin.publisher.publish(topic=self._topic, messages=messages)
             await asyncio.sleep(over_seconds * len(some) / len(ids))
 
-    async def until(
-        self, consumer: Consumer, condition: Callable[[], bool], seconds: float = 60
-    ) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
         """Waits for a condition on AEP or the dead letters.
 
         Raises:
@@ -234,45 +165,48 @@ class DeliveryHarness:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
-            last = "\n".join(self._functions[consumer].output[-100:])
-            told = f"not within {seconds} s; last lines of {consumer}:\n{last}"
-            raise TimeoutError(told) from None
+            last = "\n".join(self.function.output[-100:])
+            raise TimeoutError(f"not within {seconds} s; last lines:\n{last}") from None
 
     def settled(self, ids: Sequence[str]) -> bool:
         """Returns whether each of these was accepted by AEP or is a dead letter."""
         return all(i in self.aep.distinct_ids or i in self.dead for i in ids)
 
-    async def _schedule(self, drain: str) -> None:
-        """Calls `drain` as a scheduler does, but more often: one run after another, never two.
-
-        Of two runs, one could pull what the other returns at the moment when it stops waiting.
-        Pub/Sub would then keep those messages until their ack deadline.
-        """
-        while True:
-            with contextlib.suppress(aiohttp.ClientConnectionError):  # it has been killed
-                await send(self._http, drain, b"")
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-    async def _collect(self, letters: str) -> None:
-        """Pulls dead letters as they arrive."""
-        while True:
-            answer = await self._admin.subscriber.pull(
-                subscription=letters, max_messages=1000, timeout=60
-            )
-            ack_ids = [received.ack_id for received in answer.received_messages]
-            for received in answer.received_messages:
-                attributes = dict(received.message.attributes)
-                self.dead[attributes["eventId"]] = attributes
-            if ack_ids:
-                await self._admin.subscriber.acknowledge(subscription=letters, ack_ids=ack_ids)
-                self._changed.set()
+    async def collect_dead_letters(self) -> None:
+        """Keeps the dead letters as they arrive."""
+        async for letter in self._pipeline.dead_letters():
+            self.dead[letter.attributes["eventId"]] = dict(letter.attributes)
+            self._changed.set()
 
 
 @asynccontextmanager
-async def delivery_harness(host: str, project: str) -> AsyncIterator[DeliveryHarness]:
-    """Yields a harness on the Pub/Sub server at `host`, with nothing running yet."""
-    async with administer(host) as admin, aiohttp.ClientSession() as http:
-        yield DeliveryHarness(host, project, admin, http)
+async def delivery_harness(
+    host: str, project: str, consumer: Consumer, **settings: str
+) -> AsyncIterator[DeliveryHarness]:
+    """Runs `deliver` or `drain` between a new project of the Pub/Sub server at `host` and AEP."""
+    changed = asyncio.Event()
+    name = _FUNCTIONS[consumer]
+    async with (
+        AepServer(observer=lambda _: changed.set()) as aep_server,
+        run_pipeline(
+            host,
+            aep_server,
+            project=project,
+            functions=[name],
+            deliver_settings={
+                **token_settings(aep_server),
+                "BATCH_LINGER_MS": "5",
+                "DELIVER_DEADLINE_SECONDS": "3",
+                "DRAIN_SECONDS": "10",
+                **settings,
+            },
+        ) as pipeline,
+    ):
+        topic = f"projects/{project}/topics/{EVENTS}"
+        harness = DeliveryHarness(aep_server, pipeline, topic, changed)
+        calls = call_repeatedly(harness.function) if name == "drain" else nullcontext()
+        async with in_background(harness.collect_dead_letters()), calls:
+            yield harness
 
 
 def _chunks(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:

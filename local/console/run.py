@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from local.aep import AepServer
-from local.aep.server import CLIENT_ID, CLIENT_SECRET
 from local.console.actions import Actions, WebhookSender, make_replayer
 from local.console.fault_injection import FaultInjector
 from local.console.recording_proxy import recording
@@ -30,6 +29,7 @@ from local.pipeline import (
     deliver_env,
     receive_env,
     run_pipeline,
+    token_settings,
 )
 from local.pubsub import PubSubServer
 from local.samples import load_samples
@@ -129,7 +129,7 @@ async def run_with_console(
             except (OSError, RuntimeError):  # gRPC raises RuntimeError
                 raise PortTaken(port) from None
         pubsub.observe(PubSubTracker(state, events=_EVENTS, dead=_DEAD, push=_PUSH, kept=_KEPT))
-        settings = _credentials(aep) | dict(deliver_settings or {})
+        settings = token_settings(aep) | dict(deliver_settings or {})
         environments = {
             "receive": receive_env(pubsub.host, settings={"PENDO_WEBHOOK_SECRETS": secrets}),
             "deliver": deliver_env(pubsub.host, aep, settings=settings),
@@ -181,15 +181,6 @@ async def run_with_console(
             pipeline=pipeline,
             environments=environments,
         )
-
-
-def _credentials(aep: AepServer) -> dict[str, str]:
-    """Returns the settings with which `deliver` gets a token once the inlet requires one."""
-    return {
-        "AEP_CLIENT_ID": CLIENT_ID,
-        "AEP_CLIENT_SECRET": CLIENT_SECRET,
-        "AEP_IMS_URL": aep.url,
-    }
 
 
 async def _set_up_external(

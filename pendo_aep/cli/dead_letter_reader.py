@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterat
 from contextlib import asynccontextmanager
 from datetime import UTC
 from itertools import islice
-from typing import Any, Final, Self, TypeVar
+from math import inf
+from typing import Any, Final, Self
 
 import grpc.aio
 from google.protobuf.empty_pb2 import Empty
@@ -23,13 +24,12 @@ from pendo_aep.pubsub.client import (
     CallFailed,
     NoCredentials,
     PubSubCall,
+    PubSubConnection,
     PullRequest,
     PullResponse,
     connect,
 )
 from pendo_aep.pubsub.subscriber import Subscriber
-
-Result = TypeVar("Result")
 
 _CONNECT_SECONDS: Final = 5.0
 _CALL_SECONDS: Final = 10.0
@@ -154,7 +154,7 @@ def _call(
     # Once its time is up, an attempt for the last milliseconds could only lease and lose messages.
     transient = TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED}
     call = PubSubCall(
-        _OneChannel(channel), method, (request, response), route=resource, transient=transient
+        _connection(channel), method, (request, response), route=resource, transient=transient
     )
 
     def run(request: Any, seconds: float = _CALL_SECONDS) -> Awaitable[Any]:
@@ -163,25 +163,14 @@ def _call(
     return run
 
 
-class _OneChannel(Connection[grpc.aio.Channel]):
-    """A channel that works and is used for minutes only, so that silence means nothing.
+def _connection(channel: grpc.aio.Channel) -> PubSubConnection:
+    """Returns a connection that never cuts a call short.
 
     A pull may take all of its time for one attempt: one that is cut off may have leased messages.
     """
-
-    def __init__(self, channel: grpc.aio.Channel) -> None:
-        super().__init__("Pub/Sub", lambda: channel, grpc.aio.Channel.close, silent_seconds=0)
-        self._channel = channel
-
-    async def call(
-        self,
-        attempt: Callable[[grpc.aio.Channel, float], Awaitable[Result]],
-        *,
-        until: float,
-        attempt_seconds: float,
-    ) -> Result:
-        seconds = until - asyncio.get_running_loop().time()
-        return await attempt(self._channel, min(seconds, attempt_seconds))
+    return Connection(
+        "Pub/Sub", lambda: channel, lambda channel: channel.close(), silent_seconds=inf
+    )
 
 
 class DeadLetterReader:
@@ -211,7 +200,7 @@ class DeadLetterReader:
         self._requested = 0  # messages that the pulls under way may bring
         self._ack_ids: dict[str, str] = {}  # of the messages that are held, by message id
         self._pulls: set[asyncio.Task[list[DeadLetter]]] = set()
-        self._subscriber = Subscriber(subscription, _OneChannel(channel))
+        self._subscriber = Subscriber(subscription, _connection(channel))
         self._call_pull = _call(
             channel, "Subscriber/Pull", PullRequest, PullResponse, subscription=subscription
         )

@@ -22,12 +22,12 @@ from local.aep import (
     refusing,
     token_endpoint_down,
 )
+from local.aep.server import CLIENT_SECRET
 from local.functions import PROJECT, Function
 from local.pipeline import FLOW_ID, XDM_SETTINGS
 from local.pubsub import Message, PubSubServer, rejecting
 from tests.cases import Case, cases
 from tests.delivery_harness import (
-    CLIENT_SECRET,
     DEAD_TOPIC,
     consumer_env,
     http_server,

@@ -12,10 +12,10 @@ import pytest
 
 from local import aep
 from local.aep import Behaviour, Fault, Shape
+from local.aep.server import CLIENT_SECRET
 from tests.cases import Case, cases
 from tests.conftest import PubSub
 from tests.delivery_harness import (
-    CLIENT_SECRET,
     EMULATOR_GIVES_UP,
     Consumer,
     DeliveryHarness,
@@ -47,13 +47,11 @@ async def running(
 ) -> AsyncIterator[DeliveryHarness]:
     """One consumer on one server, for all faults."""
     consumer: Consumer = request.cls.consumer
-    async with delivery_harness(pubsub.host, next(project_ids)) as harness:
-        async with harness.running(consumer):
-            yield harness
-        # No secret and no personal data in anything that was printed.
-        printed = "\n".join(harness.output)
-        for canary in (VISITOR, COMMENT, CLIENT_SECRET, "Bearer"):
-            assert canary not in printed
+    async with delivery_harness(pubsub.host, next(project_ids), consumer) as harness:
+        yield harness
+    # No secret and no personal data in anything that was printed.
+    for canary in (VISITOR, COMMENT, CLIENT_SECRET, "Bearer"):
+        assert canary not in harness.function.text
 
 
 def skip_what_the_emulator_cannot(consumer: Consumer, pubsub: PubSub) -> None:
@@ -89,13 +87,13 @@ class Outages:
         if case.get("revoked"):
             stand_in.revoke_tokens()
 
-        await running.publish(consumer, ids)
+        await running.publish(ids)
         if mended_after := case.get("mended_after"):
-            await running.until(consumer, lambda: len(stand_in.requests) >= before + mended_after)
+            await running.until(lambda: len(stand_in.requests) >= before + mended_after)
             assert not running.dead.keys() & set(ids)
             stand_in.faults.clear()
             stand_in.behaviour = Behaviour(needs_token=True)
-        await running.until(consumer, lambda: running.settled(ids), 90)
+        await running.until(lambda: running.settled(ids), 90)
 
         dead = running.dead.keys() & set(ids)
         accepted = [message.id for message in stand_in.accepted[accepted_before:]]
@@ -122,18 +120,15 @@ class Outages:
         consumer, seconds = self.consumer, pytestconfig.getoption("--outage-seconds")
         skip_what_the_emulator_cannot(consumer, pubsub)
         ids = [unique_id(number) for number in range(OUTAGE_EVENTS)]
-        async with (
-            delivery_harness(pubsub.host, next(project_ids)) as harness,
-            harness.running(consumer),
-        ):
+        async with delivery_harness(pubsub.host, next(project_ids), consumer) as harness:
             harness.aep.faults.add(aep.answering(503))
-            arrivals = asyncio.create_task(harness.publish(consumer, ids, over_seconds=seconds / 2))
+            arrivals = asyncio.create_task(harness.publish(ids, over_seconds=seconds / 2))
             await asyncio.sleep(seconds)  # the outage itself
             during = len(harness.aep.requests)
             await arrivals
             harness.aep.faults.clear()
 
-            await harness.until(consumer, lambda: harness.settled(ids), 150)
+            await harness.until(lambda: harness.settled(ids), 150)
 
             row = {
                 "way": consumer,
@@ -157,16 +152,15 @@ class Outages:
         ids = [unique_id(number) for number in range(events)]
         # What a killed drain held comes again after its ack deadline: let that be soon.
         settings = {"BATCH_MAX_MESSAGES": "50", "BATCH_MAX_IN_FLIGHT": "2", "DRAIN_SECONDS": "1"}
-        async with (
-            delivery_harness(pubsub.host, next(project_ids)) as harness,
-            harness.running(consumer, **settings),
-        ):
-            await harness.publish(consumer, ids)
+        async with delivery_harness(
+            pubsub.host, next(project_ids), consumer, **settings
+        ) as harness:
+            await harness.publish(ids)
             for kill in range(1, KILLS + 1):
                 # Each a bit later; what is in flight at that moment is cut off.
-                await harness.until(consumer, reached(harness, kill * events // (KILLS + 1)), 120)
-                await harness.kill(consumer)
-            await harness.until(consumer, lambda: harness.settled(ids), 120)
+                await harness.until(reached(harness, kill * events // (KILLS + 1)), 120)
+                await harness.kill()
+            await harness.until(lambda: harness.settled(ids), 120)
 
             assert harness.aep.distinct_ids == set(ids)
             assert not harness.dead

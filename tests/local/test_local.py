@@ -17,7 +17,7 @@ import pytest
 
 from local.aep import AepServer, has_id, refusing
 from local.functions import PROJECT, end_group
-from local.pipeline import DEAD_KEPT, PROJECT_ID, SECRET, administer, call_repeatedly, run_pipeline
+from local.pipeline import SECRET, call_repeatedly, run_pipeline
 from local.pubsub import PubSubServer
 from local.samples import LARGE_BYTES, grown, load_samples, sign
 from local.tcp_proxy import TcpProxy
@@ -95,15 +95,13 @@ async def test_drain_can_take_the_place_of_deliver(http: aiohttp.ClientSession) 
         AepServer(faults=[refusing(has_id(bad_id))]) as aep,
         PubSubServer() as server,
         run_pipeline(server.host, aep, functions=("receive", "drain")) as pipeline,
-        administer(server.host) as admin,
     ):
         for sample in (good, bad):
             headers = sign(sample.body, SECRET)
             async with http.post(pipeline.receive.url, data=sample.body, headers=headers) as answer:
                 assert answer.status == 200
         async with asyncio.timeout(60), call_repeatedly(pipeline.drain):
-            kept = f"projects/{PROJECT_ID}/subscriptions/{DEAD_KEPT}"
-            dead = await anext(admin.consume(kept))
+            dead = await anext(pipeline.dead_letters())
             await aep.wait_for(lambda: aep.distinct_ids == {good_id}, 60)
 
     assert (dead.attributes["eventId"], dead.attributes["reason"]) == (bad_id, "rejected")

@@ -179,7 +179,7 @@ async def run_schedule(schedule: Sequence[FaultWindow], environment: Environment
     """
     started = asyncio.get_running_loop().time()
     # A function is killed or frozen only while it runs, not while it starts or is frozen.
-    running = {name: asyncio.Lock() for name in environment.functions}
+    running = {name: asyncio.Lock() for name in environment.pipeline.functions}
     async with asyncio.TaskGroup() as group:
         for window in schedule:
             group.create_task(_inject(window, environment, started, running))
@@ -194,7 +194,7 @@ async def _inject(
     await asyncio.sleep(started + window.at - asyncio.get_running_loop().time())
     kind, seconds = window.kind, window.seconds
     is_receive = kind in (KILL_RECEIVE, FREEZE_RECEIVE)
-    function = environment.receive if is_receive else environment.carrier
+    function = environment.pipeline.receive if is_receive else environment.carrier
     if kind in (KILL_RECEIVE, KILL_CARRIER):
         async with running[function.target]:
             function.kill()

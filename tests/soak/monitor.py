@@ -163,12 +163,12 @@ class Monitor:
         """Observes until it is cancelled."""
         while True:
             await asyncio.sleep(_INTERVAL_SECONDS)
-            self.memory.sample(self.environment.functions)
+            self.memory.sample(self.environment.pipeline.functions)
             self.read()
 
     def read(self) -> None:
         """Reads what has come since the last time, and drops it: kept, it would be gigabytes."""
-        for function in self.environment.functions.values():
+        for function in self.environment.pipeline.functions.values():
             lines = function.output[:]
             del function.output[: len(lines)]
             self.log.read(lines)

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from tests.soak.environment import Environment, Setup, in_background, run_environment
+from local.pipeline import in_background
+from tests.soak.environment import Environment, Setup, run_environment
 from tests.soak.fault_schedule import FaultWindow, count_kinds, run_schedule
 from tests.soak.load_generator import LoadGenerator, Pace
 from tests.soak.monitor import Monitor
@@ -58,7 +59,7 @@ async def run_soak(
     began = datetime.now(UTC)
     async with run_environment(run.setup, reconciliation) as environment:
         webhook = partial(make_webhook, run.setup.seed, form=run.setup.form)
-        load = LoadGenerator(environment.receive.port, webhook, reconciliation)
+        load = LoadGenerator(environment.pipeline.receive.port, webhook, reconciliation)
         monitor = Monitor(environment)
         started = loop.time()
         async with in_background(monitor.run()), in_background(_progress(reconciliation, say)):

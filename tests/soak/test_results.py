@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,11 @@ GOOD = Result(
 )
 
 
+def reported(**changes: Any) -> Result:
+    """Returns the good run with another account."""
+    return replace(GOOD, account=replace(GOOD.account, **changes))
+
+
 def test_a_good_run() -> None:
     """Copies with the same id and dead letters with a cause break no promise."""
     assert GOOD.broken == []
@@ -43,23 +49,11 @@ def test_a_good_run() -> None:
 @pytest.mark.parametrize(
     ("result", "problem"),
     [
-        (replace(GOOD, account=replace(GOOD.account, lost=("a", "b"))), "2 lost: a"),
-        (
-            replace(GOOD, account=replace(GOOD.account, causeless={"a": "poison"})),
-            "1 dead without cause: a (poison)",
-        ),
-        (
-            replace(GOOD, account=replace(GOOD.account, strangers=("a",))),
-            "1 under an id that was never sent: a",
-        ),
-        (
-            replace(GOOD, account=replace(GOOD.account, altered=("a",))),
-            "1 with something else in it than was sent: a",
-        ),
-        (
-            replace(GOOD, account=replace(GOOD.account, unanswered=1)),
-            "1 webhooks never got a 2xx",
-        ),
+        (reported(lost=("a", "b")), "2 lost: a"),
+        (reported(causeless={"a": "poison"}), "1 dead without cause: a (poison)"),
+        (reported(strangers=("a",)), "1 under an id that was never sent: a"),
+        (reported(altered=("a",)), "1 with something else in it than was sent: a"),
+        (reported(unanswered=1), "1 webhooks never got a 2xx"),
         (replace(GOOD, planned=101), "1 webhooks never sent"),
         (replace(GOOD, leaks=("x",)), "1 lines with a secret or personal data: x"),
         (replace(GOOD, tracebacks=("x",)), "1 tracebacks: x"),

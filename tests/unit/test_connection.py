@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from math import inf
 
 import pytest
 
@@ -166,15 +167,20 @@ async def test_an_answer_proves_that_a_multiplexed_connection_works(
     assert len(peer.opened) == (1 if is_multiplexed else 2)
 
 
+@pytest.mark.parametrize(("silent_seconds", "calls"), [(SILENT_SECONDS, 3), (inf, 2)])
 @simulated
-async def test_a_shared_transport_stays_open() -> None:
-    """A transport that the opener returns again is not closed, even if it was silent."""
+async def test_a_shared_transport_stays_open(silent_seconds: float, calls: int) -> None:
+    """A transport that the opener returns again is not closed, even if it was silent.
+
+    With infinite `silent_seconds`, the slow call is not cut short either.
+    """
     peer = Peer()
     only = peer.open()
-    connection = Connection("peer", lambda: only, Transport.close, silent_seconds=SILENT_SECONDS)
+    connection = Connection("peer", lambda: only, Transport.close, silent_seconds=silent_seconds)
     loop = asyncio.get_running_loop()
     for seconds in (0.05, 2.5):
         only.seconds = seconds
         until = loop.time() + CALL_SECONDS
         await connection.call(Transport.ask, until=until, attempt_seconds=4.0)
     assert not only.is_closed
+    assert only.calls == calls

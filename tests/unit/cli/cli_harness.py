@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from google.api_core import exceptions
 from google.pubsub_v1.types import PubsubMessage
 
 from local.functions import PROJECT, end_group
@@ -220,15 +219,7 @@ class DeadLetterCli:
 
     async def pull_events(self) -> list[PubsubMessage]:
         """One pull from the events topic: some of what was published since the last."""
-        try:
-            answer = await self.admin.subscriber.pull(
-                subscription=self.seen, max_messages=1000, retry=None, timeout=0.5
-            )
-        except exceptions.DeadlineExceeded:
-            return []
-        if ack_ids := [one.ack_id for one in answer.received_messages]:
-            await self.admin.subscriber.acknowledge(subscription=self.seen, ack_ids=ack_ids)
-        return [one.message for one in answer.received_messages]
+        return await self.admin.pull(self.seen, 0.5)
 
     async def events(self) -> AsyncIterator[PubsubMessage]:
         """All events that were published since the last pull."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from local.functions import PROJECT, Function
-from local.pipeline import DEAD, EVENTS, SECRET, receive_env
+from local.pipeline import SECRET
 from local.pubsub import PubSubServer
+from tests.delivery_harness import TOPIC, http_server
 from tests.unit.cli.cli_harness import run_doctor, start
 
 pytestmark = pytest.mark.process
@@ -27,18 +27,9 @@ PINGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-async def receive(server: PubSubServer) -> AsyncIterator[Function]:
-    """The function, as somebody may have started it on their own machine."""
-    for topic in (EVENTS, DEAD):
-        server.create_topic(f"projects/local/topics/{topic}")
-    async with Function("receive", receive_env(server.host)) as function:
-        yield function
-
-
 async def test_a_receive_on_this_machine_is_well(receive: Function, server: PubSubServer) -> None:
     """It answers the pings and stores the test event in Pub/Sub."""
-    before = len(server.published(f"projects/local/topics/{EVENTS}"))
+    before = len(server.published(TOPIC))
     ran = await run_doctor("--receive-url", receive.url, PENDO_WEBHOOK_SECRETS=SECRET)
 
     said = [
@@ -47,7 +38,7 @@ async def test_a_receive_on_this_machine_is_well(receive: Function, server: PubS
     ]
     assert ran.out.splitlines() == [*said, "all is well: 5 checks"]
     assert (ran.code, ran.err) == (0, "")
-    assert len(server.published(f"projects/local/topics/{EVENTS}")) == before + 1
+    assert len(server.published(TOPIC)) == before + 1
 
 
 async def test_the_same_as_json(receive: Function, tmp_path: Path) -> None:
@@ -116,24 +107,15 @@ async def test_what_was_found_is_shown_when_it_is_stopped(number: signal.Signals
         await over.wait()
         return web.Response()
 
-    application = web.Application()
-    application.router.add_post("/", answer)
-    runner = web.AppRunner(application)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = "http://{}:{}/".format(*runner.addresses[0])
-    try:
-        async with start(
-            *("doctor", "--receive-url", url, "--json"),
-            settings={"PENDO_WEBHOOK_SECRETS": SECRET},
-        ) as process:
-            await asyncio.wait_for(second.wait(), 60)
-            process.send_signal(number)
-            out, err = await asyncio.wait_for(process.communicate(), 30)
-    finally:
+    settings = {"PENDO_WEBHOOK_SECRETS": SECRET}
+    async with (
+        http_server(answer) as url,
+        start("doctor", "--receive-url", url, "--json", settings=settings) as process,
+    ):
+        await asyncio.wait_for(second.wait(), 60)
+        process.send_signal(number)
+        out, err = await asyncio.wait_for(process.communicate(), 30)
         over.set()
-        await runner.cleanup()
 
     assert process.returncode == 130
     assert [json.loads(line)["text"] for line in out.splitlines()] == [PINGS[0]]
