@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import orjson
 
@@ -42,6 +42,7 @@ class Nps(TypedDict, total=False):
     rating: int | float
     reason: str
     source: str
+    category: Literal["promoter", "passive", "detractor"]
 
 
 class Track(TypedDict, total=False):
@@ -59,10 +60,14 @@ class Browser(TypedDict, total=False):
 
 
 class PollAnswer(TypedDict):
-    """One answer to one question of a poll; for a pick list, the id of the choice."""
+    """One answer to one question of a poll; for a pick list, the id of one choice.
+
+    `number` is the same answer as a number, if it is one.
+    """
 
     pollId: NotRequired[str]
     value: str
+    number: NotRequired[int | float]
 
 
 class App(TypedDict, total=False):

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
 
@@ -123,12 +132,16 @@ Header: TypeAlias = Annotated[str, Field(pattern=r"^[\x21-\x7e]*$")]
 Tenant: TypeAlias = Annotated[str, Field(pattern=r"^_?[A-Za-z0-9][A-Za-z0-9_]*$")]
 # Adobe: Identity Service, "code: letters and digits only".
 NamespaceCode: TypeAlias = Annotated[str, Field(pattern=r"^[A-Za-z0-9]+$")]
+AnonymousVisitors: TypeAlias = Literal["separate", "same", "none"]
+KeptProperties: TypeAlias = Literal["rest", "all", "none"]
 StreamingEndpoint: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
 Subscription: TypeAlias = Annotated[str, AfterValidator(_subscription_name)]
 EventTypes: TypeAlias = Annotated[frozenset[str], BeforeValidator(_event_types)]
 RedactedPaths: TypeAlias = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_paths)]
 
 
+ANONYMOUS_NAMESPACE: Final = "PendoAnonymous"
+"""The code of the namespace of anonymous visitors, if they have one of their own."""
 POLL_SECONDS: Final = 10.0
 """Age of the text at which the next request starts reading the file again."""
 LEAST_SECONDS: Final = 1.0
@@ -266,7 +279,18 @@ class _AdobeSettings(_Settings):
     aep_sandbox: Header = "prod"
     """The sandbox's name, in lower case."""
     aep_identity_namespace: NamespaceCode = "PendoVisitor"
-    """The code of the namespace of visitor ids, for `xdm` and for the mapping set."""
+    """The code of the namespace of visitor ids, for `xdm` and for the mapping set. One for each
+    Pendo subscription whose visitor ids may collide with another's."""
+    aep_anonymous_visitors: AnonymousVisitors = "separate"
+    """Where the ids of Pendo's anonymous visitors (`_PENDO_T_...`) go: `separate`, the namespace
+    `PendoAnonymous`; `same`, that of all visitors; `none`, no identity. Set it for `aep` as for
+    `deliver`."""
+    aep_email_namespace: NamespaceCode = ""
+    """Where visitor ids that are e-mail addresses go as well, in lower case; nowhere, if it is not
+    set. Set it for `aep` as for `deliver`. `Email`"""
+    aep_properties: KeptProperties = "rest"
+    """What `_TENANT.pendo.properties` keeps of Pendo's `properties`: `rest`, what has no field of
+    its own; `all`; `none`."""
     aep_client_id: Header = ""
     """Of a server-to-server credential of Adobe's developer console; without one, the inlet must be
     an open one. `aep` requires it."""
@@ -279,6 +303,20 @@ class _AdobeSettings(_Settings):
     """What the token is for, separated by commas."""
     aep_ims_url: Url = "https://ims-na1.adobelogin.com"
     """Where tokens come from."""
+
+    @field_validator("aep_identity_namespace", "aep_email_namespace")
+    @classmethod
+    def _other_than_the_anonymous(cls, code: str) -> str:
+        if code.lower() == ANONYMOUS_NAMESPACE.lower():
+            raise ValueError(f"{ANONYMOUS_NAMESPACE} is for anonymous visitors; choose another")
+        return code
+
+    @field_validator("aep_email_namespace")
+    @classmethod
+    def _other_than_the_visitors(cls, code: str, info: ValidationInfo) -> str:
+        if code.lower() == str(info.data.get("aep_identity_namespace", "")).lower():
+            raise ValueError("must differ from AEP_IDENTITY_NAMESPACE, where all visitor ids go")
+        return code
 
 
 class ReceiveSettings(_GoogleSettings):

@@ -21,10 +21,11 @@ from local.aep_platform import assumed
 
 MAX_CHARACTERS: Final = 4096  # Adobe: of a calculated field
 
-# Adobe, "Data Prep mapping functions", section on fields.
+# Adobe, "Data Prep mapping functions", section on fields; the names of its functions are reserved,
+# too, and no field of ours has one.
 _RESERVED_WORDS = (
     "new mod or break var lt for false while eq gt div not null continue else and ne true le if ge "
-    "return _errors"
+    "return _errors do function empty size"
 )
 _RESERVED: Final = frozenset(_RESERVED_WORDS.split())
 _LITERALS: Final[dict[str, Any]] = {"true": True, "false": False, "null": None}
@@ -207,6 +208,16 @@ def _check_arity(name: str, arguments: int) -> None:
         raise InvalidExpression(f"{name} takes {wanted} arguments, not {arguments}")
 
 
+def _concat(*texts: Any) -> str:
+    """Adobe: "Concatenates the given strings"; of null nothing is said, so that it fails here."""
+    return "".join(map(text_of, texts))
+
+
+def _lower(text: Any) -> str:
+    """Adobe: "Converts a string to lowercase". Assumed: whatever the language of the server is."""
+    return text_of(text).lower()
+
+
 def _coalesce(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -257,9 +268,11 @@ def _to_object(*values: Any) -> dict[str, Any]:
 
 FUNCTIONS: Final[Mapping[str, Function]] = {
     "coalesce": Function(_coalesce, 1, None),
+    "concat": Function(_concat, 1, None),
     "contains_key": Function(_contains_key, 1, 1),  # `evaluate` adds the source data
     "iif": Function(_iif, 3, 3),
     "is_empty": Function(_is_empty, 1, 1),
+    "lower": Function(_lower, 1, 1),
     "matches_regex": Function(_matches_regex, 2, 2),
     "nullify": Function(_nullify, 0, 0),
     "to_array": Function(_to_array, 1, None),

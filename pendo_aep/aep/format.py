@@ -7,7 +7,15 @@ from typing import Any, Final, Protocol, TypeAlias
 
 import orjson
 
-from pendo_aep.aep.mapping import FIELDS, Row, has_empty, own_object, without_empty
+from pendo_aep.aep.mapping import (
+    DEFAULT_OPTIONS,
+    MappingOptions,
+    StoredProperties,
+    has_empty,
+    own_object,
+    rows_of,
+    without_empty,
+)
 from pendo_aep.event import TOO_DEEP, Event, InvalidEvent
 from pendo_aep.event import encode as encode_event
 from pendo_aep.settings import DeliverSettings
@@ -38,11 +46,18 @@ class Format(Protocol):
         """Returns about how many bytes of an encoded event AEP stores and counts for its limits."""
         ...
 
+    def stored_properties(self, event: Event) -> Any:
+        """Returns what AEP stores of an event's properties."""
+        ...
+
 
 class Raw:
     """The normalised event as on the topic, without empty values; the dataflow maps it."""
 
-    _added = tuple(Row.of(field) for field in FIELDS if field.added)
+    def __init__(self, options: MappingOptions = DEFAULT_OPTIONS) -> None:
+        """Takes what the mapping depends on."""
+        self._added = tuple(row for row in rows_of(options) if row.field.added)
+        self.stored_properties = StoredProperties(options).of
 
     def encode(self, data: bytes, event: Event) -> bytes:
         """Returns the bytes of the message, with the keys added that a mapping set cannot compute.
@@ -73,8 +88,16 @@ class EnvelopedRaw(Raw):
     every event, and written once.
     """
 
-    def __init__(self, *, flow_id: str, ims_org_id: str, dataset_id: str) -> None:
-        """Takes what AEP calls these."""
+    def __init__(
+        self,
+        *,
+        flow_id: str,
+        ims_org_id: str,
+        dataset_id: str,
+        options: MappingOptions = DEFAULT_OPTIONS,
+    ) -> None:
+        """Takes what AEP calls these, and what the mapping depends on."""
+        super().__init__(options)
         header = {
             "flowId": flow_id,
             "imsOrgId": ims_org_id,
@@ -102,12 +125,15 @@ class Xdm:
         dataset_id: str,
         ims_org_id: str,
         tenant_id: str,
-        identity_namespace: str,
         flow_id: str,
+        options: MappingOptions = DEFAULT_OPTIONS,
     ) -> None:
-        """Takes what AEP calls these; `tenant_id` with or without its leading underscore."""
-        tenant = own_object(tenant_id)
-        self._rows = [Row.of(field, tenant, identity_namespace) for field in FIELDS]
+        """Takes what AEP calls these, and what the mapping depends on.
+
+        `tenant_id` has a leading underscore or none.
+        """
+        self._rows = rows_of(options, own_object(tenant_id))
+        self.stored_properties = StoredProperties(options).of
         schema = {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}
         header: Json = {
             "schemaRef": schema,
@@ -149,7 +175,7 @@ def trim(event: Event, into: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
     """Returns the event for AEP, without as many of its largest properties as make it fit.
 
     Nothing else is left out: an event that is too large without any property stays too large, and
-    is sent all the same.
+    is sent all the same. Properties that AEP does not store take no room, and stay.
 
     Raises:
         InvalidEvent: the event is nested too deep to be written as JSON.
@@ -157,7 +183,10 @@ def trim(event: Event, into: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
     properties = event.get("properties")
     if not isinstance(properties, dict):  # not written by `receive`: leave it to AEP
         return _encode(event, into)
-    largest_first = sorted(properties, key=lambda name: len(orjson.dumps(properties[name])))[::-1]
+    stored = into.stored_properties(event) or {}
+    if not stored:
+        return _encode(event, into)
+    largest_first = sorted(stored, key=lambda name: len(orjson.dumps(stored[name])))[::-1]
 
     def without(count: int) -> tuple[bytes, Event]:
         trimmed = largest_first[:count]
@@ -180,19 +209,21 @@ def _encode(event: Event, into: Format) -> bytes:
 
 def event_format(settings: DeliverSettings) -> Format:
     """Returns the format that the settings choose."""
+    options = MappingOptions.of(settings)
     if settings.aep_format == "raw":
         if settings.aep_raw_mode == "enveloped":
             return EnvelopedRaw(
                 flow_id=settings.aep_flow_id,
                 ims_org_id=settings.aep_ims_org_id,
                 dataset_id=settings.aep_dataset_id,
+                options=options,
             )
-        return Raw()
+        return Raw(options)
     return Xdm(
         schema_id=settings.aep_schema_id,
         dataset_id=settings.aep_dataset_id,
         ims_org_id=settings.aep_ims_org_id,
         tenant_id=settings.aep_tenant_id,
-        identity_namespace=settings.aep_identity_namespace,
         flow_id=settings.aep_flow_id,
+        options=options,
     )

@@ -114,6 +114,7 @@ async def _plan(task: _Task) -> bool:
     tenant, plan = await _make_plan(task)
     for step in plan.steps:
         task.show_step(step, is_done=False)
+    task.write(_irrevocable(task, plan))
     if not task.options.json:
         changes = sum(step.action is not Action.KEEP for step in plan.steps)
         task.write(f"{changes} to be created or changed\n" if changes else "nothing to do\n")
@@ -129,6 +130,8 @@ async def _plan(task: _Task) -> bool:
 async def _apply(task: _Task) -> bool:
     platform, client = task.platform, task.platform.client
     tenant, plan = await _make_plan(task)
+    if plan.irrevocable:
+        task.note(messages.irrevocable_as_text(plan.irrevocable).rstrip())
     if _changes_live_flow(plan):
         task.note(messages.how_to_pause(task.subscription))
         if (
@@ -163,6 +166,12 @@ async def _make_plan(task: _Task) -> tuple[Tenant, Plan]:
     if missing := missing_groups(tenant.groups):
         task.note(messages.missing_groups(missing))
     return tenant, await make_plan(desired_resources(client, tenant, task.choices))
+
+
+def _irrevocable(task: _Task, plan: Plan) -> str:
+    as_json = task.options.json
+    show = messages.irrevocable_as_json if as_json else messages.irrevocable_as_text
+    return show(plan.irrevocable)
 
 
 def _changes_live_flow(plan: Plan) -> bool:

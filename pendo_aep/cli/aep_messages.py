@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.cli.terminal import printable
 from pendo_aep.provisioning.deliver_settings import as_env_file
 from pendo_aep.provisioning.plan import Action, Step
@@ -65,6 +66,19 @@ def step_as_json(step: Step, *, is_done: bool) -> str:
         "details": step.details,
     }
     return json.dumps(shown) + "\n"
+
+
+def irrevocable_as_text(found: Sequence[str]) -> str:
+    """Returns what AEP can never take back, a line for each; nothing if there is none."""
+    if not found:
+        return ""
+    lines = "".join(f"    {printable(one)}\n" for one in found)
+    return f"AEP can never take back or change:\n{lines}"
+
+
+def irrevocable_as_json(found: Sequence[str]) -> str:
+    """Returns the same as one line of JSON."""
+    return json.dumps({"irrevocable": found}) + "\n" if found else ""
 
 
 def check_as_text(samples: int) -> str:
@@ -147,8 +161,11 @@ def _minutes(seconds: float) -> str:
 
 def missing_groups(groups: Sequence[StandardGroup]) -> str:
     """Returns a line that names Adobe's field groups that are missing, and what is left out."""
-    roots = ", ".join(group.root for group in groups)
-    return (
+    roots = {group.root for group in groups}
+    text = (
         f"the Schema Registry does not have Adobe's field group {titles(groups)}: the fields of "
-        f"{roots} are left out"
+        f"{', '.join(group.root for group in groups)} are left out"
     )
+    if any(field.covers and field.xdm.partition(".")[0] in roots for field in FIELDS):
+        text += "; to keep their values among the properties, set AEP_PROPERTIES=all"
+    return text

@@ -22,7 +22,7 @@ or with --json one JSON object a line. Results go to stdout, everything else to 
 
 AEP: Final = """\
 Sets up Adobe Experience Platform for Pendo's events and prints the settings that deliver needs. It
-creates an identity namespace, a field group, a schema, a dataset, connections, a mapping set and a
+creates identity namespaces, a field group, a schema, a dataset, connections, a mapping set and a
 dataflow.
 
 Settings, from the environment, as for deliver:
@@ -31,6 +31,9 @@ Settings, from the environment, as for deliver:
   AEP_IMS_ORG_ID           required
   AEP_SANDBOX              default: prod
   AEP_IDENTITY_NAMESPACE   default: PendoVisitor
+  AEP_ANONYMOUS_VISITORS   default: separate; else same or none
+  AEP_EMAIL_NAMESPACE      default: none; for visitor ids that are e-mail addresses
+  AEP_PROPERTIES           default: rest; else all or none
   AEP_TENANT_ID            read from AEP; if set, it must be the same
   AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   default: Adobe's
   PUSH_SUBSCRIPTION        default: pendo-events-deliver; for the commands that pause delivery
@@ -40,7 +43,8 @@ Schemas, Manage Datasets, Manage Identity Namespaces, Manage Sources and View Sa
 --profile, also Manage Profiles.
 """
 AEP_PLAN: Final = """\
-Shows what apply would do and changes nothing: + create, ~ change, = as it should be."""
+Shows what apply would do and changes nothing: + create, ~ change, = as it should be. Then it shows
+what AEP could never take back: namespaces, Profile, types of fields."""
 AEP_APPLY: Final = """\
 Creates what is missing, changes what must change, leaves the rest alone, and prints the settings
 that deliver needs. It may be interrupted at any moment and run again. If something else already

@@ -174,6 +174,9 @@ _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
 _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
     "AEP_FORMAT": (r"raw|xdm", "raw or xdm"),
     "AEP_RAW_MODE": (r"batch|enveloped|single", "batch, enveloped or single"),
+    "AEP_ANONYMOUS_VISITORS": (r"separate|same|none", "separate, same or none"),
+    "AEP_EMAIL_NAMESPACE": (r"[A-Za-z0-9]+", "letters and digits"),
+    "AEP_PROPERTIES": (r"rest|all|none", "rest, all or none"),
     "AEP_IMS_URL": (r"https?://\S+", "a URL"),
     "MESSAGE_REGIONS": (
         rf"{ANY_REGION}|{_REGION}(,{_REGION})*",

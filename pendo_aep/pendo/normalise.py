@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, Final, Literal, cast
 
 from pendo_aep.clock import epoch_rfc3339
 from pendo_aep.event import (
@@ -32,6 +33,9 @@ _ANSWER_KEYS: Final = ("value", "response", "answer")
 _PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
 # No known form nests deeper than an array of polls with an array of answers each.
 _MAX_ANSWER_DEPTH: Final = 4
+# A number of JSON (RFC 8259, section 6) without an exponent, in digits that a float can hold: a
+# rating or an amount. With leading zeros it is more likely an id.
+_NUMBER_AS_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?", re.ASCII)
 # RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
 # one, or a number with a fraction or an exponent, may be the rounded form of several.
 _MAX_EXACT_INTEGER: Final = 2**53 - 1
@@ -142,14 +146,34 @@ def _nps(answer: object) -> Nps:
     if isinstance(answer, dict):
         rating = coerce_number(answer.get("rating"))
         if rating is not None:
-            # Beyond 2**53 an integer is no more exact than a float, and may be too long for JSON.
-            is_whole = rating.is_integer() and abs(rating) <= 2**53
-            nps["rating"] = int(rating) if is_whole else rating
+            nps["rating"] = _whole(rating)
+            if category := _nps_category(rating):
+                nps["category"] = category
         if reason := coerce_text(answer.get("reason")):
             nps["reason"] = reason
         if source := coerce_text(answer.get("source")):
             nps["source"] = source
     return nps
+
+
+def _nps_category(rating: float) -> Literal["promoter", "passive", "detractor"] | None:
+    """Returns the category of a rating; None for one outside of 0 to 10.
+
+    Pendo: glossary, "Net Promoter Score (NPS)": promoters rate 9 or 10, passives 7 or 8, detractors
+    0 to 6. Assumed: a fraction, of which Pendo says nothing, has the category of the bound that it
+    reaches.
+    """
+    if not 0 <= rating <= 10:
+        return None
+    return "promoter" if rating >= 9 else "passive" if rating >= 7 else "detractor"
+
+
+def _whole(number: float) -> int | float:
+    """Returns a whole number as an integer.
+
+    Beyond 2**53 an integer is no more exact than a float, and may be too long for JSON.
+    """
+    return int(number) if number.is_integer() and abs(number) <= 2**53 else number
 
 
 def _track(properties: dict[str, Any]) -> Track:
@@ -187,10 +211,10 @@ def poll_answers(properties: dict[str, Any]) -> Iterator[PollAnswer]:
     for key, value in properties.items():
         if not key.startswith("poll"):
             continue
-        if isinstance(value, list | dict):
+        if key in _PLAIN_ANSWERS and (_is_scalar(value) or _are_choices(value)):
+            yield from _choices(properties.get("pollId"), value)
+        elif isinstance(value, list | dict):
             yield from _nested(value)
-        elif key in _PLAIN_ANSWERS and value is not None:
-            yield _answer(properties.get("pollId"), value)
 
 
 def _nested(value: object, depth: int = 0) -> Iterator[PollAnswer]:
@@ -203,10 +227,26 @@ def _nested(value: object, depth: int = 0) -> Iterator[PollAnswer]:
     elif isinstance(value, dict):
         given = next((value[key] for key in _ANSWER_KEYS if value.get(key) is not None), None)
         if given is not None:
-            yield _answer(value.get("pollId", value.get("id")), given)
+            yield from _choices(value.get("pollId", value.get("id")), given)
         else:
             for element in value.values():
                 yield from _nested(element, depth + 1)
+
+
+def _choices(poll: object, value: object) -> Iterator[PollAnswer]:
+    """Yields an answer for each choice of a multiple-choice question; else the one answer."""
+    for choice in cast("list[object]", value) if _are_choices(value) else (value,):
+        if choice is not None:
+            yield _answer(poll, choice)
+
+
+def _are_choices(value: object) -> bool:
+    """Returns whether it is a list of texts, numbers and the like. Assumed: these are choices."""
+    return isinstance(value, list) and all(map(_is_scalar, value))
+
+
+def _is_scalar(value: object) -> bool:
+    return not isinstance(value, list | dict)
 
 
 def _answer(poll: object, value: object) -> PollAnswer:
@@ -215,4 +255,8 @@ def _answer(poll: object, value: object) -> PollAnswer:
     }
     if poll_id := coerce_text(poll):
         answer["pollId"] = poll_id
+    if not isinstance(value, str) or _NUMBER_AS_TEXT.fullmatch(value):
+        number = coerce_number(value)
+        if number is not None:
+            answer["number"] = _whole(number)
     return answer

@@ -10,6 +10,7 @@ from typing import Final
 import aiohttp
 
 from pendo_aep.aep.auth import Credentials, TokenSource
+from pendo_aep.aep.mapping import MappingOptions
 from pendo_aep.http import http_connection
 from pendo_aep.provisioning import schema_registry
 from pendo_aep.provisioning.client import Client, Operation, RetryPolicy
@@ -58,7 +59,7 @@ async def connect(settings: PlatformSettings, retry_policy: RetryPolicy) -> Asyn
         )
         await _check_sandbox(client)
         tenant_id = await _tenant_id(client, settings.aep_tenant_id.removeprefix("_"))
-        yield Platform(client, Tenant(tenant_id, settings.aep_identity_namespace), session, tokens)
+        yield Platform(client, Tenant(tenant_id, MappingOptions.of(settings)), session, tokens)
 
 
 async def _check_sandbox(client: Client) -> None:

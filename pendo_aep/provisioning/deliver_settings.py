@@ -65,8 +65,12 @@ async def deliver_settings(client: Client, tenant: Tenant, resolved: Resolved) -
         "AEP_FLOW_ID": flow_id,
         "AEP_FORMAT": spec.format,
         "AEP_SANDBOX": client.sandbox,
-        "AEP_IDENTITY_NAMESPACE": tenant.identity_namespace,
+        "AEP_IDENTITY_NAMESPACE": tenant.options.identity_namespace,
+        "AEP_ANONYMOUS_VISITORS": tenant.options.anonymous_visitors,
+        "AEP_PROPERTIES": tenant.options.properties,
     }
+    if tenant.options.email_namespace:
+        settings["AEP_EMAIL_NAMESPACE"] = tenant.options.email_namespace
     if spec.format == "xdm":
         settings["AEP_SCHEMA_ID"] = resolved[Kind.SCHEMA].id
         settings["AEP_DATASET_ID"] = resolved[Kind.DATASET].id

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
+from pendo_aep.aep.mapping import DEFAULT_OPTIONS, MappingOptions
 from pendo_aep.provisioning.client import Client
 from pendo_aep.provisioning.dataset import Dataset
 from pendo_aep.provisioning.errors import Conflict, PlatformError
@@ -22,7 +23,7 @@ from pendo_aep.provisioning.flow_service import (
     SourceConnection,
     TargetConnection,
 )
-from pendo_aep.provisioning.identity_namespace import IdentityNamespace
+from pendo_aep.provisioning.identity_namespace import namespaces
 from pendo_aep.provisioning.mapping_set import MappingSet
 from pendo_aep.provisioning.resource import Kind, Resource
 from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup, missing_groups, titles
@@ -110,12 +111,12 @@ class Tenant:
 
     Attributes:
         id: without an underscore.
-        identity_namespace: the code of the namespace of visitors.
+        options: what the mapping depends on, and with it the namespaces.
         groups: Adobe's field groups that its schema registry has.
     """
 
     id: str
-    identity_namespace: str
+    options: MappingOptions = DEFAULT_OPTIONS
     groups: tuple[StandardGroup, ...] = STANDARD_GROUPS
 
 
@@ -156,15 +157,15 @@ def _resources(
     client: Client, tenant: Tenant, choices: Choices, spec: FlowSpec
 ) -> tuple[Resource, ...]:
     # Adobe: no two resources of the Schema Registry may have the same title.
-    name, namespace = choices.name, tenant.identity_namespace
+    name, options = choices.name, tenant.options
     return (
-        IdentityNamespace(client, namespace),
+        *namespaces(client, options),
         FieldGroup(client, f"{name} Fields", tenant.id),
         Schema(client, name, choices.profile, tenant.groups),
         Dataset(client, name, choices.profile),
         BaseConnection(client, f"{name} Connection", spec, choices.authenticated),
         SourceConnection(client, f"{name} Source", spec),
         TargetConnection(client, f"{name} Target"),
-        MappingSet(client, f"{name} Mapping", tenant.id, namespace, tenant.groups, flow=name),
+        MappingSet(client, f"{name} Mapping", tenant.id, options, tenant.groups, flow=name),
         Dataflow(client, name, spec),
     )

@@ -1,4 +1,4 @@
-"""The identity namespace of Pendo's visitors (Adobe's OpenAPI of the Identity Service)."""
+"""The identity namespaces of Pendo's visitors (Adobe's OpenAPI of the Identity Service)."""
 
 from __future__ import annotations
 
@@ -6,21 +6,32 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from pendo_aep.provisioning.client import Operation
+from pendo_aep.aep.mapping import MappingOptions
+from pendo_aep.provisioning.client import Client, Operation
 from pendo_aep.provisioning.errors import Conflict, NameTaken, Permission, RequestRejected
 from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
+from pendo_aep.settings import ANONYMOUS_NAMESPACE
 
 _PATH: Final = "/data/core/idnamespace/identities"
-# A person on several devices, as Pendo's visitors are. Adobe: "Identity types".
-_TYPE: Final = "Cross_device"
 _NOT_PEOPLE: Final = "NON_PEOPLE"
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityNamespace(Resource):
-    """Found by its code, of which AEP has one; Adobe's own, such as `Email`, work as well."""
+    """Found by its code, of which AEP has one; Adobe's own, such as `Email`, work as well.
+
+    Attributes:
+        id_type: what it is created with. Adobe: "Identity types".
+        description: what it is created with.
+        advice: which setting to change if it does not fit.
+        is_strict: whether one that exists must have the type; else, it must be one of people.
+    """
 
     kind: ClassVar[Kind] = Kind.NAMESPACE
+    id_type: str
+    description: str
+    advice: str
+    is_strict: bool
 
     async def find(self) -> list[str]:
         """Returns the id of the namespace with the code.
@@ -35,7 +46,7 @@ class IdentityNamespace(Resource):
             if not found and str(one.get("name", "")).lower() == title.lower():
                 raise NameTaken(
                     f"another identity namespace, {one['code']}, has the display name {title!r}: "
-                    f"set AEP_IDENTITY_NAMESPACE={one['code']} to use that one, or to a new code"
+                    + self.advice.format(code=one["code"])
                 )
         return found
 
@@ -52,15 +63,19 @@ class IdentityNamespace(Resource):
         """Returns nothing: a namespace cannot change.
 
         Raises:
-            Conflict: its identities are not people.
+            Conflict: it has another type, which can never change.
         """
         id_type = str(observed.body.get("idType", ""))
-        if id_type.upper() == _NOT_PEOPLE:
-            raise Conflict(
-                f"the identity namespace {self.name} is of type {id_type}, so its identities are "
-                "not people: set AEP_IDENTITY_NAMESPACE to another code"
-            )
-        return ()
+        if self.is_strict:
+            fits, reason = id_type.upper() == self.id_type.upper(), f"not {self.id_type}"
+        else:
+            fits, reason = id_type.upper() != _NOT_PEOPLE, "so its identities are not people"
+        if fits:
+            return ()
+        raise Conflict(
+            f"the identity namespace {self.name} is of type {id_type}, {reason}, and a type cannot "
+            f"change: {self.advice.format(code='another code')}"
+        )
 
     async def create(self, resolved: Resolved) -> str:  # noqa: ARG002
         """Creates it. Adobe: it can never be deleted."""
@@ -69,8 +84,8 @@ class IdentityNamespace(Resource):
         body = {
             "name": _display_name(self.name),
             "code": self.name,
-            "description": "Pendo's visitor ids",
-            "idType": _TYPE,
+            "description": self.description,
+            "idType": self.id_type,
         }
         return str((await self.client.write(operation, body))["id"])
 
@@ -83,6 +98,45 @@ class IdentityNamespace(Resource):
         operation = Operation("list identity namespaces", "GET", _PATH, Permission.VIEW_NAMESPACES)
         answer: list[Json] = await self.client.read(operation)
         return answer
+
+
+def namespaces(client: Client, options: MappingOptions) -> tuple[IdentityNamespace, ...]:
+    """Returns those that the mapping needs. Adobe: "Identity types"."""
+    found = [
+        # A person on several devices, as Pendo's visitors are.
+        IdentityNamespace(
+            client,
+            options.identity_namespace,
+            "Cross_device",
+            "Pendo's visitor ids",
+            "set AEP_IDENTITY_NAMESPACE={code}",
+            is_strict=False,
+        )
+    ]
+    if options.anonymous_visitors == "separate":
+        # Pendo: "Anonymous visitors", the id is kept in a cookie.
+        found.append(
+            IdentityNamespace(
+                client,
+                ANONYMOUS_NAMESPACE,
+                "Cookie",
+                "Pendo's ids of anonymous visitors",
+                "set AEP_ANONYMOUS_VISITORS to same or none",
+                is_strict=True,
+            )
+        )
+    if options.email_namespace:
+        found.append(
+            IdentityNamespace(
+                client,
+                options.email_namespace,
+                "Email",
+                "Visitor ids of Pendo's that are e-mail addresses",
+                "set AEP_EMAIL_NAMESPACE={code}",
+                is_strict=True,
+            )
+        )
+    return tuple(found)
 
 
 def _display_name(code: str) -> str:

@@ -57,13 +57,13 @@ async def check_mapping(client: Client, tenant: Tenant, schema_id: str) -> int:
         MappingMismatch: some are not, or AEP rejects the mapping set.
         PreviewUnavailable: the API does not do it, or the samples are not installed.
     """
-    body = mapping_set_body(
-        "Pendo", schema_id, tenant.id, tenant.identity_namespace, groups=tenant.groups
-    )
+    body = mapping_set_body("Pendo", schema_id, tenant.id, tenant.options, tenant.groups)
+    raw = Raw(tenant.options)
     differences: list[str] = []
     samples = _samples()
     for name, event in samples.items():
-        mapped = await _preview(client, event, body)
+        record: Json = orjson.loads(raw.encode(orjson.dumps(event), event))
+        mapped = await _preview(client, record, body)
         found = [
             f"{error.get('destination')}: AEP cannot map it: {error.get('exception')}"
             for error in mapped.get("errors") or []
@@ -89,8 +89,7 @@ def _samples() -> dict[str, Event]:
     return found
 
 
-async def _preview(client: Client, event: Event, body: Json) -> Json:
-    record: Json = orjson.loads(Raw().encode(orjson.dumps(event), event))
+async def _preview(client: Client, record: Json, body: Json) -> Json:
     try:
         mapped = await preview(client, record, body)
     except RequestRejected as rejected:
@@ -111,8 +110,8 @@ def _our_xdm(tenant: Tenant, event: Event) -> Json:
         dataset_id="",
         ims_org_id="",
         tenant_id=tenant.id,
-        identity_namespace=tenant.identity_namespace,
         flow_id="",
+        options=tenant.options,
     )
     missing = {group.root for group in missing_groups(tenant.groups)}
     entity: Json = orjson.loads(orjson.dumps(xdm.entity(event)))

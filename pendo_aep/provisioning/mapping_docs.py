@@ -17,7 +17,6 @@ from pendo_aep.provisioning.resource import Json
 _PROJECT: Final = Path(__file__).parents[2]
 # Readers replace these with their own.
 _TENANT: Final = "TENANT"
-_NAMESPACE: Final = "PendoVisitor"
 # Between them, these samples have every field of the normalised event.
 _SAMPLES: Final = (
     "poll_submitted_several",
@@ -37,11 +36,45 @@ Generated from [`pendo_aep/aep/mapping.py`](../pendo_aep/aep/mapping.py) by \
 
 The place in XDM of each field of the \
 [normalised event](specification.md#the-normalised-event), in both formats: `AEP_FORMAT=xdm`, and \
-`raw` with the mapping set below. What an event does not have, or has empty, is absent. Survey \
-questions and answers have only the answers with both a poll id and a text. The type `json` is \
-text that holds JSON; `identity` is an entry of `identityMap`, for ids of up to 1,024 characters.
+`raw` with the mapping set below. What an event does not have, or has empty, is absent. \
+`eventType` is `pendo.` and Pendo's name of the event. The type `json` is text that holds JSON; \
+[`identity`](#identities) is an `identityMap`. A `question` and an `answer` are the texts of a \
+survey that was answered: of an NPS survey `rating` and `reason`, of a poll its id, once for each \
+choice. Only pairs of both are there, so that the two arrays stay aligned.
 
 {fields}
+
+### Properties
+
+`AEP_PROPERTIES` chooses what `_TENANT.pendo.properties` holds of Pendo's `properties`, as JSON: \
+`rest` (the default), what has no field of its own; `all`; `none`. `rest` leaves out {covered}, \
+each only where the field has the same value, and objects that are empty then.
+
+## Identities
+
+A visitor id is the primary identity of its event, for ids of up to 1,024 characters.
+
+| setting | |
+|---|---|
+| `AEP_IDENTITY_NAMESPACE` | The namespace of visitors. Visitor ids of different Pendo \
+subscriptions may collide: then each subscription needs a namespace of its own, and so a \
+deployment of its own. Otherwise two people become one profile. |
+| `AEP_ANONYMOUS_VISITORS` | Pendo keeps the id of a visitor whom the application has not named \
+(`_PENDO_T_...`) in a cookie, and the same person gets others (Pendo: "Anonymous visitors"). With \
+`separate`, the default, these go to the namespace `PendoAnonymous`, which Profile can let expire: \
+it deletes a profile only if all its namespaces are configured as pseudonymous (Adobe: \
+"Pseudonymous profiles data expiration"). `same` treats them as all others, `none` gives their \
+events no identity. |
+| `AEP_EMAIL_NAMESPACE` | Where visitor ids that are e-mail addresses go as well, in lower case. \
+Not set by default: an address joins what other sources know of it, also where several people \
+share a mailbox or somebody has given a wrong one, and their profiles merge (Adobe: "Identity \
+graph linking rules overview"). |
+
+`primary` is true for the visitor id alone. If the sandbox has identity graph linking rules, \
+Profile ignores `primary` for events and takes the identity whose namespace has the highest \
+priority; the data lake still goes by `primary` (Adobe: "Namespace priority"). A person namespace, \
+as that of visitors or `Email`, then always comes before a cookie namespace, as `PendoAnonymous`; \
+put that of visitors before `Email`.
 
 ## Mapping set
 
@@ -99,12 +132,13 @@ def _merge(first: Json, second: Json) -> Json:
 
 def page() -> str:
     """Returns the page about the mapping, in Markdown."""
-    lines = mappings(_TENANT, _NAMESPACE)
+    lines = mappings(_TENANT)
     simple = [line for line in lines if line["sourceType"] == "ATTRIBUTE"]
     *others, last = [f"`{field.added}`" for field in FIELDS if field.added]
     return _PAGE.format(
         fields=_table(("normalised event", "XDM", "type", "title", "events"), map(_row, FIELDS)),
         added=f"{', '.join(others)} and {last}",
+        covered=", ".join(f"`{path}`" for field in FIELDS for path in field.covers),
         attributes=_table(
             ("source field", "target field"),
             ((f"`{line['source']}`", f"`{line['destination']}`") for line in simple),
@@ -114,8 +148,8 @@ def page() -> str:
 
 
 def _row(field: Field) -> tuple[str, ...]:
-    xdm = field.xdm.format(tenant=f"_{_TENANT}", namespace=_NAMESPACE)
-    only = ", ".join(f"`{prefix}*`" for prefix in field.only)
+    xdm = field.xdm.format(tenant=f"_{_TENANT}")
+    only = ", ".join(f"`{one}`" for one in field.only)
     return f"`{field.source}`", f"`{xdm}`", field.type, field.title, only or "all"
 
 

@@ -12,10 +12,13 @@ from urllib.parse import quote
 
 from pendo_aep.aep.format import SCHEMA_CONTENT_TYPE
 from pendo_aep.aep.mapping import (
+    ANONYMOUS_PREFIX,
     AUTHENTICATED_STATE,
-    FIELDS,
+    DEFAULT_OPTIONS,
+    EMAIL_PATTERN,
     MAX_IDENTITY_CHARACTERS,
     Field,
+    MappingOptions,
     own_object,
 )
 from pendo_aep.provisioning import flow_service
@@ -23,6 +26,7 @@ from pendo_aep.provisioning.client import Client, Operation, Query
 from pendo_aep.provisioning.errors import Permission
 from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
 from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup, usable_fields
+from pendo_aep.settings import ANONYMOUS_NAMESPACE
 
 _PATH: Final = "/data/foundation/conversion/mappingSets"
 # More sets of one name than anybody has. Adobe does not say whether `start` counts pages or sets.
@@ -33,7 +37,7 @@ def mapping_set_body(
     name: str,
     schema_id: str,
     tenant_id: str,
-    identity_namespace: str,
+    options: MappingOptions = DEFAULT_OPTIONS,
     groups: Sequence[StandardGroup] = STANDARD_GROUPS,
 ) -> Json:
     """Returns the body that creates the mapping set.
@@ -42,19 +46,19 @@ def mapping_set_body(
         name: of the set.
         schema_id: the `$id` of the schema of the events.
         tenant_id: with or without its leading underscore.
-        identity_namespace: the code of the namespace of visitors.
+        options: what the mapping depends on.
         groups: Adobe's field groups that the schema has.
     """
     return {
         "name": name,
         "outputSchema": {"schemaRef": {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}},
-        "mappings": mappings(tenant_id, identity_namespace, groups),
+        "mappings": mappings(tenant_id, options, groups),
     }
 
 
 def mappings(
     tenant_id: str,
-    identity_namespace: str,
+    options: MappingOptions = DEFAULT_OPTIONS,
     groups: Sequence[StandardGroup] = STANDARD_GROUPS,
 ) -> list[Json]:
     """Returns the mappings in the order of the table; for the arguments see `mapping_set_body`.
@@ -64,28 +68,26 @@ def mappings(
     of an element that has no such child.
     """
     rows: dict[str, list[Field]] = {}
-    for field in usable_fields(FIELDS, groups):
+    for field in usable_fields(options.fields, groups):
         rows.setdefault(_whole(field.xdm), []).append(field)
     tenant = own_object(tenant_id)
-    return [
-        _mapping(fields, path.format(tenant=tenant, namespace=identity_namespace))
-        for path, fields in rows.items()
-    ]
+    return [_mapping(fields, path.format(tenant=tenant), options) for path, fields in rows.items()]
 
 
-def _mapping(fields: Sequence[Field], path: str) -> Json:
+def _mapping(fields: Sequence[Field], path: str, options: MappingOptions) -> Json:
     field = fields[0]
-    source_type, source, destination = "ATTRIBUTE", _whole(field.raw), path
+    source_type, source = "ATTRIBUTE", _whole(field.raw)
     if field.type == "identity":
-        # Adobe shows no destination inside of a map: it is made, and assigned as a whole.
-        destination, _, namespace = path.rpartition(".")
-        source_type, source = "EXPRESSION", _identity(source, namespace)
-    elif field.only:
+        source_type, source = "EXPRESSION", _identity_map(source, options)
+    elif field.prefix:
+        # Adobe does not say what `concat` makes of null; `pendoEvent` is never missing.
+        source_type, source = "EXPRESSION", f'concat("{field.prefix}", {source})'
+    elif field.only and not field.added:  # what is added is added for these events only
         source_type, source = "EXPRESSION", _only(field.only, source)
     return {
         "sourceType": source_type,
         "source": source,
-        "destination": destination,
+        "destination": path,
         "name": ", ".join(field.title for field in fields),
     }
 
@@ -94,26 +96,49 @@ def _whole(path: str) -> str:
     return path.partition("[]")[0]
 
 
-def _identity(source: str, namespace: str) -> str:
-    """Returns `identityMap` with one identity; nothing if the visitor id is missing or too long.
+def _identity_map(source: str, options: MappingOptions) -> str:
+    """Returns the identities of a visitor as `MappingOptions.identity_map` does; none: nothing.
 
-    Adobe: the LAVA source's tutorial has the same expression, but for the condition. `is_empty`
-    is documented for objects and arrays only ("Data Prep mapping functions").
+    Adobe: the LAVA source's tutorial has the same expression of one identity, but for the
+    conditions; it shows no destination inside of a map, so the map is assigned as a whole.
+    `is_empty` is documented for objects and arrays only ("Data Prep mapping functions").
     """
+    text = f'coalesce({source}, "")'  # Adobe does not say what functions of text make of null
+    own = _identity(source, is_primary=True)
+    visitor = f'"{options.identity_namespace}", {own}'
+    found = f"to_map({visitor})"
+    if options.email_namespace:
+        address = _identity(f"lower({text})", is_primary=False)
+        both = f'to_map({visitor}, "{options.email_namespace}", {address})'
+        found = f"iif({_matches(text, EMAIL_PATTERN)}, {both}, {found})"
+    if options.anonymous_visitors != "same":
+        is_separate = options.anonymous_visitors == "separate"
+        anonymous = f'to_map("{ANONYMOUS_NAMESPACE}", {own})' if is_separate else "nullify()"
+        found = f"iif({_matches(text, f'{ANONYMOUS_PREFIX}.*')}, {anonymous}, {found})"
+    fits = _matches(text, f".{{1,{MAX_IDENTITY_CHARACTERS}}}")
+    return f"iif({fits}, {found}, nullify())"
+
+
+def _identity(value: str, *, is_primary: bool) -> str:
+    primary = "true" if is_primary else "false"
     state = f'"authenticatedState", "{AUTHENTICATED_STATE}"'
-    identity = f'to_object("id", {source}, "primary", true, {state})'
-    identities = f'to_map("{namespace}", to_array(false, {identity}))'
-    # `coalesce`: Adobe does not say what `matches_regex` makes of a missing id.
-    fits = f'matches_regex(coalesce({source}, ""), "(?s)^.{{1,{MAX_IDENTITY_CHARACTERS}}}$")'
-    return f"iif({fits}, {identities}, nullify())"
+    return f'to_array(false, to_object("id", {value}, "primary", {primary}, {state}))'
 
 
-def _only(prefixes: tuple[str, ...], source: str) -> str:
+def _only(types: tuple[str, ...], source: str) -> str:
     """Returns the source for events of some types, nothing for others."""
-    # Adobe does not say how often a backslash must be doubled. Nor does it say whether all of the
-    # text must match, or whether a part is enough: this means the same in both.
-    either = "|".join(prefix.replace(".", "[.]") for prefix in prefixes)
-    return f'iif(matches_regex(type, "^({either}).*$"), {source}, nullify())'
+    # Adobe does not say how often a backslash must be doubled.
+    either = "|".join(one.replace(".", "[.]") for one in types)
+    return f"iif({_matches('type', f'({either})')}, {source}, nullify())"
+
+
+def _matches(text: str, pattern: str) -> str:
+    """Returns whether all of a text matches; `.` is any character, also a line break.
+
+    Adobe does not say whether all of the text must match, or whether a part is enough: this means
+    the same in both.
+    """
+    return f'matches_regex({text}, "(?s)^{pattern}$")'
 
 
 async def preview(client: Client, record: Json, body: Json) -> Any:
@@ -134,14 +159,14 @@ class MappingSet(Resource):
 
     Attributes:
         tenant_id: of the tenant's own object.
-        identity_namespace: the code of the namespace of visitors.
+        options: what the mapping depends on.
         groups: Adobe's field groups that the schema has.
         flow: the name of the dataflow that uses the set.
     """
 
     kind: ClassVar[Kind] = Kind.MAPPING_SET
     tenant_id: str
-    identity_namespace: str
+    options: MappingOptions
     groups: tuple[StandardGroup, ...]
     flow: str
 
@@ -214,7 +239,7 @@ class MappingSet(Resource):
             self.name,
             resolved[Kind.SCHEMA].id,
             self.tenant_id,
-            self.identity_namespace,
+            self.options,
             self.groups,
         )
 

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from pendo_aep.provisioning.errors import Conflict, NameTaken
+from pendo_aep.provisioning.identity_namespace import IdentityNamespace
 from pendo_aep.provisioning.resource import FOR_PROFILE, PENDING, Kind, Observed, Resource
+from pendo_aep.provisioning.schema_registry import Schema
 
 
 class Action(StrEnum):
@@ -46,6 +48,27 @@ class Plan:
 
     steps: tuple[Step, ...]
     resources: tuple[tuple[Resource, Observed | None], ...]
+
+    @property
+    def irrevocable(self) -> tuple[str, ...]:
+        """What the plan does that AEP can never take back, in words.
+
+        Adobe: a namespace cannot be deleted, nor its type be changed ("Identity namespace
+        overview"); Profile cannot be disabled for a schema that has it ("Enable a schema for
+        Profile"); a field's type cannot change once data may have it ("Basics of schema
+        composition").
+        """
+        found: list[str] = []
+        for step, (resource, _) in zip(self.steps, self.resources, strict=True):
+            is_new = step.action is Action.CREATE
+            if isinstance(resource, IdentityNamespace) and is_new:
+                found.append(f"identity namespace {step.name}, type {resource.id_type}")
+            for_profile = isinstance(resource, Schema) and resource.is_profile
+            if for_profile and (is_new or FOR_PROFILE in step.details):
+                found.append(f"Profile for the schema {step.name!r}")
+            if step.kind is Kind.FIELD_GROUP and (is_new or step.action is Action.CHANGE):
+                found.append(f"the types of the new fields of {step.name!r}")
+        return tuple(found)
 
     def changes(self, *kinds: Kind) -> bool:
         """Returns whether any resource of these kinds is to be created or changed."""

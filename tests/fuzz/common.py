@@ -35,7 +35,6 @@ _FORMATS: Final[tuple[Format, ...]] = (
         dataset_id="d",
         ims_org_id="o@AdobeOrg",
         tenant_id="acme",
-        identity_namespace="PendoVisitor",
         flow_id="flow",
     ),
 )

@@ -28,7 +28,6 @@ FORMS: dict[str, Format] = {
         dataset_id=XDM_SETTINGS["AEP_DATASET_ID"],
         ims_org_id=XDM_SETTINGS["AEP_IMS_ORG_ID"],
         tenant_id=XDM_SETTINGS["AEP_TENANT_ID"],
-        identity_namespace="PendoVisitor",
         flow_id="flow",
     ),
 }

@@ -197,7 +197,9 @@ def _template(number: int, size: int) -> _Template:
     properties = body["properties"]
     # Replaced wherever they are, in the body and in the expected event.
     own = {event["id"]: _ID, event["occurredAt"][:19]: _MOMENT}
-    for key, text in (("visitorId", f"{VISITOR}-{_ID}@example.com"), ("accountId", f"of-{_ID}")):
+    is_anonymous = str(event.get("visitorId")).startswith("_PENDO_T_")
+    visitor = f"_PENDO_T_{VISITOR}-{_ID}" if is_anonymous else f"{VISITOR}-{_ID}@example.com"
+    for key, text in (("visitorId", visitor), ("accountId", f"of-{_ID}")):
         if key in event:
             own[event[key]] = body[key] = text
     own |= dict.fromkeys(_comments(properties), f"{COMMENT} on {_ID}")
@@ -216,8 +218,9 @@ def _template(number: int, size: int) -> _Template:
     added = {key: survey[key] for key in ("surveyQuestions", "surveyAnswers") if key in survey}
     if kept := {**event.get("properties", {}), **more}:
         event["properties"] = kept
-        xdm[TENANT]["pendo"]["properties"] = json_text(kept)
-        added["propertiesJson"] = json_text(kept)
+    pendo = xdm[TENANT]["pendo"]
+    if stored := {**_with(orjson.loads(pendo.get("properties", "{}")), own), **more}:
+        pendo["properties"] = added["propertiesJson"] = json_text(stored)
     in_aep = {"raw": sorted_json({**without_empty_values(event), **added}), "xdm": sorted_json(xdm)}
     return _Template(written, sorted_json(event), in_aep)
 

@@ -11,8 +11,9 @@ import pytest
 
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, trim
-from pendo_aep.aep.mapping import FIELDS
+from pendo_aep.aep.mapping import FIELDS, MappingOptions
 from pendo_aep.event import Event, InvalidEvent, read_event
+from pendo_aep.settings import KeptProperties
 from tests.cases import Case, cases, table
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
@@ -23,18 +24,19 @@ SCHEMA = {
 }
 
 
-def xdm(tenant_id: str = "_acme") -> Xdm:
+def xdm(tenant_id: str = "_acme", options: MappingOptions | None = None) -> Xdm:
     """Returns the format for the tenant `acme`."""
     return Xdm(
         schema_id=SCHEMA["id"],
         dataset_id="d",
         ims_org_id="o@AdobeOrg",
         tenant_id=tenant_id,
-        identity_namespace="PendoVisitor",
         flow_id="flow",
+        options=options or MappingOptions(),
     )
 
 
+NOTHING = MappingOptions(properties="none")
 FORMATS = pytest.mark.parametrize("encode", [Raw(), xdm()], ids=["raw", "xdm"])
 
 
@@ -85,12 +87,14 @@ def test_every_field_is_mapped(event: Event) -> None:
     expected = set()
     for field in FIELDS:
         if field.source.startswith("properties.") or (
-            field.only and not event["type"].startswith(field.only)
+            field.only and event["type"] not in field.only
         ):
             continue
-        place = field.xdm.format(tenant="_acme", namespace="PendoVisitor")
+        place = field.xdm.format(tenant="_acme")
         if field.type == "identity":
-            expected |= {f"{place}[].{key}" for key in ("id", "primary", "authenticatedState")}
+            expected |= {
+                f"{place}.PendoVisitor[].{key}" for key in ("id", "primary", "authenticatedState")
+            }
         else:
             expected.add(place)
     assert set(paths(xdm().entity(event))) == expected
@@ -109,25 +113,28 @@ def test_entity(event: Event) -> None:
     assert entity["_id"] == event["id"]
     assert ":" not in entity["_id"]
     assert entity["timestamp"] == "2023-11-14T22:13:20.000Z"
-    assert entity["eventType"] == "nps.submitted"
+    assert entity["eventType"] == "pendo.npsSubmitted"
     assert entity["identityMap"] == {
         "PendoVisitor": [{"id": "v-1", "primary": True, "authenticatedState": "ambiguous"}]
     }
     assert entity["surveyResponse"] == {
         "surveyID": "g-1",
-        "surveyQuestions": ["p-1"],
-        "surveyAnswers": ["3"],
+        "surveyQuestions": ["rating", "reason", "p-1"],
+        "surveyAnswers": ["0", "slow", "3"],
     }
     assert entity["application"] == {"id": "-323232", "name": "Shop"}
     assert entity["environment"] == {
         "browserDetails": {"userAgent": "Mozilla/5.0", "acceptLanguage": "en-US"}
     }
     pendo = entity["_acme"]["pendo"]
-    assert json.loads(pendo.pop("properties")) == event["properties"]
+    assert json.loads(pendo.pop("properties")) == {
+        "guideProperties": {"createdAt": 1600000000000},
+        "poll": {"pollId": "p-1", "value": 3},
+    }
     same = ("receivedAt", "visitorId", "accountId", "app", "subscription", "guide", "nps")
     assert pendo == {key: event[key] for key in same} | {  # type: ignore[literal-required]  # keys of a tuple
         "event": "npsSubmitted",
-        "answers": [{"pollId": "p-1", "value": "3"}],
+        "answers": [{"pollId": "p-1", "value": "3", "number": 3}],
         "schemaVersion": 1,
     }
 
@@ -143,32 +150,58 @@ def test_the_rating_is_a_number(rating: float, event: Event) -> None:
 def test_absent_fields_stay_absent() -> None:
     """An event with only the required fields has no empty object."""
     event = read_event(b'{"id":"a","type":"visitor.created","occurredAt":"t"}')
-    assert xdm().entity(event) == {"_id": "a", "timestamp": "t", "eventType": "visitor.created"}
+    assert xdm().entity(event) == {"_id": "a", "timestamp": "t"}
+
+
+@pytest.mark.parametrize("name", ["npsSubmitted", "pageLoaded", "pendo.x", "x y\n"])
+def test_the_event_type(name: str, event: Event) -> None:
+    """It is `pendo.` and Pendo's name, whether the event is known or not."""
+    event["pendoEvent"] = name
+    assert xdm().entity(event)["eventType"] == "pendo." + name
 
 
 @pytest.mark.parametrize(
     ("kind", "is_survey"),
     [
-        ("nps.displayed", True),
+        ("nps.submitted", True),
         ("poll.submitted", True),
+        ("nps.displayed", False),
+        ("poll.displayed", False),
         ("guide.displayed", False),
-        ("pendo.poll.x", False),
+        ("poll.submitted.x", False),
+        ("pendo.poll.submitted", False),
     ],
 )
-def test_only_surveys_are_surveys(kind: str, is_survey: bool, event: Event) -> None:
-    """The guide is the survey of polls and NPS only."""
+def test_only_answered_surveys_are_responses(kind: str, is_survey: bool, event: Event) -> None:
+    """The guide is the survey of answered polls and NPS only, and only these have answers."""
     event["type"] = kind
-    assert ("surveyID" in xdm().entity(event)["surveyResponse"]) is is_survey
+    assert ("surveyResponse" in xdm().entity(event)) is is_survey
+    raw = orjson.loads(Raw().encode(orjson.dumps(event), event))
+    assert ("surveyQuestions" in raw) is ("surveyAnswers" in raw) is is_survey
+
+
+@pytest.mark.parametrize("kept", ["all", "none"])
+def test_other_properties(kept: KeptProperties, event: Event) -> None:
+    """All properties are stored, or none; `raw` sends them as before, beside the text."""
+    options = MappingOptions(properties=kept)
+    pendo = xdm(options=options).entity(event)["_acme"]["pendo"]
+    raw = orjson.loads(Raw(options).encode(orjson.dumps(event), event))
+    assert raw["properties"] == event["properties"]
+    assert pendo.get("properties") == raw.get("propertiesJson")
+    assert ("properties" in pendo) is (kept == "all")
+    if kept == "all":
+        assert json.loads(pendo["properties"]) == event["properties"]
 
 
 @pytest.mark.parametrize("case", cases("empty_values"))
 def test_no_empty_value_is_sent(case: Case) -> None:
     """Neither format has an empty value at any depth, except in the text of the properties."""
-    event = read_event(orjson.dumps(BARE | case["event"]))
+    bare = BARE | {"type": case.get("type", BARE["type"])}
+    event = read_event(orjson.dumps(bare | case["event"]))
     data = json.dumps(event, indent=2).encode()  # as others than `receive` may write it
     raw, entity = orjson.loads(Raw().encode(data, event)), xdm().entity(event)
-    assert raw == BARE | case["raw"]
-    assert entity == {"_id": "a", "timestamp": "t", "eventType": "poll.submitted"} | case["xdm"]
+    assert raw == bare | case["raw"]
+    assert entity == {"_id": "a", "timestamp": "t"} | case["xdm"]
     for sent in (raw, entity):
         assert list(empty_values(sent)) == []
 
@@ -298,6 +331,24 @@ def test_only_properties_are_trimmed(encode: Format) -> None:
 
 
 @FORMATS
+def test_what_is_not_stored_is_not_trimmed(encode: Format) -> None:
+    """A property that stands in a field of its own takes no room, so leaving it out saves none."""
+    full = event_with(guideId="g" * 9_000, large="x" * 9_000)
+    full["guide"] = {"id": "g" * 9_000}
+    message = trim(full, encode)
+    kept = properties_of(message)
+    kept.pop("guideId", None)  # which `raw` sends, and AEP does not store
+    assert kept == {"_trimmed": ["large"]}
+
+
+@pytest.mark.parametrize("encode", [Raw(NOTHING), xdm(options=NOTHING)], ids=["raw", "xdm"])
+def test_without_properties_nothing_is_trimmed(encode: Format) -> None:
+    """If no properties are stored, no event becomes smaller without them."""
+    full = event_with(large="x" * 20_000)
+    assert trim(full, encode) == encode.encode(orjson.dumps(full), full)
+
+
+@FORMATS
 def test_trimming_many_properties_takes_few_steps(encode: Format) -> None:
     """An event with hundreds of properties is encoded a few times, not once for each."""
     written: list[int] = []
@@ -309,6 +360,9 @@ def test_trimming_many_properties_takes_few_steps(encode: Format) -> None:
 
         def stored_bytes(self, message: bytes, event: Event) -> int:
             return encode.stored_bytes(message, event)
+
+        def stored_properties(self, event: Event) -> Any:
+            return encode.stored_properties(event)
 
     full = event_with(**{f"text{number}": "x" * 1000 for number in range(500)})
     message = trim(full, Counted())

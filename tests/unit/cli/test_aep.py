@@ -18,7 +18,7 @@ from pendo_aep.cli import aep_messages
 from tests.unit.cli.cli_harness import AepCli, start
 from tests.unit.provisioning.harness import (
     BROWSER,
-    apply_old_table,
+    apply_version_before,
     is_preview,
     new_harness,
     only,
@@ -51,11 +51,18 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert plan.code == 0, plan.err
     lines = plan.out.splitlines()
     assert lines[0] == "+ identity namespace 'PendoVisitor': create"
-    assert lines[-1] == "8 to be created or changed"
+    assert lines[-5:] == [
+        "AEP can never take back or change:",
+        "    identity namespace PendoVisitor, type Cross_device",
+        "    identity namespace PendoAnonymous, type Cookie",
+        "    the types of the new fields of 'Pendo Events Fields'",
+        "9 to be created or changed",
+    ]
     assert cli.adobe.state.changing_calls == []
 
     applied = await cli.run("apply", "--no-wait", "--test-event")
     assert applied.code == 0, applied.err
+    assert "\n".join(lines[-5:-1]) in applied.err
     flow_id = only(cli.adobe.state.flows).id
     assert f"+ dataflow 'Pendo Events' ({flow_id}): created" in applied.out
     assert f"AEP_FLOW_ID={flow_id}\n" in applied.out
@@ -64,6 +71,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert "    AEP: 207 {" in applied.out
 
     again = await cli.run("plan")
+    assert "take back" not in again.out
     assert again.out.splitlines()[-1] == "nothing to do"
 
     shown = await cli.run("show")
@@ -91,6 +99,8 @@ async def test_json_is_one_object_a_line(cli: AepCli) -> None:
         "id": None,
         "details": [],
     }
+    assert [*plan.lines[-1]] == ["irrevocable"]
+    assert plan.lines[-1]["irrevocable"][1] == "identity namespace PendoAnonymous, type Cookie"
 
     applied = await cli.run("apply", "--json", "--no-wait", "--test-event")
     *steps, environment, trial = applied.lines
@@ -162,7 +172,7 @@ async def test_apply_waits_for_a_new_flow(cli: AepCli) -> None:
     """Until the flow is as old as --wait says; a second run does not wait again."""
     first = await cli.run("apply", "--wait", "1.5")
     assert first.code == 0, first.err
-    assert first.err.startswith(f"{PROG} apply: waiting ")
+    assert f"{PROG} apply: waiting " in first.err
 
     flow = only(cli.adobe.state.flows)
     flow.created = flow.updated = flow.created - 300_000
@@ -172,7 +182,7 @@ async def test_apply_waits_for_a_new_flow(cli: AepCli) -> None:
 
 async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> None:
     """Before it changes a dataflow in use: how to stop `deliver`. Afterwards: when to resume."""
-    await apply_old_table(cli.adobe)
+    await apply_version_before(cli.adobe)
     flow = only(cli.adobe.state.flows)
     flow.created = flow.updated = flow.created - 300_000
     given = {"PUSH_SUBSCRIPTION": "mine"}
@@ -182,7 +192,7 @@ async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> N
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
-    assert planned.out.splitlines()[-1] == "3 to be created or changed"
+    assert planned.out.splitlines()[-1] == "4 to be created or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
     paused, waited, resumed = (
         applied.err.index('modify-push-config mine --push-endpoint=""\n'),
@@ -209,12 +219,12 @@ async def test_without_a_wait_it_says_when_delivery_may_resume(cli: AepCli) -> N
     assert aep_messages.how_to_resume("mine", 0.0).startswith("deliver may resume now, ")
 
 
-@pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 3), ("no", 1, 0)])
+@pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 4), ("no", 1, 0)])
 async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
     cli: AepCli, answer: str, code: int, changes: int
 ) -> None:
     """Any answer but yes changes nothing. A script is not asked."""
-    await apply_old_table(cli.adobe)
+    await apply_version_before(cli.adobe)
     before = len(cli.adobe.state.changing_calls)
 
     ran = await cli.run_typing(f"{answer}\n", "apply", "--no-wait")
@@ -260,7 +270,7 @@ async def test_a_plan_checks_the_mapping(cli: AepCli) -> None:
 @pytest.mark.usefixtures("other_mapping")
 async def test_a_mapping_that_differs_stops_plan_and_apply(cli: AepCli) -> None:
     """Both values of each field are shown. As the schema exists, nothing is created."""
-    await apply_old_table(cli.adobe)
+    await apply_version_before(cli.adobe)
     await cli.adobe.apply()
     only(cli.adobe.state.mapping_sets).versions[-1]["mappings"].pop()
     before = len(cli.adobe.state.changing_calls)
@@ -268,7 +278,7 @@ async def test_a_mapping_that_differs_stops_plan_and_apply(cli: AepCli) -> None:
     for action in (("plan", "--check"), ("apply", "--no-wait")):
         ran = await cli.run(*action)
         assert ran.code == 1
-        assert 'poll_submitted_single: surveyResponse.surveyID: pendo-to-aep makes "' in ran.err
+        assert 'nps_submitted_comment: surveyResponse.surveyID: pendo-to-aep makes "' in ran.err
         assert ", AEP makes nothing\n" in ran.err
     assert "apply --no-check does so anyway" in ran.err
     assert len(cli.adobe.state.changing_calls) == before
@@ -282,7 +292,7 @@ async def test_a_mapping_that_differs_stops_the_first_apply_after_the_schema(cli
     ran = await cli.run("apply", "--no-wait")
 
     assert ran.code == 1
-    assert [line[:1] for line in ran.out.splitlines()] == ["+", "+", "+"]
+    assert [line[:1] for line in ran.out.splitlines()] == ["+", "+", "+", "+"]
     assert len(cli.adobe.state.schemas) == 1
     assert (cli.adobe.state.datasets, cli.adobe.state.mapping_sets) == ({}, {})
 
@@ -353,8 +363,8 @@ async def test_an_interrupted_apply_has_shown_what_it_did(
         out, err = await asyncio.wait_for(process.communicate(), 20)
 
     assert process.returncode == 130
-    assert err.decode() == f"{PROG} apply: interrupted\n"
+    assert err.decode().endswith(f"{PROG} apply: interrupted\n")
     signs = [line[:1] for line in out.decode().splitlines()]
-    assert signs == ["+", "+", "+", "?"]
+    assert signs == ["+", "+", "+", "+", "?"]
     cli.adobe.platform.heal()
     assert (await cli.run("apply", "--no-wait")).code == 0

@@ -16,10 +16,9 @@ from local.aep_platform import Call, Drop, PlatformServer, PlatformState
 from local.samples import load_samples
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
-from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.event import read_event
 from pendo_aep.http import http_connection
-from pendo_aep.provisioning import mapping_set, schema
+from pendo_aep.provisioning import mapping_set, schema_registry
 from pendo_aep.provisioning.apply import apply_plan
 from pendo_aep.provisioning.client import RetryPolicy
 from pendo_aep.provisioning.connection import Platform, connect
@@ -33,8 +32,9 @@ from pendo_aep.provisioning.desired import (
 from pendo_aep.provisioning.destroy import apply_destroy_plan, plan_destroy
 from pendo_aep.provisioning.plan import Action, Plan, Step, make_plan
 from pendo_aep.provisioning.resource import Kind
-from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup
+from pendo_aep.provisioning.schema import STANDARD_GROUPS, StandardGroup, field_group_body
 from pendo_aep.settings import DeliverSettings, PlatformSettings, load
+from tests.cases import table
 
 FAST_RETRIES: Final = RetryPolicy(
     attempts=3, initial_seconds=0.001, max_seconds=1.0, timeout_seconds=5.0
@@ -47,14 +47,9 @@ ALL_CHOICES: Final = {
     "http xdm": Choices(source="http", format="xdm"),
     "profile": Choices(profile=True),
 }
-# The mapping table of the release before these rows were added, and samples that need them.
-NEW_ROWS: Final = {"track.name", "track.source", "browser.name", "browser.version"}
-OLD_TABLE: Final = tuple(row for row in FIELDS if row.source not in NEW_ROWS)
-SAMPLES: Final = [
-    sample
-    for sample in load_samples()
-    if sample.name in {"track_event_received", "visitor_created", "account_created"}
-]
+# Samples that the version before mapped to something else: by their answers, ratings, visitors.
+_NAMES: Final = {"nps_submitted_comment", "poll_submitted_several", "guide_displayed_anonymous"}
+SAMPLES: Final = [sample for sample in load_samples() if sample.name in _NAMES]
 BROWSER: Final = next(group for group in STANDARD_GROUPS if group.root == "environment")
 
 
@@ -102,13 +97,13 @@ class Harness:
     async def plan(self, choices: Choices | None = None) -> list[Step]:
         """Returns the steps that `apply` would take."""
         async with self.connected() as platform:
-            return list((await _plan(platform, choices)).steps)
+            return list((await plan_of(platform, choices)).steps)
 
     async def apply(self, choices: Choices | None = None) -> list[Step]:
         """Applies the choices, and returns what was reported."""
         self.reported.clear()
         async with self.connected() as platform:
-            await apply_plan(await _plan(platform, choices), self.reported.append)
+            await apply_plan(await plan_of(platform, choices), self.reported.append)
         return list(self.reported)
 
     async def plan_destroy(self, delete_data: str = "") -> Plan:
@@ -143,7 +138,8 @@ class Harness:
         self.platform.fail(Drop.BEFORE, matching=is_cut_off, times=None)
 
 
-async def _plan(platform: Platform, choices: Choices | None) -> Plan:
+async def plan_of(platform: Platform, choices: Choices | None) -> Plan:
+    """Returns the plan for the choices."""
     choices = choices or Choices()
     tenant = await with_available_groups(platform.client, platform.tenant, choices)
     return await make_plan(desired_resources(platform.client, tenant, choices))
@@ -156,11 +152,24 @@ async def new_harness() -> AsyncIterator[Harness]:
         yield Harness(aep, platform)
 
 
-async def apply_old_table(harness: Harness, choices: Choices | None = None) -> None:
-    """Applies the choices as the release before the new rows did."""
+async def apply_version_before(harness: Harness, choices: Choices | None = None) -> None:
+    """Applies the choices as the version before did.
+
+    Its mappings and fields are recorded in `tests/data/aep_version_before.json`; it had one
+    namespace, for all visitors.
+    """
+    before: Any = table("aep_version_before")
+
+    def field_group(title: str, tenant_id: str) -> Any:
+        body = field_group_body(title, tenant_id)
+        own = body["definitions"]["customFields"]["properties"]["_acme"]["properties"]
+        own["pendo"]["properties"] = before["fields"]
+        return body
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schema, "FIELDS", OLD_TABLE)
-        patch.setattr(mapping_set, "FIELDS", OLD_TABLE)
+        patch.setattr(schema_registry, "field_group_body", field_group)
+        patch.setattr(mapping_set, "mappings", lambda *_: before["mappings"])
+        patch.setitem(harness.overrides, "AEP_ANONYMOUS_VISITORS", "same")
         await harness.apply(choices)
 
 

@@ -38,19 +38,19 @@ async def test_a_second_run_changes_nothing(harness: Harness, choices: Choices) 
 
     assert {step.action for step in first} <= {Action.CREATE, Action.CHANGE}
     assert {step.id for step in first} == ids_of(harness.state)
-    kinds = dict.fromkeys(step.kind for step in first)
-    assert actions(second) == [(Action.KEEP, kind) for kind in kinds]
+    resources = dict.fromkeys((step.kind, step.name) for step in first)
+    assert actions(second) == [(Action.KEEP, kind) for kind, _ in resources]
     assert planned == second
     assert (len(harness.state.changing_calls), shape(harness.state)) == (calls, created)
 
 
-async def test_two_names_share_only_the_namespace(harness: Harness) -> None:
+async def test_two_names_share_only_the_namespaces(harness: Harness) -> None:
     """A second set-up in the same sandbox has everything else of its own."""
     await harness.apply()
 
     steps = await harness.apply(Choices(source="http", format="xdm", name="Pendo.Test_2-b"))
 
-    assert [step.kind for step in steps if step.action is Action.KEEP] == [Kind.NAMESPACE]
+    assert [step.kind for step in steps if step.action is Action.KEEP] == [Kind.NAMESPACE] * 2
     assert len(harness.state.flows) == 2
 
 
@@ -112,6 +112,36 @@ async def test_a_standard_namespace_is_used(harness: Harness) -> None:
     steps = await harness.apply()
 
     assert actions(steps)[0] == (Action.KEEP, Kind.NAMESPACE)
+
+
+@pytest.mark.parametrize(
+    ("settings", "types"),
+    [
+        ({}, {"PendoVisitor": "Cross_device", "PendoAnonymous": "Cookie"}),
+        ({"AEP_ANONYMOUS_VISITORS": "same"}, {"PendoVisitor": "Cross_device"}),
+        ({"AEP_ANONYMOUS_VISITORS": "none"}, {"PendoVisitor": "Cross_device"}),
+        (
+            {"AEP_ANONYMOUS_VISITORS": "none", "AEP_EMAIL_NAMESPACE": "PendoMail"},
+            {"PendoVisitor": "Cross_device", "PendoMail": "Email"},
+        ),
+        (
+            {"AEP_EMAIL_NAMESPACE": "Email", "AEP_IDENTITY_NAMESPACE": "Crm"},
+            {"Crm": "Cross_device", "PendoAnonymous": "Cookie"},  # AEP has Email already
+        ),
+    ],
+)
+async def test_the_namespaces_that_the_settings_need(
+    harness: Harness, settings: dict[str, str], types: dict[str, str]
+) -> None:
+    """Each is created with its type, and `deliver` is told the same settings."""
+    harness.overrides.update(settings)
+
+    await harness.apply()
+
+    found = harness.state.namespaces.items()
+    assert {code: one["idType"] for code, one in found if one["custom"]} == types
+    assert settings.items() <= (await harness.show()).items()
+    assert {step.action for step in await harness.apply()} == {Action.KEEP}
 
 
 async def test_an_interrupted_call_is_reported(harness: Harness) -> None:

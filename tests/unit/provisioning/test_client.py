@@ -158,16 +158,16 @@ async def test_a_revoked_token_is_renewed(harness: Harness) -> None:
     assert len(harness.state.flows) == 1
 
 
+NAMESPACES = [Kind.NAMESPACE, Kind.NAMESPACE]  # of visitors, of anonymous ones
+
+
 @pytest.mark.parametrize(
     ("permission", "created"),
     [
         (Permission.MANAGE_IDENTITY_NAMESPACES, []),
-        (Permission.MANAGE_SCHEMAS, [Kind.NAMESPACE]),
-        (Permission.MANAGE_DATASETS, [Kind.NAMESPACE, Kind.FIELD_GROUP, Kind.SCHEMA]),
-        (
-            Permission.MANAGE_SOURCES,
-            [Kind.NAMESPACE, Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET],
-        ),
+        (Permission.MANAGE_SCHEMAS, NAMESPACES),
+        (Permission.MANAGE_DATASETS, [*NAMESPACES, Kind.FIELD_GROUP, Kind.SCHEMA]),
+        (Permission.MANAGE_SOURCES, [*NAMESPACES, Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET]),
     ],
 )
 async def test_a_missing_permission_is_named(

@@ -25,7 +25,7 @@ from tests.unit.provisioning.harness import (
 
 
 def assert_all_deleted(harness: Harness) -> None:
-    """Asserts that only the namespace is left, which AEP cannot delete."""
+    """Asserts that only the namespaces are left, which AEP cannot delete."""
     assert harness.is_complete
     assert {kind for kind, found in shape(harness.state).items() if found} == {"namespaces"}
 
@@ -44,7 +44,7 @@ async def test_everything_is_deleted(harness: Harness, name: str) -> None:
     assert sorted(actions(list(plan.steps))) == sorted(actions(steps))
     assert_all_deleted(harness)
     left = [step for step in steps if step.action is not Action.DELETE]
-    assert actions(left) == [(Action.LEAVE, Kind.NAMESPACE)]
+    assert actions(left) == [(Action.LEAVE, Kind.NAMESPACE)] * 2
     with pytest.raises(KeyError):
         harness.aep.close_inlet(inlet)
 
@@ -56,7 +56,7 @@ async def test_there_may_be_nothing_to_delete(harness: Harness) -> None:
     await harness.destroy()
     calls = len(harness.state.changing_calls)
 
-    assert actions(await harness.destroy()) == [(Action.LEAVE, Kind.NAMESPACE)]
+    assert actions(await harness.destroy()) == [(Action.LEAVE, Kind.NAMESPACE)] * 2
 
     assert harness.is_complete
     assert len(harness.state.changing_calls) == calls

@@ -31,14 +31,14 @@ from pendo_aep.provisioning.mapping_set import mappings
 from pendo_aep.provisioning.schema import field_group_body
 from pendo_aep.aep.format import Xdm
 xdm = Xdm(
-    schema_id="", dataset_id="", ims_org_id="", tenant_id="a", identity_namespace="N", flow_id=""
+    schema_id="", dataset_id="", ims_org_id="", tenant_id="a", flow_id=""
 )
 event = {"id": "a", "type": "x", "occurredAt": "t", "nps": {"rating": 0}}
 group = field_group_body("", "a")["definitions"]["customFields"]["properties"]["_a"]
 print(json.dumps({
     "xdm": xdm.entity(event)["_a"]["pendo"]["nps"],
     "group": group["properties"]["pendo"]["properties"]["nps"]["properties"],
-    "mappings": mappings("a", "N"),
+    "mappings": mappings("a"),
 }))
 """
 
@@ -49,7 +49,7 @@ def test_one_row_changes_everything(tmp_path: Path) -> None:
     shutil.copytree(PROJECT / "sample_events", tmp_path / "sample_events")
     (tmp_path / "docs").mkdir()
     table = tmp_path / "pendo_aep" / "aep" / "mapping.py"
-    row = '"{tenant}.pendo.nps.%s", "number", "NPS %s"'
+    row = '"{tenant}.pendo.nps.%s",\n        "number",\n        "NPS %s"'
     text = table.read_text("utf-8")
     assert row % ("rating", "rating") in text
     table.write_text(text.replace(row % ("rating", "rating"), row % ("score", "score")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import deepcopy
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pytest
 
@@ -22,6 +22,7 @@ from tests.unit.provisioning.harness import (
     changes,
     only,
     own_fields,
+    plan_of,
 )
 
 Mutation: TypeAlias = Callable[[PlatformState], object]
@@ -35,7 +36,7 @@ async def test_on_an_empty_platform_everything_is_created(
     """Each resource is to be created, and the plan changes nothing."""
     steps = await harness.plan(choices)
 
-    kinds = [Kind.NAMESPACE, Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET]
+    kinds = [Kind.NAMESPACE] * 2 + [Kind.FIELD_GROUP, Kind.SCHEMA, Kind.DATASET]
     kinds += [Kind.CONNECTION] if choices.source == "http" else []
     kinds += [Kind.SOURCE, Kind.TARGET]
     kinds += [Kind.MAPPING_SET] if choices.format == "raw" else []
@@ -64,6 +65,50 @@ async def test_what_is_missing_inside_is_named(harness: Harness) -> None:
         Kind.MAPPING_SET: (f"mapping of {mapping['destination']}",),
         Kind.FLOW: ("the mapping",),
     }
+
+
+PERMANENT: Final = {
+    "visitors": "identity namespace PendoVisitor, type Cross_device",
+    "anonymous": "identity namespace PendoAnonymous, type Cookie",
+    "addresses": "identity namespace PendoMail, type Email",
+    "fields": "the types of the new fields of 'Pendo Events Fields'",
+    "profile": "Profile for the schema 'Pendo Events'",
+}
+
+
+NO_ANONYMOUS: Final = {"AEP_ANONYMOUS_VISITORS": "none"}
+PROFILE: Final = Choices(profile=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "choices", "names"),
+    [
+        ({}, Choices(), "visitors anonymous fields"),
+        (NO_ANONYMOUS, PROFILE, "visitors fields profile"),
+        (NO_ANONYMOUS | {"AEP_EMAIL_NAMESPACE": "Email"}, Choices(), "visitors fields"),
+        ({"AEP_EMAIL_NAMESPACE": "PendoMail"}, Choices(), "visitors anonymous addresses fields"),
+    ],
+)
+async def test_what_can_never_be_taken_back_is_named(
+    harness: Harness, settings: dict[str, str], choices: Choices, names: str
+) -> None:
+    """New namespaces with their types, types of fields, Profile; and nothing once it is there."""
+    harness.overrides.update(settings)
+
+    assert await irrevocable(harness, choices) == [PERMANENT[name] for name in names.split()]
+
+    await harness.apply(choices)
+    assert await irrevocable(harness, choices) == []
+    later = [PERMANENT["profile"]] if not choices.profile else []
+    assert await irrevocable(harness, Choices(profile=True)) == later
+    del own_fields(harness.state)["nps"]["properties"]["category"]
+    assert await irrevocable(harness, choices) == [PERMANENT["fields"]]
+
+
+async def irrevocable(harness: Harness, choices: Choices) -> list[str]:
+    """Returns what the plan says of it."""
+    async with harness.connected() as platform:
+        return [*(await plan_of(platform, choices)).irrevocable]
 
 
 async def test_additions_of_others_are_kept(harness: Harness) -> None:
@@ -119,6 +164,7 @@ def mutate(state: PlatformState, case: Case) -> None:
 @pytest.mark.parametrize("case", cases("aep_conflicts"))
 async def test_a_conflict_is_an_error(harness: Harness, case: Case) -> None:
     """It names the resource, the cause and the next step, before anything is created."""
+    harness.overrides.update(case.get("with", {}))
     await harness.apply()
     mutate(harness.state, case)
     before = len(harness.state.changing_calls)

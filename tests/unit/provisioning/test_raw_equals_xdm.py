@@ -1,9 +1,12 @@
-"""Raw or XDM, AEP stores the same: Data Prep maps what `raw` sends to what `xdm` sends."""
+"""Raw or XDM, AEP stores the same: Data Prep maps what `raw` sends to what `xdm` sends.
+
+With every setting that the mapping depends on.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -17,6 +20,7 @@ from local.aep_platform.validation import problems_of
 from local.functions import PROJECT
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import Raw, Xdm
+from pendo_aep.aep.mapping import ANONYMOUS_PREFIX, EMAIL_PATTERN, MappingOptions
 from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
 from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
@@ -25,29 +29,46 @@ from pendo_aep.provisioning.mapping_set import mappings
 from pendo_aep.provisioning.schema import field_group_body, schema_body
 from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
 
-NAMESPACE = "PendoVisitor"
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
 NOW = "2026-01-31T09:30:00.000Z"
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
-XDM = Xdm(
-    schema_id="s",
-    dataset_id="d",
-    ims_org_id=IMS_ORG_ID,
-    tenant_id=TENANT,
-    identity_namespace=NAMESPACE,
-    flow_id="f",
-)
+DEFAULTS: Final = MappingOptions()
+# Each value of each setting, and the rarer ones together.
+OPTIONS: Final = {
+    "the defaults": DEFAULTS,
+    "another namespace": MappingOptions(identity_namespace="Crm"),
+    "anonymous visitors as others": MappingOptions(anonymous_visitors="same"),
+    "no anonymous visitors": MappingOptions(anonymous_visitors="none"),
+    "addresses": MappingOptions(email_namespace="Email"),
+    "addresses, anonymous visitors as others": MappingOptions(
+        anonymous_visitors="same", email_namespace="Email"
+    ),
+    "addresses, no anonymous visitors": MappingOptions(
+        anonymous_visitors="none", email_namespace="Email"
+    ),
+    "all properties": MappingOptions(properties="all"),
+    "no properties": MappingOptions(properties="none"),
+}
+EVERY_OPTION: Final = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
 
-def raw(event: Event) -> Any:
+def raw(event: Event, options: MappingOptions = DEFAULTS) -> Any:
     """Returns what `raw` sends of an event."""
-    return orjson.loads(Raw().encode(encode(event), event))
+    return orjson.loads(Raw(options).encode(encode(event), event))
 
 
-def xdm(event: Event) -> Any:
+def xdm(event: Event, options: MappingOptions = DEFAULTS) -> Any:
     """Returns the entity that `xdm` sends of an event."""
-    return orjson.loads(orjson.dumps(XDM.entity(event)))
+    formatted = Xdm(
+        schema_id="s",
+        dataset_id="d",
+        ims_org_id=IMS_ORG_ID,
+        tenant_id=TENANT,
+        flow_id="f",
+        options=options,
+    )
+    return orjson.loads(orjson.dumps(formatted.entity(event)))
 
 
 def resolved(tenant_id: str) -> dict[str, Any]:
@@ -67,28 +88,42 @@ def resolved(tenant_id: str) -> dict[str, Any]:
     )
 
 
-def compiled(tenant_id: str) -> list[Mapping]:
+def compiled(tenant_id: str, options: MappingOptions = DEFAULTS) -> list[Mapping]:
     """Returns the mapping set of a tenant, ready to map."""
+    schema = resolved(tenant_id)
     return [
-        compile_mapping(one["sourceType"], one["source"], one["destination"], resolved(tenant_id))
-        for one in mappings(tenant_id, NAMESPACE)
+        compile_mapping(one["sourceType"], one["source"], one["destination"], schema)
+        for one in mappings(tenant_id, options)
     ]
 
 
 RESOLVED = resolved(TENANT)
-MAPPINGS = compiled(TENANT)
+COMPILED: Final = {options: compiled(TENANT, options) for options in OPTIONS.values()}
+MAPPINGS = COMPILED[DEFAULTS]
 
 
+@EVERY_OPTION
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
-def test_every_sample(sample: Sample) -> None:
+def test_every_sample(sample: Sample, options: MappingOptions) -> None:
     """The row is valid, with `_id`, `timestamp`, `eventType`, and `identityMap` for a visitor."""
     event = read_event(orjson.dumps(sample.event))
-    row, errors = apply_mappings(MAPPINGS, raw(event))
-    assert (row, errors) == (xdm(event), [])
+    row, errors = apply_mappings(COMPILED[options], raw(event, options))
+    assert (row, errors) == (xdm(event, options), [])
     assert row["_id"] == event["id"]
     assert row["timestamp"] == event["occurredAt"]
-    assert row["eventType"] == event["type"]
-    assert ("identityMap" in row) is ("visitorId" in event)
+    assert row["eventType"] == "pendo." + event["pendoEvent"]
+    is_hidden = options.anonymous_visitors == "none" and sample.name.endswith("_anonymous")
+    assert ("identityMap" in row) is ("visitorId" in event and not is_hidden)
+    assert list(problems_of(row, RESOLVED)) == []
+
+
+@EVERY_OPTION
+@pytest.mark.parametrize("case", cases("visitor_ids"))
+def test_every_kind_of_visitor(case: Case, options: MappingOptions) -> None:
+    """Addresses and anonymous ids are told apart alike, in Python and in Data Prep."""
+    event = event_of({"event": "x", "visitorId": case["id"]})
+    row, errors = apply_mappings(COMPILED[options], raw(event, options))
+    assert (row, errors) == (xdm(event, options), [])
     assert list(problems_of(row, RESOLVED)) == []
 
 
@@ -97,7 +132,7 @@ def test_the_sample_for_uploads() -> None:
     sample = orjson.loads((PROJECT / "docs" / "aep-sample.json").read_bytes())
     row, errors = apply_mappings(MAPPINGS, sample)
     assert errors == []
-    destinations = [line["destination"].split(".") for line in mappings(TENANT, NAMESPACE)]
+    destinations = [line["destination"].split(".") for line in mappings(TENANT)]
     assert [path for path in destinations if value_at(row, path) is None] == []
 
 
@@ -112,18 +147,31 @@ def test_scores_and_answers() -> None:
     """An NPS rating is a number, also 0; survey answers have only the answers with a poll id."""
     zero = {"event": "npsSubmitted", "properties": {"nps": {"rating": "0"}}}
     row, _ = apply_mappings(MAPPINGS, raw(event_of(zero)))
-    assert row["_acme"]["pendo"]["nps"] == {"rating": 0}
-    gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x"]}]}
-    row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "x", "properties": gap})))
-    assert row["surveyResponse"] == {"surveyQuestions": ["q"], "surveyAnswers": ['["x"]']}
-    assert row["_acme"]["pendo"]["answers"] == [{"value": "a"}, {"pollId": "q", "value": '["x"]'}]
+    assert row["_acme"]["pendo"]["nps"] == {"rating": 0, "category": "detractor"}
+    assert row["surveyResponse"] == {"surveyQuestions": ["rating"], "surveyAnswers": ["0"]}
+    gap = {"polls": [{"value": "a"}, {"pollId": "q", "value": ["x", 2]}]}
+    row, _ = apply_mappings(MAPPINGS, raw(event_of({"event": "pollSubmitted", "properties": gap})))
+    assert row["surveyResponse"] == {"surveyQuestions": ["q", "q"], "surveyAnswers": ["x", "2"]}
+    assert row["_acme"]["pendo"]["answers"] == [
+        {"value": "a"},
+        {"pollId": "q", "value": "x"},
+        {"pollId": "q", "value": "2", "number": 2},
+    ]
 
 
 @pytest.mark.parametrize("case", cases("empty_values"))
 def test_empty_values(case: Case) -> None:
     """Both formats leave out the same, and the row is valid: AEP accepts no empty value."""
     event = read_event(
-        orjson.dumps({"id": "a", "type": "poll.submitted", "occurredAt": NOW} | case["event"])
+        orjson.dumps(
+            {
+                "id": "a",
+                "type": case.get("type", "poll.submitted"),
+                "pendoEvent": "x",
+                "occurredAt": NOW,
+            }
+            | case["event"]
+        )
     )
     row, errors = apply_mappings(MAPPINGS, raw(event))
     assert (row, errors) == (xdm(event), [])
@@ -155,15 +203,18 @@ def event_of(webhook: dict[str, Any]) -> Event:
     return normalise(parse(body), body, RECEIVED)
 
 
+VISITOR_IDS: Final = st.from_regex(EMAIL_PATTERN) | TEXTS.map(ANONYMOUS_PREFIX.__add__)
 TEXT_OR_NUMBER = TEXTS | st.integers(-(2**53), 2**53)
 PROPERTIES = st.fixed_dictionaries(
     {},
     optional={
         "guideId": TEXT_OR_NUMBER,
         "guideStepId": TEXTS,
-        "guideProperties": st.fixed_dictionaries({}, optional={"name": TEXTS}),
+        "guideProperties": st.fixed_dictionaries({}, optional={"id": TEXTS, "name": TEXTS}),
         "language": TEXTS,
-        "nps": st.fixed_dictionaries({"rating": JSON_VALUES}, optional={"reason": TEXTS}),
+        "nps": st.fixed_dictionaries(
+            {"rating": JSON_VALUES | st.integers(-1, 11)}, optional={"reason": TEXTS}
+        ),
         "polls": st.lists(
             st.fixed_dictionaries({}, optional={"pollId": TEXT_OR_NUMBER, "value": JSON_VALUES}),
             max_size=3,
@@ -185,17 +236,18 @@ PROPERTIES = st.fixed_dictionaries(
         optional={
             "timestamp": st.integers(0, 2**41),
             "uniqueId": TEXTS,
-            "visitorId": TEXT_OR_NUMBER,
+            "visitorId": TEXT_OR_NUMBER | VISITOR_IDS,
             "accountId": TEXTS,
             "userAgent": TEXTS,
             "app": st.fixed_dictionaries({"id": TEXT_OR_NUMBER}, optional={"name": TEXTS}),
             "properties": PROPERTIES,
         },
-    ).filter(lambda webhook: webhook["event"])
+    ).filter(lambda webhook: webhook["event"]),
+    options=st.sampled_from([*OPTIONS.values()]),
 )
-@example({"event": "poll.", "properties": {"guideId": "g"}})
-@example({"event": "pollSubmitted", "properties": {"polls": [{"value": ""}]}})
-def test_any_webhook(webhook: dict[str, Any]) -> None:
-    """Whatever Pendo sends, both formats give the same row."""
+@example({"event": "poll.", "properties": {"guideId": "g"}}, DEFAULTS)
+@example({"event": "pollSubmitted", "properties": {"polls": [{"value": ""}]}}, DEFAULTS)
+def test_any_webhook(webhook: dict[str, Any], options: MappingOptions) -> None:
+    """Whatever Pendo sends, and whatever is set, both formats give the same row."""
     event = event_of(webhook)
-    assert apply_mappings(MAPPINGS, raw(event)) == (xdm(event), [])
+    assert apply_mappings(COMPILED[options], raw(event, options)) == (xdm(event, options), [])

@@ -34,7 +34,7 @@ def is_ours(field: Field) -> bool:
 
 def shown(resolved: Any, field: Field) -> tuple[str, str]:
     """Returns the type of the field at a row's path, and its title if it is ours."""
-    path = field.xdm.removesuffix(".{namespace}").format(tenant="_acme")
+    path = field.xdm.format(tenant="_acme")
     for step in re.findall(r"\[\]|[^.\[\]]+", path):
         resolved = resolved["items"] if step == "[]" else resolved["properties"][step]
     return resolved.get("format", resolved["type"]), resolved["title"] if is_ours(field) else ""
@@ -42,7 +42,8 @@ def shown(resolved: Any, field: Field) -> tuple[str, str]:
 
 def expected(field: Field) -> tuple[str, str]:
     """Returns what XDM calls the type of a row, and its title if it is ours."""
-    type_ = {"json": "string", "identity": "object"}.get(field.type, field.type)
+    types = {"json": "string", "identity": "object", "question": "string", "answer": "string"}
+    type_ = types.get(field.type, field.type)
     if field.xdm == "_id":
         type_ = "uri-reference"
     return type_, field.title if is_ours(field) else ""

@@ -1,4 +1,4 @@
-"""Upgrades of a dataflow that was created from an older mapping table, with fewer rows."""
+"""Upgrades of a dataflow that the version before created: one `apply` is enough."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.provisioning.harness import (
     ALL_CHOICES,
     SAMPLES,
     Harness,
-    apply_old_table,
+    apply_version_before,
     changes,
     ids_of,
     new_harness,
@@ -27,16 +27,21 @@ from tests.unit.provisioning.harness import (
 
 # The changes of an upgrade of a flow that maps, in this order.
 CHANGES: Final = {
-    Kind.FIELD_GROUP: ("field _acme.pendo.track",),
+    Kind.FIELD_GROUP: (
+        "field _acme.pendo.nps.category",
+        "field _acme.pendo.answers[].number",
+    ),
     Kind.MAPPING_SET: (
-        "mapping of _acme.pendo.track.name",
-        "mapping of _acme.pendo.track.source",
-        "mapping of environment.browserDetails.name",
-        "mapping of environment.browserDetails.version",
+        "mapping of _acme.pendo.nps.category",
+        "mapping of eventType",
+        "mapping of identityMap",
+        "mapping of surveyResponse.surveyID",
     ),
     Kind.FLOW: ("the mapping",),
 }
-EVERY_CALL: Final = pytest.mark.parametrize("number", range(len(CHANGES)))
+# And the namespace of anonymous visitors is created first.
+CALLS: Final = 1 + len(CHANGES)
+EVERY_CALL: Final = pytest.mark.parametrize("number", range(CALLS))
 
 
 def settled_shape(state: PlatformState) -> dict[str, list[Any]]:
@@ -62,17 +67,20 @@ async def assert_upgraded(harness: Harness, choices: Choices | None = None) -> N
 async def test_an_upgrade_stores_the_new_fields(harness: Harness, name: str) -> None:
     """It is planned as changes; then the same flow stores today's XDM, which it did not before."""
     choices = ALL_CHOICES[name]
-    await apply_old_table(harness, choices)
+    await apply_version_before(harness, choices)
     created, calls = ids_of(harness.state), len(harness.state.changing_calls)
+    harness.overrides["AEP_ANONYMOUS_VISITORS"] = "same"  # as `deliver` was set until then
     old_rows = list(await send_samples(harness))
+    harness.overrides.clear()
 
     planned = await harness.plan(choices)
     assert len(harness.state.changing_calls) == calls
     steps = await harness.apply(choices)
 
     assert changes(planned) == changes(steps) == CHANGES
-    assert {step.action for step in planned} == {Action.CHANGE, Action.KEEP}
-    assert {step.id for step in planned} == ids_of(harness.state) == created
+    for found in (planned, steps):
+        assert [s.name for s in found if s.action is Action.CREATE] == ["PendoAnonymous"]
+    assert {step.id for step in steps} == ids_of(harness.state) > created
     await assert_upgraded(harness, choices)
     new_rows = (await send_samples(harness))[len(old_rows) :]
     assert new_rows == [sample.xdm for sample in SAMPLES]
@@ -80,9 +88,9 @@ async def test_an_upgrade_stores_the_new_fields(harness: Harness, name: str) -> 
 
 
 async def test_an_xdm_flow_needs_only_the_new_fields(harness: Harness) -> None:
-    """A flow without a mapping set is upgraded by its field group alone."""
+    """A flow without a mapping set is upgraded by its field group and a namespace."""
     choices = ALL_CHOICES["http xdm"]
-    await apply_old_table(harness, choices)
+    await apply_version_before(harness, choices)
 
     steps = await harness.apply(choices)
 
@@ -99,7 +107,7 @@ async def test_an_interrupted_upgrade_is_finished_by_the_next(
 
     Until then the flow continues with the old mapping.
     """
-    await apply_old_table(harness)
+    await apply_version_before(harness)
     created, before = ids_of(harness.state), len(harness.state.changing_calls)
     harness.cut_off(drop, number)
     with pytest.raises(PlatformError):
@@ -107,13 +115,15 @@ async def test_an_interrupted_upgrade_is_finished_by_the_next(
     done = number + (drop is Drop.AFTER)
     assert len(harness.state.changing_calls) - before == done
     harness.platform.heal()
+    harness.overrides["AEP_ANONYMOUS_VISITORS"] = "same"  # as `deliver` was set until then
     stored = len(await send_samples(harness))
     assert stored == len(SAMPLES)
+    harness.overrides.clear()
 
     await harness.apply()
 
-    assert len(harness.state.changing_calls) - before == len(CHANGES)
-    assert ids_of(harness.state) == created
+    assert len(harness.state.changing_calls) - before == CALLS
+    assert ids_of(harness.state) > created
     await assert_upgraded(harness)
     assert (await send_samples(harness))[stored:] == [sample.xdm for sample in SAMPLES]
 
@@ -122,7 +132,7 @@ async def test_an_interrupted_upgrade_is_finished_by_the_next(
 @pytest.mark.parametrize("drop", Drop)
 async def test_a_lost_answer_is_looked_up(harness: Harness, drop: Drop, number: int) -> None:
     """One call of the upgrade is dropped: it is repeated only if it had no effect."""
-    await apply_old_table(harness)
+    await apply_version_before(harness)
     harness.platform.fail(drop, after=number)
 
     steps = await harness.apply()
@@ -133,7 +143,7 @@ async def test_a_lost_answer_is_looked_up(harness: Harness, drop: Drop, number: 
 
 async def test_a_mapping_set_is_found_by_its_flow(harness: Harness) -> None:
     """The flow says which set it uses, even if the set is renamed and another has its name."""
-    await apply_old_table(harness)
+    await apply_version_before(harness)
     ours = only(harness.state.mapping_sets)
     other = MappingSet(id="other", versions=[deepcopy(ours.versions[0])])
     harness.state.mapping_sets[other.id] = other
@@ -151,7 +161,7 @@ async def test_a_mapping_set_is_found_by_its_flow(harness: Harness) -> None:
 
 async def test_the_version_comes_from_the_answer_to_the_put(harness: Harness) -> None:
     """The flow gets it even if the list does not show the mapping set."""
-    await apply_old_table(harness)
+    await apply_version_before(harness)
     harness.platform.fail(
         Answering(200, {"data": [], "_page": {"count": 0, "limit": 100}}),
         matching=lambda call: call.method == "GET" and call.path.endswith("/mappingSets"),
@@ -177,7 +187,7 @@ async def test_an_upgrade_depends_on_no_assumption(
 ) -> None:
     """Where Adobe's documents do not say what AEP answers, either answer works."""
     monkeypatch.setattr(assumed, name, value)
-    await apply_old_table(harness)
+    await apply_version_before(harness)
 
     await harness.apply()
 
