@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pendo_aep.provisioning.errors import Conflict, NameTaken
-from pendo_aep.provisioning.resource import FOR_PROFILE, PENDING, Kind, Observed, Resource
+from pendo_aep.provisioning.errors import Conflict, NameTaken, PlatformError, RequestRejected
+from pendo_aep.provisioning.resource import PENDING, Kind, Observed, Resource
 
 
 class Action(StrEnum):
@@ -19,6 +19,7 @@ class Action(StrEnum):
     UNKNOWN = "unknown"
     DELETE = "delete"
     LEAVE = "leave"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in order, and the resources as they were found, None if they do not exist."""
+    """The steps in order, and the resources as they were found, None if they do not exist.
+
+    A step that AEP has refused already has no resource.
+    """
 
     steps: tuple[Step, ...]
     resources: tuple[tuple[Resource, Observed | None], ...]
@@ -56,17 +60,21 @@ class Plan:
         """Whether an existing schema gains fields."""
         return any(
             step.action is Action.CHANGE
-            and (step.kind is Kind.FIELD_GROUP or step.kind is Kind.SCHEMA)
-            and step.details != (FOR_PROFILE,)
+            and step.kind in (Kind.FIELD_GROUP, Kind.SCHEMA)
+            and any(detail.startswith("field ") for detail in step.details)
             for step in self.steps
         )
+
+    def observed(self, kind: Kind) -> Observed | None:
+        """Returns the resource as it was found; None if it does not exist."""
+        return next((found for one, found in self.resources if one.kind is kind), None)
 
     @property
     def finished_schema(self) -> Observed | None:
         """The schema, if it has all its fields already."""
         if self.changes(Kind.FIELD_GROUP, Kind.SCHEMA):
             return None
-        return next(found for one, found in self.resources if one.kind is Kind.SCHEMA)
+        return self.observed(Kind.SCHEMA)
 
 
 async def make_plan(resources: Sequence[Resource]) -> Plan:
@@ -92,6 +100,11 @@ async def make_plan(resources: Sequence[Resource]) -> Plan:
             problems.append(str(conflict))
             # Without its id, nothing that may refer to it can be compared.
             can_compare = can_compare and observed is not None
+        except RequestRejected as rejected:
+            if not resource.is_optional:
+                raise
+            steps.append(refused_step(resource, rejected))
+            continue
         steps.append(_step(resource, observed, changes))
         found.append((resource, observed))
         resolved[resource.kind] = replace(observed, is_final=not changes) if observed else PENDING
@@ -105,6 +118,12 @@ def _step(resource: Resource, observed: Observed | None, changes: tuple[str, ...
         return Step(Action.CREATE, resource.kind, resource.name)
     action = Action.CHANGE if changes else Action.KEEP
     return Step(action, resource.kind, resource.name, observed.id, changes)
+
+
+def refused_step(resource: Resource, error: PlatformError, resource_id: str = "") -> Step:
+    """Returns the step of a resource that AEP refuses, and that is not needed."""
+    details = (str(error), resource.by_hand)
+    return Step(Action.REFUSED, resource.kind, resource.name, resource_id, details)
 
 
 async def find_one(resource: Resource) -> Observed | None:
@@ -123,8 +142,15 @@ async def find_one(resource: Resource) -> Observed | None:
 
 
 async def find_existing(resource: Resource) -> Observed | None:
-    """Does the same for callers that create nothing: to them, a taken name is no conflict."""
+    """Does the same for callers that create nothing: to them, a taken name is no conflict.
+
+    What is optional, and AEP does not let them see, does not exist for them either.
+    """
     try:
         return await find_one(resource)
     except NameTaken:
+        return None
+    except RequestRejected:
+        if not resource.is_optional:
+            raise
         return None

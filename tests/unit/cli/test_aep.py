@@ -42,7 +42,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert plan.code == 0, plan.err
     lines = plan.out.splitlines()
     assert lines[0] == "+ identity namespace 'PendoVisitor': create"
-    assert lines[-1] == "8 to be created or changed"
+    assert lines[-1] == "10 to be created or changed"
     assert cli.adobe.state.changing_calls == []
 
     applied = await cli.run("apply", "--no-wait", "--test-event")
@@ -58,7 +58,13 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert again.out.splitlines()[-1] == "nothing to do"
 
     shown = await cli.run("show")
-    assert (shown.code, shown.err) == (0, "")
+    assert shown.code == 0
+    assert shown.err.splitlines() == [
+        "pendo-aep aep: friendly names of 12 of Adobe's fields",
+        "pendo-aep aep: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
+        "surveyResponse.surveyAnswers, _acme.pendo.accountId, _acme.pendo.nps.reason, "
+        "_acme.pendo.answers[*].value, _acme.pendo.properties",
+    ]
     assert set(shown.out.splitlines()) <= set(applied.out.splitlines())
 
     kept = await cli.run("destroy", "--yes")

@@ -219,6 +219,7 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
         "targets": {i: x.body for i, x in state.target_connections.items()},
         "mapping sets": {i: x.versions[-1]["body"] for i, x in state.mapping_sets.items()},
         "flows": {i: x.body for i, x in state.flows.items()},
+        "descriptors": {i: as_sent(x) for i, x in state.descriptors.items()},
     }
     text = orjson.dumps({kind: list(found.values()) for kind, found in kinds.items()}).decode()
     for kind, found in kinds.items():
@@ -228,6 +229,11 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
     return shown | {"namespaces": sorted(state.namespaces)}
 
 
+def as_sent(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """Returns a descriptor without what the registry adds."""
+    return {k: v for k, v in descriptor.items() if k.startswith(("xdm:", "meta:enum", "@type"))}
+
+
 def only(found: dict[str, Any]) -> Any:
     """Returns the one value that there is."""
     (value,) = found.values()
@@ -235,7 +241,10 @@ def only(found: dict[str, Any]) -> Any:
 
 
 def ids_of(state: PlatformState) -> set[str]:
-    """Returns the ids of all that the set-up has created, as `aep` reports them."""
+    """Returns the ids of all that the set-up has created, as `aep` reports them.
+
+    Descriptors are reported as one resource, with the id of their schema.
+    """
     own = {str(one["id"]) for one in state.namespaces.values() if one["custom"]}
     return own.union(
         state.field_groups,
