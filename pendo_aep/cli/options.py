@@ -187,7 +187,8 @@ def _add_aep_names(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=Path,
         metavar="TOML",
-        help="a file with source, format, authenticated, profile, labels and name; options go before",
+        help="a file with source, format, authenticated, profile, labels and name; options "
+        "override it",
     )
     parser.add_argument("--json", action="store_true", help=_JSON_LINES)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,6 +11,7 @@ import orjson
 from pendo_aep.aep.format import Raw
 from pendo_aep.aep.mapping import FIELDS, Field
 from pendo_aep.event import Event
+from pendo_aep.provisioning.field_texts import NO_TEXT, field_texts
 from pendo_aep.provisioning.mapping_set import mappings
 from pendo_aep.provisioning.resource import Json
 
@@ -18,6 +19,7 @@ _PROJECT: Final = Path(__file__).parents[2]
 # Readers replace these with their own.
 _TENANT: Final = "TENANT"
 _NAMESPACE: Final = "PendoVisitor"
+_HEAD: Final = ("normalised event", "XDM", "type", "title", "description", "events")
 # Between them, these samples have every field of the normalised event.
 _SAMPLES: Final = (
     "poll_submitted_several",
@@ -42,6 +44,10 @@ questions and answers have only the answers with both a poll id and a text. The 
 text that holds JSON; `identity` is an entry of `identityMap`, for ids of up to 1,024 characters.
 
 {fields}
+
+The descriptions, the values that AEP suggests and the data usage labels are those of \
+[`field_texts.toml`](../pendo_aep/provisioning/field_texts.toml), which also says why a field has \
+its label: {labels}.
 
 ## Mapping set
 
@@ -103,7 +109,8 @@ def page() -> str:
     simple = [line for line in lines if line["sourceType"] == "ATTRIBUTE"]
     *others, last = [f"`{field.added}`" for field in FIELDS if field.added]
     return _PAGE.format(
-        fields=_table(("normalised event", "XDM", "type", "title", "events"), map(_row, FIELDS)),
+        fields=_table(_HEAD, map(_row, FIELDS)),
+        labels="; ".join(_labels()),
         added=f"{', '.join(others)} and {last}",
         attributes=_table(
             ("source field", "target field"),
@@ -116,7 +123,16 @@ def page() -> str:
 def _row(field: Field) -> tuple[str, ...]:
     xdm = field.xdm.format(tenant=f"_{_TENANT}", namespace=_NAMESPACE)
     only = ", ".join(f"`{prefix}*`" for prefix in field.only)
-    return f"`{field.source}`", f"`{xdm}`", field.type, field.title, only or "all"
+    description = field_texts().get(field.xdm, NO_TEXT).description
+    return f"`{field.source}`", f"`{xdm}`", field.type, field.title, description, only or "all"
+
+
+def _labels() -> Iterator[str]:
+    """Yields each data usage label, with its fields."""
+    labelled = {path: text.label for path, text in field_texts().items() if text.label}
+    for label in sorted(set(labelled.values())):
+        paths = [f"`{path}`" for path, one in labelled.items() if one == label]
+        yield f"{label} on {', '.join(paths).format(tenant=f'_{_TENANT}')}"
 
 
 def _calculated(line: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay, expressions
+from local.aep_platform import Answering, Call, Delay, Permission, expressions
 from local.samples import load_samples
 from pendo_aep.cli import aep_messages
 from tests.unit.cli.cli_harness import AepCli, start
@@ -22,6 +22,7 @@ from tests.unit.provisioning.harness import (
     is_preview,
     new_harness,
     only,
+    own_fields,
     remove_group,
 )
 
@@ -60,8 +61,8 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     shown = await cli.run("show")
     assert shown.code == 0
     assert shown.err.splitlines() == [
-        "pendo-aep aep: friendly names of 12 of Adobe's fields",
-        "pendo-aep aep: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
+        "pendo-aep aep show: friendly names of 12 of Adobe's fields",
+        "pendo-aep aep show: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
         "surveyResponse.surveyAnswers, _acme.pendo.accountId, _acme.pendo.nps.reason, "
         "_acme.pendo.answers[*].value, _acme.pendo.properties",
     ]
@@ -204,6 +205,37 @@ async def test_without_a_wait_it_says_when_delivery_may_resume(cli: AepCli) -> N
     assert f"{PROG} apply: deliver may resume in 5 minutes, " in applied.err
     assert "new fields" not in applied.err
     assert aep_messages.how_to_resume("mine", 0.0).startswith("deliver may resume now, ")
+
+
+async def test_a_change_of_texts_needs_no_wait(cli: AepCli) -> None:
+    """Only new fields and a changed dataflow need Adobe's minutes."""
+    await cli.adobe.apply()
+    for resource in (only(cli.adobe.state.flows), only(cli.adobe.state.field_groups)):
+        resource.created = resource.updated = 0
+    del own_fields(cli.adobe.state)["visitorId"]["description"]
+
+    applied = await cli.run("apply")
+
+    assert applied.code == 0, applied.err
+    assert "    descriptions and suggested values of 1 field\n" in applied.out
+    assert "waiting" not in applied.err
+
+
+async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
+    """`apply` says what to do by hand, also in a run that is piped."""
+    cli.adobe.platform.permissions.discard(Permission.APPLY_LABELS)
+
+    applied = await cli.run("apply", "--no-wait")
+
+    assert applied.code == 0, applied.err
+    assert "! data usage labels 'Pendo Events': AEP refuses this; the rest works" in applied.out
+    assert "    label the fields by hand (docs/aep-ui.md" in applied.out
+    none = await cli.run("plan", "--labels", "none")
+    assert none.out.splitlines()[-1] == "nothing to do"
+    as_json = await cli.run("apply", "--no-wait", "--json")
+    assert ("refused", "data usage labels") in {
+        (line.get("action"), line.get("kind")) for line in as_json.lines
+    }
 
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 3), ("no", 1, 0)])

@@ -70,7 +70,8 @@ async def test_data_stays_unless_it_is_named(harness: Harness) -> None:
     steps = await harness.destroy()
 
     kept = {step.kind: step.details for step in steps if step.action is Action.LEAVE}
-    assert kept.keys() == {Kind.NAMESPACE, Kind.DATASET, Kind.SCHEMA, Kind.FIELD_GROUP}
+    stored = {Kind.DATASET, Kind.SCHEMA, Kind.FIELD_GROUP, Kind.FRIENDLY_NAMES, Kind.LABELS}
+    assert kept.keys() == {Kind.NAMESPACE, *stored}
     assert '--delete-data "Pendo Events"' in kept[Kind.DATASET][0]
     assert not harness.is_complete
     assert len(only(harness.state.datasets).rows) == len(SAMPLES)
