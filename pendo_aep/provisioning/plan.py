@@ -72,9 +72,7 @@ class Plan:
     @property
     def finished_schema(self) -> Observed | None:
         """The schema, if it has all its fields already."""
-        if self.changes(Kind.FIELD_GROUP, Kind.SCHEMA):
-            return None
-        return self.observed(Kind.SCHEMA)
+        return None if self.adds_fields else self.observed(Kind.SCHEMA)
 
 
 async def make_plan(resources: Sequence[Resource]) -> Plan:

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from local.aep import AepServer
-from local.aep_platform import Call, Drop, PlatformServer, PlatformState
+from local.aep_platform import Call, CallRecord, Drop, PlatformServer, PlatformState
 from local.samples import load_samples
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
@@ -232,6 +232,15 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
 def as_sent(descriptor: dict[str, Any]) -> dict[str, Any]:
     """Returns a descriptor without what the registry adds."""
     return {k: v for k, v in descriptor.items() if k.startswith(("xdm:", "meta:enum", "@type"))}
+
+
+def different_calls(calls: list[CallRecord]) -> list[int]:
+    """Returns the numbers of calls that are worth to be interrupted.
+
+    Of those for descriptors, which follow each other and are alike, only the first and the last.
+    """
+    alike = [number for number, call in enumerate(calls) if "/descriptors" in call.path]
+    return [number for number in range(len(calls)) if number not in alike[1:-1]]
 
 
 def only(found: dict[str, Any]) -> Any:

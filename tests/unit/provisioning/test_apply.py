@@ -17,6 +17,7 @@ from tests.unit.provisioning.harness import (
     Harness,
     actions,
     changes,
+    different_calls,
     ids_of,
     new_harness,
     only,
@@ -173,17 +174,10 @@ async def test_a_lost_answer_duplicates_nothing(choices: Choices, drop: Drop) ->
 
 
 async def uninterrupted(choices: Choices) -> tuple[dict[str, list[Any]], list[int]]:
-    """Returns what apply creates, and the numbers of its changing calls.
-
-    Of the calls for descriptors, which come last and are alike, only the first and the last two.
-    """
+    """Returns what apply creates, and the numbers of the changing calls to interrupt."""
     async with new_harness() as harness:
         await harness.apply(choices)
-        calls = harness.state.changing_calls
-        alike = [number for number, call in enumerate(calls) if "/descriptors" in call.path]
-        assert alike[-1] == len(calls) - 1
-        numbers = [*range(alike[0] + 1), *alike[-2:]]
-        return shape(harness.state), numbers
+        return shape(harness.state), different_calls(harness.state.changing_calls)
 
 
 def assert_reported(harness: Harness) -> None:
