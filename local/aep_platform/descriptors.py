@@ -137,8 +137,8 @@ def _checked(call: Call, own_id: str | None = None) -> Json:
 
 def _check_label_permission(call: Call, descriptor: Json) -> None:
     is_checked = descriptor["@type"] == _LABEL and assumed.LABELS_NEED_THEIR_PERMISSION
-    if is_checked and not allows(call.permissions, Permission.APPLY_LABELS):
-        raise errors.missing_permission("registry", Permission.APPLY_LABELS)
+    if is_checked and not allows(call.permissions, Permission.MANAGE_LABELS):
+        raise errors.missing_permission("registry", Permission.MANAGE_LABELS)
 
 
 def _field(state: PlatformState, source: Json, path: object) -> Json:

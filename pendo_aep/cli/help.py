@@ -37,7 +37,7 @@ Settings, from the environment, as for deliver:
 
 In AEP, the role of the API credential must include the sandbox and these permissions: Manage
 Schemas, Manage Datasets, Manage Identity Namespaces, Manage Sources and View Sandboxes; for
---profile, also Manage Profiles; for data usage labels, also Apply Data Usage Labels.
+--profile, also Manage Profiles; for data usage labels, also Manage Usage Labels.
 """
 AEP_PLAN: Final = """\
 Shows what apply would do and changes nothing: + create, ~ change, = as it should be."""

@@ -208,15 +208,16 @@ class Labels(Descriptors):
     """Data usage labels on fields, so that policies of the tenant's can rely on them.
 
     Adobe: labels are for schemas now, no longer for fields of a dataset ("Data usage labels
-    overview"). Its guide has no descriptor of a label. The type and its `xdm:labels`, a list of
-    texts on a field of "a class, field group or schema", are from the XDM repository, Label
-    Descriptor; `core/I1` as the id of a label, and that AEP's own UI puts it on the field group of
-    the field, from public clients. A field of Adobe's gets it on our schema (assumed).
+    overview"), and a field's label reaches all schemas that have it from the same field group
+    ("Manage data usage labels for a schema"). So only our own fields get one. The descriptor is not
+    in Adobe's guide: its type and `xdm:labels`, a list of texts on a field of a "class/fieldgroup/
+    schema", are from the XDM repository, Label Descriptor; that AEP's own UI puts it on the field
+    group, from public clients. Adobe's "External audiences endpoint" writes a label as `core/C2`.
     """
 
     kind: ClassVar[Kind] = Kind.LABELS
     type: ClassVar[str] = "xdm:descriptorLabel"
-    needs: ClassVar[Permission] = Permission.APPLY_LABELS
+    needs: ClassVar[Permission] = Permission.MANAGE_LABELS
     by_hand: ClassVar[str] = (
         "label the fields by hand (docs/aep-ui.md, Labels), or give --labels none"
     )
@@ -231,12 +232,11 @@ class Labels(Descriptors):
         found = (f"{label} on {', '.join(paths)}" for label, paths in sorted(fields.items()))
         return f"{self.kind}: {'; '.join(found)}"
 
-    def _is_meant(self, field: Field, text: FieldText) -> bool:  # noqa: ARG002
-        return bool(text.label)
+    def _is_meant(self, field: Field, text: FieldText) -> bool:
+        return is_own(field.xdm) and bool(text.label)
 
-    def _body(self, field: Field, text: FieldText, resolved: Resolved) -> Json:
-        source = Kind.FIELD_GROUP if is_own(field.xdm) else Kind.SCHEMA
-        return {_SOURCE: resolved[source].id, _LABELS: [f"{_CORE}{text.label}"]}
+    def _body(self, field: Field, text: FieldText, resolved: Resolved) -> Json:  # noqa: ARG002
+        return {_SOURCE: resolved[Kind.FIELD_GROUP].id, _LABELS: [f"{_CORE}{text.label}"]}
 
     def _merge(self, found: Sequence[Json], body: Json) -> Json:
         """Adds our label, unless the field has it already, on the group or on the schema."""

@@ -73,7 +73,8 @@ class Permission(StrEnum):
     MANAGE_NAMESPACES = "Manage Identity Namespaces"
     VIEW_SOURCES = "View Sources"
     MANAGE_SOURCES = "Manage Sources"
-    APPLY_LABELS = "Manage Schemas, and Apply Data Usage Labels"
+    # "Manage data usage labels in the UI"; an older table has it as Apply Data Usage Labels.
+    MANAGE_LABELS = "Manage Schemas, and Manage Usage Labels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,7 +92,7 @@ async def test_a_sandbox_has_4000(pendo: PlatformClient) -> None:
 async def test_labels_need_their_permission(pendo: PlatformClient) -> None:
     """To make, to replace and to delete one; assumed."""
     made = await pendo.call("POST", PATH, label(pendo))
-    pendo.platform.permissions.discard(Permission.APPLY_LABELS)
+    pendo.platform.permissions.discard(Permission.MANAGE_LABELS)
     path = f"{PATH}/{made.body['@id']}"
 
     for method, where in (("POST", PATH), ("PUT", path)):

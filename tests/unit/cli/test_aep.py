@@ -63,8 +63,8 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert shown.err.splitlines() == [
         "pendo-aep aep show: friendly names of 12 of Adobe's fields",
         "pendo-aep aep show: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
-        "surveyResponse.surveyAnswers, _acme.pendo.accountId, _acme.pendo.nps.reason, "
-        "_acme.pendo.answers[*].value, _acme.pendo.properties",
+        "_acme.pendo.accountId, _acme.pendo.nps.reason, _acme.pendo.answers[*].value, "
+        "_acme.pendo.properties",
     ]
     assert set(shown.out.splitlines()) <= set(applied.out.splitlines())
 
@@ -223,7 +223,7 @@ async def test_a_change_of_texts_needs_no_wait(cli: AepCli) -> None:
 
 async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
     """`apply` says what to do by hand, also in a run that is piped."""
-    cli.adobe.platform.permissions.discard(Permission.APPLY_LABELS)
+    cli.adobe.platform.permissions.discard(Permission.MANAGE_LABELS)
 
     applied = await cli.run("apply", "--no-wait")
 

@@ -68,6 +68,7 @@ def test_every_own_field_has_a_description() -> None:
 
     assert {path for path, text in field_texts().items() if text.description} >= own
     assert set(field_texts()) <= paths
+    assert {path for path, text in field_texts().items() if text.label} <= own
 
 
 def test_every_event_of_pendos_is_a_suggested_value() -> None:
@@ -168,18 +169,18 @@ async def test_an_older_set_up_gets_texts_and_labels(harness: Harness) -> None:
 
 
 async def test_personal_data_is_labelled(harness: Harness) -> None:
-    """Leaves only: ours on the field group, where AEP's own UI puts them, Adobe's on the schema."""
+    """Our own leaves only, on the field group: other schemas of the tenant's are not touched."""
     await harness.apply()
 
-    group, schema = only(harness.state.field_groups).id, only(harness.state.schemas).id
+    group = only(harness.state.field_groups).id
     found = descriptors(harness, LABEL)
-    assert {path: (one["xdm:sourceSchema"], one["xdm:labels"]) for path, one in found.items()} == {
-        VISITOR: (group, ["core/I1"]),
-        "/_acme/pendo/accountId": (group, ["core/I2"]),
-        "/_acme/pendo/nps/reason": (group, ["core/I2"]),
-        "/_acme/pendo/answers[*]/value": (group, ["core/I2"]),
-        "/_acme/pendo/properties": (group, ["core/I2"]),
-        "/surveyResponse/surveyAnswers": (schema, ["core/I2"]),
+    assert {one["xdm:sourceSchema"] for one in found.values()} == {group}
+    assert {path: one["xdm:labels"] for path, one in found.items()} == {
+        VISITOR: ["core/I1"],
+        "/_acme/pendo/accountId": ["core/I2"],
+        "/_acme/pendo/nps/reason": ["core/I2"],
+        "/_acme/pendo/answers[*]/value": ["core/I2"],
+        "/_acme/pendo/properties": ["core/I2"],
     }
 
 
@@ -241,11 +242,11 @@ async def test_a_refusal_is_only_reported(harness: Harness, status: int, method:
 
 async def test_a_missing_permission_is_named(harness: Harness) -> None:
     """Friendly names need another one than labels."""
-    harness.platform.permissions.discard(Permission.APPLY_LABELS)
+    harness.platform.permissions.discard(Permission.MANAGE_LABELS)
 
     await harness.apply()
 
-    assert "Apply Data Usage Labels" in refusals(harness)[Kind.LABELS][0]
+    assert "Manage Usage Labels" in refusals(harness)[Kind.LABELS][0]
     assert len(descriptors(harness, FRIENDLY_NAME)) == 12
 
 
@@ -261,7 +262,7 @@ async def test_one_refused_label_does_not_stop_the_others(harness: Harness) -> N
 
     (reason, _) = refusals(harness)[Kind.LABELS]
     assert "set the data usage labels of /_acme/pendo/answers[*]/value: " in reason
-    assert len(descriptors(harness, LABEL)) == 5
+    assert len(descriptors(harness, LABEL)) == 4
 
 
 async def test_what_aep_does_not_keep_is_only_reported(harness: Harness) -> None:
@@ -310,4 +311,4 @@ async def test_descriptors_stay_with_their_schema(harness: Harness) -> None:
 
     kept = {step.kind: step.details for step in steps if step.action is Action.LEAVE}
     assert kept[Kind.LABELS] == kept[Kind.FRIENDLY_NAMES] == ("their schema stays",)
-    assert len(harness.state.descriptors) == 18
+    assert len(harness.state.descriptors) == 17
