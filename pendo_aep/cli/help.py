@@ -40,15 +40,15 @@ Schemas, Manage Datasets, Manage Identity Namespaces, Manage Sources and View Sa
 --profile, also Manage Profiles; for data usage labels, also Manage Usage Labels.
 """
 AEP_PLAN: Final = """\
-Shows what apply would do and changes nothing: + create, ~ change, = as it should be."""
+Shows what apply would do and changes nothing: + create, ~ change, = as it should be, ! refused by
+AEP, which does not stop apply."""
 AEP_APPLY: Final = """\
 Creates what is missing, changes what must change, leaves the rest alone, and prints the settings
 that deliver needs. It may be interrupted at any moment and run again. If something else already
 has one of the names, it fails before it creates anything. It also fails if AEP maps our sample
 events to other XDM than deliver makes. Friendly names and data usage labels that AEP refuses are
-only reported. Before it changes a dataflow that is in use, it says how to
-pause delivery, and on a terminal asks whether delivery is paused; at the end it says when delivery
-may resume."""
+only reported. Before it changes a dataflow that is in use, it says how to pause delivery, and on a
+terminal asks whether delivery is paused; at the end it says when delivery may resume."""
 AEP_SHOW: Final = """\
 Prints the settings that deliver needs, as NAME=value lines for an env file, and beside them which
 fields have friendly names and data usage labels. It never prints a secret."""
