@@ -113,10 +113,10 @@ def run(options: argparse.Namespace) -> int:
 
 async def _plan(task: _Task) -> bool:
     tenant, plan = await _make_plan(task)
-    for step in plan.steps:
+    for step in (*plan.steps, *plan.refused):
         task.show_step(step, is_done=False)
     if not task.options.json:
-        changes = sum(step.action in (Action.CREATE, Action.CHANGE) for step in plan.steps)
+        changes = sum(step.action is not Action.KEEP for step in plan.steps)
         task.write(f"{changes} to be created or changed\n" if changes else "nothing to do\n")
     if _changes_live_flow(plan):
         task.note(messages.how_to_pause(task.subscription))

@@ -62,9 +62,8 @@ async def apply_plan(
             report(refused_step(resource, refusal, observed.id if observed else ""))
         if resource.kind is Kind.SCHEMA and check is not None:
             await check(resolved[Kind.SCHEMA])
-    for step in plan.steps:
-        if step.action is Action.REFUSED:
-            report(step)
+    for step in plan.refused:
+        report(step)
     return resolved
 
 

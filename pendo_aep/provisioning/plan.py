@@ -45,11 +45,15 @@ class Step:
 class Plan:
     """The steps in order, and the resources as they were found, None if they do not exist.
 
-    A step that AEP has refused already has no resource.
+    Attributes:
+        steps: one for each resource.
+        resources: in the same order.
+        refused: the steps of what is optional, and AEP does not even let be read.
     """
 
     steps: tuple[Step, ...]
     resources: tuple[tuple[Resource, Observed | None], ...]
+    refused: tuple[Step, ...] = ()
 
     def changes(self, *kinds: Kind) -> bool:
         """Returns whether any resource of these kinds is to be created or changed."""
@@ -84,6 +88,7 @@ async def make_plan(resources: Sequence[Resource]) -> Plan:
     """
     resolved: dict[Kind, Observed] = {}
     steps: list[Step] = []
+    refused: list[Step] = []
     found: list[tuple[Resource, Observed | None]] = []
     problems: list[str] = []
     can_compare = True
@@ -101,14 +106,14 @@ async def make_plan(resources: Sequence[Resource]) -> Plan:
         except RequestRejected as rejected:
             if not resource.is_optional:
                 raise
-            steps.append(refused_step(resource, rejected))
+            refused.append(refused_step(resource, rejected))
             continue
         steps.append(_step(resource, observed, changes))
         found.append((resource, observed))
         resolved[resource.kind] = replace(observed, is_final=not changes) if observed else PENDING
     if problems:
         raise Conflict("\n".join(problems))
-    return Plan(tuple(steps), tuple(found))
+    return Plan(tuple(steps), tuple(found), tuple(refused))
 
 
 def _step(resource: Resource, observed: Observed | None, changes: tuple[str, ...]) -> Step:

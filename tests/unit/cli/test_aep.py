@@ -232,6 +232,11 @@ async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
     assert "    label the fields by hand (docs/aep-ui.md" in applied.out
     none = await cli.run("plan", "--labels", "none")
     assert none.out.splitlines()[-1] == "nothing to do"
+    refuse = Answering(404, {"title": "Not licensed"})
+    cli.adobe.platform.fail(refuse, matching=lambda c: "/descriptors" in c.path, times=None)
+    plan = await cli.run("plan")
+    assert (plan.code, plan.out.splitlines()[-1]) == (0, "nothing to do")
+    assert "! friendly names 'Pendo Events': AEP refuses this" in plan.out
     as_json = await cli.run("apply", "--no-wait", "--json")
     assert ("refused", "data usage labels") in {
         (line.get("action"), line.get("kind")) for line in as_json.lines
