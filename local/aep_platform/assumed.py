@@ -59,6 +59,18 @@ EXTENDS_MUST_MATCH: Final = True
 # Adobe: 406 where a format or version is not available; its body is not printed.
 NOT_ACCEPTABLE_CODE: Final = "XDM-1406-406"
 
+# Adobe says nothing of a second descriptor of one type on one field.
+ONE_DESCRIPTOR_FOR_A_FIELD: bool = True
+# Adobe's guide says 201 for the PUT of a descriptor, its OpenAPI 200.
+DESCRIPTOR_PUT_STATUS: int = 201
+DESCRIPTOR_NOT_FOUND_CODE: Final = "XDM-1017-404"
+# Adobe does not say what becomes of the descriptors of a schema or field group that is deleted.
+DESCRIPTORS_GO_WITH_THEIR_SOURCE: bool = False
+# Adobe shows no descriptor of what is in the elements of an array; its B2B schemas have this.
+DESCRIPTOR_OF_EACH_ELEMENT: Final = "[*]"
+# Adobe has the permission, and does not say that a descriptor of a label needs it.
+LABELS_NEED_THEIR_PERMISSION: Final = True
+
 # Adobe: a display name that is taken is refused; it prints the answer for a code only.
 NAMESPACE_NAME_TAKEN_STATUS: Final = 409
 

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     VIEW_SOURCES = "View Sources"
     MANAGE_SOURCES = "Manage Sources"
     MANAGE_PROFILES = "Manage Profiles"
+    MANAGE_LABELS = "Manage Usage Labels"
 
 
 # Inferred from Adobe's descriptions ("read, create, edit and delete"): managing includes viewing.

@@ -95,6 +95,12 @@ def not_found(kind: str, resource_id: str) -> ApiError:
     return registry(assumed.NOT_FOUND_CODES[kind], "Resource not found", detail)
 
 
+def descriptor_not_found(descriptor_id: str) -> ApiError:
+    """The registry has no such descriptor."""
+    detail = f"The requested descriptor {descriptor_id} is not found."
+    return registry(assumed.DESCRIPTOR_NOT_FOUND_CODE, "Resource not found", detail)
+
+
 def malformed(detail: str) -> ApiError:
     """The body is no resource of the registry, or the patch does not fit it."""
     return registry(assumed.MALFORMED_CODE, "Invalid resource", detail)

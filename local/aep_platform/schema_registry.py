@@ -1,7 +1,7 @@
 """The Schema Registry's operations: field groups, schemas, and Adobe's own field groups.
 
-Not simulated, because `aep` does not call them: PUT, descriptors, classes and data types of the
-tenant's own, and lists of the `global` container.
+Not simulated, because `aep` does not call them: PUT, classes and data types of the tenant's own,
+and lists of the `global` container. Descriptors have their own module.
 """
 
 from __future__ import annotations
@@ -210,5 +210,9 @@ def _delete(call: Call, kind: Kind) -> JsonResponse:
         raise errors.in_use(f"The schema {resource.id} is used by a dataset or by Profile")
     if kind == "mixins" and (found := schema_rules.users(state, resource)):
         raise errors.in_use(f"The field group {resource.id} is used by {found[0].id}")
+    if assumed.DESCRIPTORS_GO_WITH_THEIR_SOURCE:
+        for key, one in list(state.descriptors.items()):
+            if one["xdm:sourceSchema"] == resource.id:
+                del state.descriptors[key]
     del _resources(state, kind)[resource.id]
     return JsonResponse(204)

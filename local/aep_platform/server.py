@@ -14,6 +14,7 @@ from local.aep import AepServer
 from local.aep_platform import (
     assumed,
     catalog,
+    descriptors,
     errors,
     identities,
     ingestion,
@@ -91,6 +92,7 @@ class PlatformServer:
         self._routes: tuple[Route, ...] = (
             *self._gateway.routes(),
             *schema_registry.routes(),
+            *descriptors.routes(),
             *identities.routes(),
             *catalog.routes(),
             *flow_service.routes(),

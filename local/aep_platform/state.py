@@ -134,6 +134,7 @@ class PlatformState:
         tenant: the tenant id, without the leading underscore.
         ims_org_id: the organisation.
         standard: Adobe's own resources, which nobody can change.
+        descriptors: as the registry shows them.
         namespaces: identity namespaces by their code.
         calls: every call to any sandbox, in the order of ending.
         lost: what reached an inlet and belongs to no flow that takes it.
@@ -146,6 +147,7 @@ class PlatformState:
     standard: Mapping[str, Resource] = field(default_factory=dict)
     field_groups: dict[str, Resource] = field(default_factory=dict)
     schemas: dict[str, Resource] = field(default_factory=dict)
+    descriptors: dict[str, Json] = field(default_factory=dict)
     namespaces: dict[str, Json] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
     batches: dict[str, Json] = field(default_factory=dict)

@@ -32,6 +32,7 @@ from pendo_aep.provisioning.deliver_settings import (
     find_deliver_settings,
     needs_token,
 )
+from pendo_aep.provisioning.descriptors import Descriptors
 from pendo_aep.provisioning.desired import (
     Choices,
     Tenant,
@@ -43,13 +44,13 @@ from pendo_aep.provisioning.desired import (
 from pendo_aep.provisioning.destroy import apply_destroy_plan, plan_destroy
 from pendo_aep.provisioning.errors import PlatformError
 from pendo_aep.provisioning.mapping_check import MappingMismatch, PreviewUnavailable, check_mapping
-from pendo_aep.provisioning.plan import Action, Plan, Step, make_plan
+from pendo_aep.provisioning.plan import Action, Plan, Step, find_existing, make_plan
 from pendo_aep.provisioning.resource import Kind, Observed, Resolved
 from pendo_aep.provisioning.schema import missing_groups
 from pendo_aep.provisioning.smoke_test import run_smoke_test
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
-_CHOICES: Final = ("source", "format", "authenticated", "profile", "name")
+_CHOICES: Final = ("source", "format", "authenticated", "profile", "labels", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 
 async def _plan(task: _Task) -> bool:
     tenant, plan = await _make_plan(task)
-    for step in plan.steps:
+    for step in (*plan.steps, *plan.refused):
         task.show_step(step, is_done=False)
     task.write(_irrevocable(task, plan))
     if not task.options.json:
@@ -221,12 +222,14 @@ async def _wait(task: _Task, plan: Plan, known: Resolved) -> None:
 
 
 def _seconds_left(plan: Plan, known: Resolved, flow: float, fields: float) -> tuple[float, float]:
-    """Returns what is left of both waits: after the flow changed, and after fields were added."""
+    """Returns what is left of both waits: after the flow changed, and after fields were added.
+
+    The field group as it was found says when an earlier run changed it: texts need no wait.
+    """
+    group = plan.observed(Kind.FIELD_GROUP)
+    since = remaining_field_wait(group, fields) if group else 0.0
     just_now = fields if plan.adds_fields else 0.0
-    return (
-        remaining_flow_wait(known[Kind.FLOW], flow),
-        max(just_now, remaining_field_wait(known[Kind.FIELD_GROUP], fields)),
-    )
+    return remaining_flow_wait(known[Kind.FLOW], flow), max(just_now, since)
 
 
 async def _send_test_events(
@@ -249,6 +252,9 @@ async def _show(task: _Task) -> bool:
     resources = possible_resources(platform.client, platform.tenant, task.choices.name)
     environment = await find_deliver_settings(platform.client, platform.tenant, resources)
     task.show_settings(environment)
+    for resource in resources:
+        if isinstance(resource, Descriptors) and (found := await find_existing(resource)):
+            task.note(resource.summary(found))
     await _note_token(task, environment)
     return True
 

@@ -20,6 +20,7 @@ _SIGNS: Final = {
     Action.KEEP: "=",
     Action.DELETE: "-",
     Action.LEAVE: "!",
+    Action.REFUSED: "!",
     Action.UNKNOWN: "?",
 }
 _WORDS: Final = {
@@ -28,6 +29,7 @@ _WORDS: Final = {
     Action.KEEP: "as it should be",
     Action.DELETE: "delete",
     Action.LEAVE: "stays",
+    Action.REFUSED: "AEP refuses this; the rest works without it",
     Action.UNKNOWN: "may or may not have been done: run the command again, it checks first",
 }
 _DONE: Final = {Action.CREATE: "created", Action.CHANGE: "changed", Action.DELETE: "deleted"}

@@ -178,7 +178,7 @@ def _add_aep(commands: Any) -> None:
 
 def _add_aep_names(parser: argparse.ArgumentParser) -> None:
     # Those of `_add_aep_choices`: every action has them, given or not.
-    parser.set_defaults(source=None, format=None, authenticated=None, profile=None)
+    parser.set_defaults(source=None, format=None, authenticated=None, profile=None, labels=None)
     parser.add_argument(
         "--name",
         help="of the dataset and the schema; all other names begin with it (default: Pendo Events)",
@@ -187,7 +187,8 @@ def _add_aep_names(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=Path,
         metavar="TOML",
-        help="a file with source, format, authenticated, profile and name; options override it",
+        help="a file with source, format, authenticated, profile, labels and name; options "
+        "override it",
     )
     parser.add_argument("--json", action="store_true", help=_JSON_LINES)
 
@@ -215,6 +216,12 @@ def _add_aep_choices(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="also feed Real-Time Customer Profile; this cannot be undone",
+    )
+    parser.add_argument(
+        "--labels",
+        choices=["default", "none"],
+        help="add Adobe's data usage labels to the fields that hold personal data, or do not "
+        "(default: default)",
     )
 
 

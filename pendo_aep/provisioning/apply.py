@@ -7,8 +7,13 @@ from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias, TypeVar
 
 from pendo_aep import clock
-from pendo_aep.provisioning.errors import PlatformError, UncertainOutcome
-from pendo_aep.provisioning.plan import Action, Plan, Step, find_one
+from pendo_aep.provisioning.errors import (
+    NotKept,
+    PlatformError,
+    RequestRejected,
+    UncertainOutcome,
+)
+from pendo_aep.provisioning.plan import Action, Plan, Step, find_one, refused_step
 from pendo_aep.provisioning.resource import Kind, Observed, Resource
 
 Report: TypeAlias = Callable[[Step], None]
@@ -31,6 +36,8 @@ async def apply_plan(
 ) -> dict[Kind, Observed]:
     """Creates what is missing, changes what must change, and leaves the rest alone.
 
+    What is optional and AEP refuses is reported, and stops nothing.
+
     Args:
         plan: what to do.
         report: is called with each step.
@@ -47,9 +54,16 @@ async def apply_plan(
         await check(schema)
         check = None
     for resource, observed in plan.resources:
-        resolved[resource.kind] = await _Reconciler(resource, resolved, report).run(observed)
+        try:
+            resolved[resource.kind] = await _Reconciler(resource, resolved, report).run(observed)
+        except (RequestRejected, NotKept) as refusal:
+            if not resource.is_optional:
+                raise
+            report(refused_step(resource, refusal, observed.id if observed else ""))
         if resource.kind is Kind.SCHEMA and check is not None:
             await check(resolved[Kind.SCHEMA])
+    for step in plan.refused:
+        report(step)
     return resolved
 
 
@@ -86,7 +100,7 @@ class _Reconciler:
 
     async def _update(self, observed: Observed, changes: tuple[str, ...]) -> Observed:
         if self._changes == _MAX_CHANGES:
-            raise PlatformError(
+            raise NotKept(
                 f"AEP does not keep what is changed in the {self._resource.kind} "
                 f"{self._resource.name!r} ({observed.id}): {'; '.join(changes)}: change it by hand"
             )

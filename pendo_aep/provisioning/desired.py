@@ -7,11 +7,12 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from pendo_aep.aep.mapping import DEFAULT_OPTIONS, MappingOptions
 from pendo_aep.provisioning.client import Client
 from pendo_aep.provisioning.dataset import Dataset
+from pendo_aep.provisioning.descriptors import FriendlyNames, Labels
 from pendo_aep.provisioning.errors import Conflict, PlatformError
 from pendo_aep.provisioning.flow_service import (
     SPECS,
@@ -32,6 +33,8 @@ from pendo_aep.provisioning.schema_registry import FieldGroup, Schema, find_stan
 # Adobe documents no escape for other characters in filters, where `*` and `,` mean something.
 _NAME: Final = re.compile(r"\w[\w .-]{0,79}")
 
+LabelChoice: TypeAlias = Literal["default", "none"]
+
 
 @dataclass(frozen=True, slots=True)
 class Choices:
@@ -43,6 +46,7 @@ class Choices:
         authenticated: whether the inlet wants a token.
         profile: whether the events go to Real-Time Customer Profile, too. It cannot be undone.
         name: of the dataset and the schema; all other names begin with it.
+        labels: which data usage labels the fields get: ours, or none.
     """
 
     source: Source = "pendo"
@@ -50,6 +54,7 @@ class Choices:
     authenticated: bool = False
     profile: bool = False
     name: str = "Pendo Events"
+    labels: LabelChoice = "default"
 
     def __post_init__(self) -> None:
         """Rejects choices that do not go together.
@@ -61,6 +66,8 @@ class Choices:
             raise PlatformError(f"source: {self.source!r} is neither pendo nor http")
         if self.format not in ("raw", "xdm"):
             raise PlatformError(f"format: {self.format!r} is neither raw nor xdm")
+        if self.labels not in ("default", "none"):
+            raise PlatformError(f"labels: {self.labels!r} is neither default nor none")
         if self.source == "pendo" and self.format == "xdm":
             raise PlatformError(
                 "the Pendo source takes raw events only: choose --source http for --format xdm"
@@ -137,14 +144,16 @@ async def with_available_groups(client: Client, tenant: Tenant, choices: Choices
 
 
 def desired_resources(client: Client, tenant: Tenant, choices: Choices) -> tuple[Resource, ...]:
-    """Returns the resources, each after those that it refers to."""
+    """Returns the resources, each after those that it refers to; what is optional comes last."""
     spec = SPECS[choices.source, choices.format]
-    return tuple(
+    resources = (
         resource
         for resource in _resources(client, tenant, choices, spec)
         if (resource.kind is not Kind.CONNECTION or spec.has_base)
         and (resource.kind is not Kind.MAPPING_SET or spec.maps)
+        and (resource.kind is not Kind.LABELS or choices.labels != "none")
     )
+    return tuple(sorted(resources, key=lambda resource: resource.is_optional))
 
 
 def possible_resources(client: Client, tenant: Tenant, name: str) -> tuple[Resource, ...]:
@@ -158,10 +167,14 @@ def _resources(
 ) -> tuple[Resource, ...]:
     # Adobe: no two resources of the Schema Registry may have the same title.
     name, options = choices.name, tenant.options
+    group = FieldGroup(client, f"{name} Fields", tenant.id)
+    schema = Schema(client, name, choices.profile, tenant.groups)
     return (
         *namespaces(client, options),
-        FieldGroup(client, f"{name} Fields", tenant.id),
-        Schema(client, name, choices.profile, tenant.groups),
+        group,
+        schema,
+        FriendlyNames(client, name, schema, group),
+        Labels(client, name, schema, group),
         Dataset(client, name, choices.profile),
         BaseConnection(client, f"{name} Connection", spec, choices.authenticated),
         SourceConnection(client, f"{name} Source", spec),

@@ -68,6 +68,9 @@ async def _reason_to_keep(
         return await _reason_to_keep_data(resource, observed, delete_data)
     if resource.kind is Kind.SCHEMA:
         return _reason_to_keep_schema(observed, resolved, kept)
+    if resource.kind in (Kind.FRIENDLY_NAMES, Kind.LABELS):
+        is_kept = _reason_to_keep_schema(resolved[Kind.SCHEMA], resolved, kept)
+        return "their schema stays" if is_kept else ""
     if resource.kind is Kind.FIELD_GROUP:
         if Kind.SCHEMA in kept:
             return "its schema stays"

@@ -52,6 +52,10 @@ class NameTaken(Conflict):
     """Something else has a name that must be unique, so the resource cannot be created."""
 
 
+class NotKept(PlatformError):
+    """AEP accepts a change, and does not show it afterwards."""
+
+
 class Permission(StrEnum):
     """A permission that a role in AEP must have, as Adobe's UI calls it.
 
@@ -69,6 +73,8 @@ class Permission(StrEnum):
     MANAGE_NAMESPACES = "Manage Identity Namespaces"
     VIEW_SOURCES = "View Sources"
     MANAGE_SOURCES = "Manage Sources"
+    # "Manage data usage labels in the UI"; an older table has it as Apply Data Usage Labels.
+    MANAGE_LABELS = "Manage Schemas, and Manage Usage Labels"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -11,12 +11,14 @@ import orjson
 from pendo_aep.aep.format import Raw
 from pendo_aep.aep.mapping import FIELDS, Field
 from pendo_aep.event import Event
+from pendo_aep.provisioning.field_texts import NO_TEXT, field_texts
 from pendo_aep.provisioning.mapping_set import mappings
 from pendo_aep.provisioning.resource import Json
 
 _PROJECT: Final = Path(__file__).parents[2]
 # Readers replace these with their own.
 _TENANT: Final = "TENANT"
+_HEAD: Final = ("normalised event", "XDM", "type", "title", "description", "events")
 # Between them, these samples have every field of the normalised event.
 _SAMPLES: Final = (
     "poll_submitted_several",
@@ -43,6 +45,10 @@ survey that was answered: of an NPS survey `rating` and `reason`, of a poll its 
 choice. Only pairs of both are there, so that the two arrays stay aligned.
 
 {fields}
+
+The descriptions, the values that AEP suggests and the data usage labels are those of \
+[`field_texts.toml`](../pendo_aep/provisioning/field_texts.toml), which also says why a field has \
+its label: {labels}.
 
 ### Properties
 
@@ -136,7 +142,8 @@ def page() -> str:
     simple = [line for line in lines if line["sourceType"] == "ATTRIBUTE"]
     *others, last = [f"`{field.added}`" for field in FIELDS if field.added]
     return _PAGE.format(
-        fields=_table(("normalised event", "XDM", "type", "title", "events"), map(_row, FIELDS)),
+        fields=_table(_HEAD, map(_row, FIELDS)),
+        labels="; ".join(_labels()),
         added=f"{', '.join(others)} and {last}",
         covered=", ".join(f"`{path}`" for field in FIELDS for path in field.covers),
         attributes=_table(
@@ -150,7 +157,16 @@ def page() -> str:
 def _row(field: Field) -> tuple[str, ...]:
     xdm = field.xdm.format(tenant=f"_{_TENANT}")
     only = ", ".join(f"`{one}`" for one in field.only)
-    return f"`{field.source}`", f"`{xdm}`", field.type, field.title, only or "all"
+    description = field_texts().get(field.xdm, NO_TEXT).description
+    return f"`{field.source}`", f"`{xdm}`", field.type, field.title, description, only or "all"
+
+
+def _labels() -> Iterator[str]:
+    """Yields each data usage label, with its fields."""
+    labelled = {path: text.label for path, text in field_texts().items() if text.label}
+    for label in sorted(set(labelled.values())):
+        paths = [f"`{path}`" for path, one in labelled.items() if one == label]
+        yield f"{label} on {', '.join(paths).format(tenant=f'_{_TENANT}')}"
 
 
 def _calculated(line: Mapping[str, Any]) -> str:

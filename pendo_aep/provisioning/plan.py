@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pendo_aep.provisioning.errors import Conflict, NameTaken
+from pendo_aep.provisioning.errors import Conflict, NameTaken, PlatformError, RequestRejected
 from pendo_aep.provisioning.identity_namespace import IdentityNamespace
 from pendo_aep.provisioning.resource import FOR_PROFILE, PENDING, Kind, Observed, Resource
 from pendo_aep.provisioning.schema_registry import Schema
@@ -21,6 +21,7 @@ class Action(StrEnum):
     UNKNOWN = "unknown"
     DELETE = "delete"
     LEAVE = "leave"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,17 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps in order, and the resources as they were found, None if they do not exist."""
+    """The steps in order, and the resources as they were found, None if they do not exist.
+
+    Attributes:
+        steps: one for each resource.
+        resources: in the same order.
+        refused: the steps of what is optional, and AEP does not even let be read.
+    """
 
     steps: tuple[Step, ...]
     resources: tuple[tuple[Resource, Observed | None], ...]
+    refused: tuple[Step, ...] = ()
 
     @property
     def irrevocable(self) -> tuple[str, ...]:
@@ -66,7 +74,7 @@ class Plan:
             for_profile = isinstance(resource, Schema) and resource.is_profile
             if for_profile and (is_new or FOR_PROFILE in step.details):
                 found.append(f"Profile for the schema {step.name!r}")
-            if step.kind is Kind.FIELD_GROUP and (is_new or step.action is Action.CHANGE):
+            if step.kind is Kind.FIELD_GROUP and (is_new or _adds_fields(step)):
                 found.append(f"the types of the new fields of {step.name!r}")
         return tuple(found)
 
@@ -78,18 +86,22 @@ class Plan:
     def adds_fields(self) -> bool:
         """Whether an existing schema gains fields."""
         return any(
-            step.action is Action.CHANGE
-            and (step.kind is Kind.FIELD_GROUP or step.kind is Kind.SCHEMA)
-            and step.details != (FOR_PROFILE,)
+            step.kind in (Kind.FIELD_GROUP, Kind.SCHEMA) and _adds_fields(step)
             for step in self.steps
         )
+
+    def observed(self, kind: Kind) -> Observed | None:
+        """Returns the resource as it was found; None if it does not exist."""
+        return next((found for one, found in self.resources if one.kind is kind), None)
 
     @property
     def finished_schema(self) -> Observed | None:
         """The schema, if it has all its fields already."""
-        if self.changes(Kind.FIELD_GROUP, Kind.SCHEMA):
-            return None
-        return next(found for one, found in self.resources if one.kind is Kind.SCHEMA)
+        return None if self.adds_fields else self.observed(Kind.SCHEMA)
+
+
+def _adds_fields(step: Step) -> bool:
+    return step.action is Action.CHANGE and any(text.startswith("field ") for text in step.details)
 
 
 async def make_plan(resources: Sequence[Resource]) -> Plan:
@@ -101,6 +113,7 @@ async def make_plan(resources: Sequence[Resource]) -> Plan:
     """
     resolved: dict[Kind, Observed] = {}
     steps: list[Step] = []
+    refused: list[Step] = []
     found: list[tuple[Resource, Observed | None]] = []
     problems: list[str] = []
     can_compare = True
@@ -115,12 +128,17 @@ async def make_plan(resources: Sequence[Resource]) -> Plan:
             problems.append(str(conflict))
             # Without its id, nothing that may refer to it can be compared.
             can_compare = can_compare and observed is not None
+        except RequestRejected as rejected:
+            if not resource.is_optional:
+                raise
+            refused.append(refused_step(resource, rejected))
+            continue
         steps.append(_step(resource, observed, changes))
         found.append((resource, observed))
         resolved[resource.kind] = replace(observed, is_final=not changes) if observed else PENDING
     if problems:
         raise Conflict("\n".join(problems))
-    return Plan(tuple(steps), tuple(found))
+    return Plan(tuple(steps), tuple(found), tuple(refused))
 
 
 def _step(resource: Resource, observed: Observed | None, changes: tuple[str, ...]) -> Step:
@@ -128,6 +146,12 @@ def _step(resource: Resource, observed: Observed | None, changes: tuple[str, ...
         return Step(Action.CREATE, resource.kind, resource.name)
     action = Action.CHANGE if changes else Action.KEEP
     return Step(action, resource.kind, resource.name, observed.id, changes)
+
+
+def refused_step(resource: Resource, error: PlatformError, resource_id: str = "") -> Step:
+    """Returns the step of a resource that AEP refuses, and that is not needed."""
+    details = (str(error), resource.by_hand)
+    return Step(Action.REFUSED, resource.kind, resource.name, resource_id, details)
 
 
 async def find_one(resource: Resource) -> Observed | None:
@@ -146,8 +170,15 @@ async def find_one(resource: Resource) -> Observed | None:
 
 
 async def find_existing(resource: Resource) -> Observed | None:
-    """Does the same for callers that create nothing: to them, a taken name is no conflict."""
+    """Does the same for callers that create nothing: to them, a taken name is no conflict.
+
+    What is optional, and AEP does not let them see, does not exist for them either.
+    """
     try:
         return await find_one(resource)
     except NameTaken:
+        return None
+    except RequestRejected:
+        if not resource.is_optional:
+            raise
         return None

@@ -28,6 +28,8 @@ class Kind(StrEnum):
     TARGET = "target connection"
     MAPPING_SET = "mapping set"
     FLOW = "dataflow"
+    FRIENDLY_NAMES = "friendly names"
+    LABELS = "data usage labels"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,14 @@ class Resource(ABC):
         kind: what it is.
         client: calls AEP's APIs.
         name: the name, title or code that it is found by.
+        is_optional: whether events are stored without it, so that AEP's refusal of it is only
+            reported.
+        by_hand: what to do if AEP refuses one that is optional.
     """
 
     kind: ClassVar[Kind]
+    is_optional: ClassVar[bool] = False
+    by_hand: ClassVar[str] = ""
     client: Client
     name: str
 

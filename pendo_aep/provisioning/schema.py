@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pendo_aep.aep.mapping import FIELDS, Field, FieldType, own_object
+from pendo_aep.provisioning.field_texts import NO_TEXT, field_texts
 from pendo_aep.provisioning.resource import Json
 
 # Adobe: the XDM repository (adobe/xdm). The class has `_id`, `timestamp`, `eventType` and
@@ -96,6 +97,13 @@ _TYPES: Final[dict[FieldType, Json]] = {
     "date-time": {"type": "string", "format": "date-time"},
 }
 _OWN: Final = "{tenant}."
+# Adobe: "Manage enums and suggested values". Without an `enum` beside it, it refuses no value.
+SUGGESTED: Final = "meta:enum"
+
+
+def is_own(xdm: str) -> bool:
+    """Returns whether a path of the mapping table is in the tenant's own object."""
+    return xdm.startswith(_OWN)
 
 
 def field_group_body(title: str, tenant_id: str) -> Json:
@@ -107,7 +115,7 @@ def field_group_body(title: str, tenant_id: str) -> Json:
     """
     properties: Json = {}
     for field in FIELDS:
-        if field.xdm.startswith(_OWN):
+        if is_own(field.xdm):
             _add(properties, field)
     own = {own_object(tenant_id): {"type": "object", "properties": properties}}
     return {
@@ -130,15 +138,27 @@ def _add(properties: Json, field: Field) -> None:
             default = {"type": "array", "items": default}
         inner = properties.setdefault(name, default)
         properties = inner.get("items", inner)["properties"]
+    text = field_texts().get(field.xdm, NO_TEXT)
     properties[last] = {"title": field.title, **_TYPES[field.type]}
+    if text.description:
+        properties[last]["description"] = text.description
+    if text.suggested:
+        properties[last][SUGGESTED] = dict(text.suggested)
 
 
 @dataclass(frozen=True, slots=True)
 class Addition:
-    """Something that can be added to a field group, as JSON Patch and in words."""
+    """Something that can be added to a field group, as JSON Patch and in words.
+
+    Attributes:
+        operation: one of JSON Patch.
+        text: for people.
+        of_text: the field whose description or suggested values it changes; else empty.
+    """
 
     operation: Json
     text: str
+    of_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +202,7 @@ def compare_fields(
     if "title" in desired and desired["title"] != observed.get("title"):
         operation = {"op": "add", "path": f"{pointer}/title", "value": desired["title"]}
         yield Addition(operation, f"title of {path}: {desired['title']!r}")
+    yield from _compare_texts(desired, observed, pointer, path)
     if isinstance(desired.get("items"), dict) and isinstance(observed.get("items"), dict):
         inner = f"{pointer}/items"
         yield from compare_fields(desired["items"], observed["items"], inner, f"{path}[]")
@@ -192,3 +213,21 @@ def compare_fields(
             yield from compare_fields(field, properties[name], inner, inner_path)
         else:
             yield Addition({"op": "add", "path": inner, "value": field}, f"field {inner_path}")
+
+
+def _compare_texts(desired: Json, observed: Json, pointer: str, path: str) -> Iterator[Addition]:
+    """Yields the description and the suggested values that differ; values of others stay."""
+    description = desired.get("description", observed.get("description"))
+    if description != observed.get("description"):
+        operation = {"op": "add", "path": f"{pointer}/description", "value": description}
+        yield Addition(operation, f"description of {path}", of_text=path)
+    known = observed.get(SUGGESTED) or {}
+    suggested = merge_suggested(known, desired.get(SUGGESTED, {}))
+    if suggested != known:
+        operation = {"op": "add", "path": f"{pointer}/{SUGGESTED}", "value": suggested}
+        yield Addition(operation, f"suggested values of {path}", of_text=path)
+
+
+def merge_suggested(observed: Json, desired: Json) -> Json:
+    """Returns the suggested values that a field shall have: ours, and what others have added."""
+    return {**observed, **desired}

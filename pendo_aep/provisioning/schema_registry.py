@@ -143,19 +143,25 @@ class FieldGroup(_RegistryResource):
     tenant_id: str
 
     def compare(self, observed: Observed, resolved: Resolved) -> tuple[str, ...]:  # noqa: ARG002
-        """Returns the missing fields.
+        """Returns the missing fields, and one line for all texts that differ.
 
         Raises:
             Conflict: a field has another type, or could refuse our values.
         """
-        return tuple(addition.text for addition in self._additions(observed))
+        additions = self._additions(observed)
+        texts = {one.of_text for one in additions if one.of_text}
+        lines = [one.text for one in additions if not one.of_text]
+        if texts:
+            fields = f"{len(texts)} field{'s' if len(texts) > 1 else ''}"
+            lines.append(f"descriptions and suggested values of {fields}")
+        return tuple(lines)
 
     async def create(self, resolved: Resolved) -> str:  # noqa: ARG002
         """Creates it."""
         return await self._create(self._body())
 
     async def update(self, observed: Observed, resolved: Resolved) -> None:  # noqa: ARG002
-        """Adds the missing fields."""
+        """Adds the missing fields and texts."""
         await self._patch(observed, [one.operation for one in self._additions(observed)])
 
     def _body(self) -> Json:

@@ -18,6 +18,7 @@ _FILES = ("main.py", "pyproject.toml", "CONTRIBUTING.md")
 _TESTS = (
     "tests/unit/aep/test_mapping.py",
     "tests/unit/aep/test_format.py",
+    "tests/unit/provisioning/test_descriptors.py::test_every_own_field_has_a_description",
     "tests/unit/provisioning/test_schema.py",
     "tests/unit/provisioning/test_mapping_docs.py",
     "tests/unit/provisioning/test_raw_equals_xdm.py",
@@ -33,7 +34,7 @@ def python(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
-    """A line in the table and a value in a sample suffice; without the value, a test fails."""
+    """A line, its text and a value in a sample suffice; without the value, a test fails."""
     for folder in _COPIED:
         shutil.copytree(PROJECT / folder, tmp_path / folder)
     for file in _FILES:
@@ -44,6 +45,10 @@ def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
     start = "FIELDS: tuple[Field, ...] = (\n"
     before, after = table.read_text("utf-8").split(start)
     table.write_text(f"{before}{start}    {line}\n{after}", "utf-8")
+
+    [text] = re.findall(r"^```toml\n(.*?)^```", recipe, re.MULTILINE | re.DOTALL)
+    with (tmp_path / "pendo_aep" / "provisioning" / "field_texts.toml").open("a") as texts:
+        texts.write(f"\n{text}")
 
     python(tmp_path, "-m", "pendo_aep.provisioning.mapping_docs")
     without_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)

@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay, expressions
+from local.aep_platform import Answering, Call, Delay, Permission, expressions
 from local.samples import load_samples
 from pendo_aep.cli import aep_messages
 from tests.unit.cli.cli_harness import AepCli, start
@@ -22,6 +22,7 @@ from tests.unit.provisioning.harness import (
     is_preview,
     new_harness,
     only,
+    own_fields,
     remove_group,
 )
 
@@ -56,7 +57,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
         "    identity namespace PendoVisitor, type Cross_device",
         "    identity namespace PendoAnonymous, type Cookie",
         "    the types of the new fields of 'Pendo Events Fields'",
-        "9 to be created or changed",
+        "11 to be created or changed",
     ]
     assert cli.adobe.state.changing_calls == []
 
@@ -75,7 +76,13 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert again.out.splitlines()[-1] == "nothing to do"
 
     shown = await cli.run("show")
-    assert (shown.code, shown.err) == (0, "")
+    assert shown.code == 0
+    assert shown.err.splitlines() == [
+        "pendo-aep aep show: friendly names of 12 of Adobe's fields",
+        "pendo-aep aep show: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
+        "_acme.pendo.accountId, _acme.pendo.nps.reason, _acme.pendo.answers[*].value, "
+        "_acme.pendo.properties",
+    ]
     assert set(shown.out.splitlines()) <= set(applied.out.splitlines())
 
     kept = await cli.run("destroy", "--yes")
@@ -217,6 +224,42 @@ async def test_without_a_wait_it_says_when_delivery_may_resume(cli: AepCli) -> N
     assert f"{PROG} apply: deliver may resume in 5 minutes, " in applied.err
     assert "new fields" not in applied.err
     assert aep_messages.how_to_resume("mine", 0.0).startswith("deliver may resume now, ")
+
+
+async def test_a_change_of_texts_needs_no_wait(cli: AepCli) -> None:
+    """Only new fields and a changed dataflow need Adobe's minutes."""
+    await cli.adobe.apply()
+    for resource in (only(cli.adobe.state.flows), only(cli.adobe.state.field_groups)):
+        resource.created = resource.updated = 0
+    del own_fields(cli.adobe.state)["visitorId"]["description"]
+
+    applied = await cli.run("apply")
+
+    assert applied.code == 0, applied.err
+    assert "    descriptions and suggested values of 1 field\n" in applied.out
+    assert "waiting" not in applied.err
+
+
+async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
+    """`apply` says what to do by hand, also in a run that is piped."""
+    cli.adobe.platform.permissions.discard(Permission.MANAGE_LABELS)
+
+    applied = await cli.run("apply", "--no-wait")
+
+    assert applied.code == 0, applied.err
+    assert "! data usage labels 'Pendo Events': AEP refuses this; the rest works" in applied.out
+    assert "    label the fields by hand (docs/aep-ui.md" in applied.out
+    none = await cli.run("plan", "--labels", "none")
+    assert none.out.splitlines()[-1] == "nothing to do"
+    refuse = Answering(404, {"title": "Not licensed"})
+    cli.adobe.platform.fail(refuse, matching=lambda c: "/descriptors" in c.path, times=None)
+    plan = await cli.run("plan")
+    assert (plan.code, plan.out.splitlines()[-1]) == (0, "nothing to do")
+    assert "! friendly names 'Pendo Events': AEP refuses this" in plan.out
+    as_json = await cli.run("apply", "--no-wait", "--json")
+    assert ("refused", "data usage labels") in {
+        (line.get("action"), line.get("kind")) for line in as_json.lines
+    }
 
 
 @pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 4), ("no", 1, 0)])

@@ -96,7 +96,8 @@ def test_it_holds_the_package_and_nothing_else(installed: Installed) -> None:
         "pendo_aep",
         f"pendo_to_aep-{VERSION}.dist-info",
     }
-    assert package == modules | {"pendo_aep/py.typed"} | {
+    texts = "pendo_aep/provisioning/field_texts.toml"
+    assert package == modules | {"pendo_aep/py.typed", texts} | {
         f"pendo_aep/data/{name}" for name in ("deploy/config.env", *samples)
     }
 

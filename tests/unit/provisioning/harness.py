@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from local.aep import AepServer
-from local.aep_platform import Call, Drop, PlatformServer, PlatformState
+from local.aep_platform import Call, CallRecord, Drop, PlatformServer, PlatformState
 from local.samples import load_samples
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
@@ -228,6 +228,7 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
         "targets": {i: x.body for i, x in state.target_connections.items()},
         "mapping sets": {i: x.versions[-1]["body"] for i, x in state.mapping_sets.items()},
         "flows": {i: x.body for i, x in state.flows.items()},
+        "descriptors": {i: as_sent(x) for i, x in state.descriptors.items()},
     }
     text = orjson.dumps({kind: list(found.values()) for kind, found in kinds.items()}).decode()
     for kind, found in kinds.items():
@@ -237,6 +238,20 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
     return shown | {"namespaces": sorted(state.namespaces)}
 
 
+def as_sent(descriptor: dict[str, Any]) -> dict[str, Any]:
+    """Returns a descriptor without what the registry adds."""
+    return {k: v for k, v in descriptor.items() if k.startswith(("xdm:", "meta:enum", "@type"))}
+
+
+def different_calls(calls: list[CallRecord]) -> list[int]:
+    """Returns the numbers of calls that are worth to be interrupted.
+
+    Of those for descriptors, which follow each other and are alike, only the first and the last.
+    """
+    alike = [number for number, call in enumerate(calls) if "/descriptors" in call.path]
+    return [number for number in range(len(calls)) if number not in alike[1:-1]]
+
+
 def only(found: dict[str, Any]) -> Any:
     """Returns the one value that there is."""
     (value,) = found.values()
@@ -244,7 +259,10 @@ def only(found: dict[str, Any]) -> Any:
 
 
 def ids_of(state: PlatformState) -> set[str]:
-    """Returns the ids of all that the set-up has created, as `aep` reports them."""
+    """Returns the ids of all that the set-up has created, as `aep` reports them.
+
+    Descriptors are reported as one resource, with the id of their schema.
+    """
     own = {str(one["id"]) for one in state.namespaces.values() if one["custom"]}
     return own.union(
         state.field_groups,

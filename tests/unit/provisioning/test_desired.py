@@ -78,7 +78,12 @@ async def test_a_group_that_comes_later_is_added(harness: Harness) -> None:
 
     steps = await harness.apply()
 
-    assert changes(steps).keys() == {Kind.SCHEMA, Kind.MAPPING_SET, Kind.FLOW}
+    assert changes(steps).keys() == {
+        Kind.SCHEMA,
+        Kind.MAPPING_SET,
+        Kind.FLOW,
+        Kind.FRIENDLY_NAMES,
+    }
     assert (await send_samples(harness))[len(SAMPLES) :] == expected
 
 

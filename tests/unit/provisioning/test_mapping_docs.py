@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from pendo_aep.event import Event
+from pendo_aep.provisioning.field_texts import field_texts
 from pendo_aep.provisioning.mapping_docs import documents, sample
 
 PROJECT = Path(__file__).parents[3]
@@ -44,7 +45,7 @@ print(json.dumps({
 
 
 def test_one_row_changes_everything(tmp_path: Path) -> None:
-    """A change of one row of the table changes XDM, field group, mapping set and page."""
+    """A change of one row, and of its texts, changes XDM, field group, mapping set and page."""
     shutil.copytree(PROJECT / "pendo_aep", tmp_path / "pendo_aep")
     shutil.copytree(PROJECT / "sample_events", tmp_path / "sample_events")
     (tmp_path / "docs").mkdir()
@@ -53,6 +54,8 @@ def test_one_row_changes_everything(tmp_path: Path) -> None:
     text = table.read_text("utf-8")
     assert row % ("rating", "rating") in text
     table.write_text(text.replace(row % ("rating", "rating"), row % ("score", "score")))
+    texts = tmp_path / "pendo_aep" / "provisioning" / "field_texts.toml"
+    texts.write_text(texts.read_text("utf-8").replace("pendo.nps.rating", "pendo.nps.score"))
 
     def run(*arguments: str) -> str:
         command = [sys.executable, *arguments]
@@ -63,7 +66,12 @@ def test_one_row_changes_everything(tmp_path: Path) -> None:
     run("-m", "pendo_aep.provisioning.mapping_docs")
     shown = json.loads(run("-c", SHOW))
     assert shown["xdm"] == {"score": 0}
-    assert shown["group"]["score"] == {"title": "NPS score", "type": "number"}
+    description = field_texts()["{tenant}.pendo.nps.rating"].description
+    assert shown["group"]["score"] == {
+        "title": "NPS score",
+        "type": "number",
+        "description": description,
+    }
     [mapping] = [m for m in shown["mappings"] if m["source"] == "nps.rating"]
     assert (mapping["destination"], mapping["name"]) == ("_a.pendo.nps.score", "NPS score")
     page = (PROJECT / "docs" / "mapping.md").read_text("utf-8")

@@ -40,7 +40,8 @@ async def test_on_an_empty_platform_everything_is_created(
     kinds += [Kind.CONNECTION] if choices.source == "http" else []
     kinds += [Kind.SOURCE, Kind.TARGET]
     kinds += [Kind.MAPPING_SET] if choices.format == "raw" else []
-    assert actions(steps) == [(Action.CREATE, kind) for kind in [*kinds, Kind.FLOW]]
+    kinds += [Kind.FLOW, Kind.FRIENDLY_NAMES, Kind.LABELS]
+    assert actions(steps) == [(Action.CREATE, kind) for kind in kinds]
     assert {step.id for step in steps} == {""}
     assert harness.state.changing_calls == []
 
