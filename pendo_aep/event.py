@@ -59,10 +59,17 @@ class Browser(TypedDict, total=False):
 
 
 class PollAnswer(TypedDict):
-    """One answer to one question of a poll; for a pick list, the id of the choice."""
+    """One answer to one question of a poll; for a pick list, the id of the choice.
+
+    `question`, `text` and `type` are not on the topic: `deliver` adds them, if it has a catalogue
+    of polls (`pipeline/poll_catalog.py`).
+    """
 
     pollId: NotRequired[str]
     value: str
+    question: NotRequired[str]
+    text: NotRequired[str]
+    type: NotRequired[str]
 
 
 class App(TypedDict, total=False):

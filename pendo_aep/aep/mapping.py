@@ -80,6 +80,9 @@ FIELDS: tuple[Field, ...] = (
     Field("track.source", "{tenant}.pendo.track.source", "string", "Track event source"),
     Field("answers[].pollId", "{tenant}.pendo.answers[].pollId", "string", "Poll ID"),
     Field("answers[].value", "{tenant}.pendo.answers[].value", "string", "Poll answer"),
+    Field("answers[].question", "{tenant}.pendo.answers[].question", "string", "Poll question"),
+    Field("answers[].text", "{tenant}.pendo.answers[].text", "string", "Poll answer in words"),
+    Field("answers[].type", "{tenant}.pendo.answers[].type", "string", "Poll type"),
     Field(
         "properties",
         "{tenant}.pendo.properties",

@@ -25,6 +25,12 @@ _SAMPLES: Final = (
     "track_event_received",
     "visitor_created",
 )
+# What `deliver` adds to an answer with a catalogue of polls; it is in no event on the topic.
+_WORDS: Final = {
+    "question": "How often do you plan a route?",
+    "text": "Every morning",
+    "type": "PickList",
+}
 
 _PAGE = """\
 # Mapping
@@ -39,7 +45,9 @@ The place in XDM of each field of the \
 [normalised event](specification.md#the-normalised-event), in both formats: `AEP_FORMAT=xdm`, and \
 `raw` with the mapping set below. What an event does not have, or has empty, is absent. Survey \
 questions and answers have only the answers with both a poll id and a text. The type `json` is \
-text that holds JSON; `identity` is an entry of `identityMap`, for ids of up to 1,024 characters.
+text that holds JSON; `identity` is an entry of `identityMap`, for ids of up to 1,024 characters. \
+`question`, `text` and `type` of an answer are there only with a \
+[catalogue of polls](pendo.md#poll-answers-in-words).
 
 {fields}
 
@@ -84,6 +92,8 @@ def sample(events: Iterable[Event]) -> Json:
     merged: Json = {}
     for event in events:
         merged = _merge(merged, {**event})
+    for answer in merged.get("answers", ()):
+        answer |= _WORDS
     whole: Json = orjson.loads(Raw().encode(orjson.dumps(merged), cast("Event", merged)))
     return whole
 
