@@ -33,6 +33,13 @@ def catalog(question: str = "How often?") -> bytes:
     return orjson.dumps({"polls": {"pick": poll}})
 
 
+def replace(file: Path, content: bytes) -> None:
+    """Replaces a file as a whole: a function reads it at any moment."""
+    temporary = file.with_suffix(".new")
+    temporary.write_bytes(content)
+    temporary.replace(file)
+
+
 def poll_event(number: int) -> bytes:
     """Returns a normalised poll answer, with white space that only a new serialisation removes."""
     fields = {"type": "poll.submitted", "answers": [ANSWER], "properties": {"poll": ANSWER}}
@@ -79,13 +86,14 @@ async def test_answers_have_words_while_the_file_changes(
                         return
 
         await push_until({})
-        file.write_bytes(catalog())
+        replace(file, catalog())
         await push_until(WORDS)
-        file.write_bytes(catalog("How often now?"))
+        replace(file, catalog("How often now?"))
         await push_until(WORDS | {"question": "How often now?"})
-        file.write_bytes(catalog()[:-5])
-        while not any(line.get("reason") == "is not JSON" for line in function.lines):
-            await push_until(WORDS | {"question": "How often now?"})
+        replace(file, catalog()[:-5])
+        async with asyncio.timeout(20):
+            while not any(line.get("reason") == "is not JSON" for line in function.lines):
+                await push_until(WORDS | {"question": "How often now?"})
 
         rejected = next(numbers)
         aep.faults.add(refusing(has_id(unique_id(rejected))))

@@ -297,7 +297,7 @@ async def test_ctrl_c_leaves_the_file_as_it_was(pendo: PendoApiServer, tmp_path:
         async with asyncio.timeout(30):
             await pendo.asked.wait()
         os.kill(process.pid, signal.SIGINT)
-        out, err = await process.communicate()
+        out, err = await asyncio.wait_for(process.communicate(), 30)
 
     assert (process.returncode, out) == (130, b"")
     assert err == b"pendo-aep catalog: interrupted\n"
