@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.functions import free_port
 from local.pendo_api import KEY, Answering, Dropped, Fault, PendoApiServer, Silence, Slowly
@@ -20,11 +22,20 @@ from pendo_aep.cli.pendo_api import PendoApi, PollTexts, read_polls
 from pendo_aep.cli.terminal import CommandFailed
 from pendo_aep.pipeline.poll_catalog import MAX_BYTES, Poll, parse_catalog
 from pendo_aep.provisioning.client import RetryPolicy
-from tests.cases import Case, cases
+from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
 from tests.unit.cli.cli_harness import Ran, run, start
 
 FAST = RetryPolicy(attempts=3, initial_seconds=0.001, max_seconds=1.0, timeout_seconds=1.0)
 WAIT = {"Retry-After": "0"}
+POLLS = st.fixed_dictionaries(
+    {"id": JSON_VALUES},
+    optional={
+        "question": JSON_VALUES,
+        "attributes": JSON_VALUES | st.fixed_dictionaries({"type": JSON_VALUES}),
+        "idResponses": JSON_VALUES
+        | st.lists(st.fixed_dictionaries({"id": JSON_VALUES, "text": TEXTS})),
+    },
+)
 MORNING = "e4b81c07-5a2d-4f96-b3c8-71d90a6f2e35"
 
 
@@ -111,6 +122,16 @@ def test_forms_of_polls(case: Case) -> None:
 def test_forms_of_guides(guide: Any) -> None:
     """Whatever is no guide with a list of polls is counted."""
     assert read_polls([guide]) == PollTexts(skipped=1)
+
+
+@randomly
+@given(st.lists(JSON_VALUES | st.fixed_dictionaries({"polls": st.lists(POLLS)})))
+def test_any_answer_is_read(answer: list[Any]) -> None:
+    """Whatever Pendo answers is read or counted, and `deliver` reads what is written of it."""
+    found = read_polls(answer)
+
+    if found.polls:
+        assert parse_catalog(encode(found)).keys() == found.polls.keys()
 
 
 async def test_nothing_is_written_without_a_poll(pendo: PendoApiServer, tmp_path: Path) -> None:

@@ -11,9 +11,13 @@ import orjson
 import pytest
 
 from pendo_aep import settings
+from pendo_aep.aep.format import Raw
 from pendo_aep.event import Event
 from pendo_aep.pipeline import poll_catalog
+from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
+from pendo_aep.pipeline.deliver import Delivery
 from pendo_aep.pipeline.poll_catalog import MAX_BYTES, InvalidCatalog, PollCatalog, parse_catalog
+from pendo_aep.pubsub import Topic
 from tests.cases import Case, cases
 from tests.secret_volume import SecretVolume
 
@@ -201,3 +205,25 @@ def test_a_catalogue_that_is_none() -> None:
     with pytest.raises(InvalidCatalog) as error:
         parse_catalog(b'{"canary"')
     assert "canary" not in str(error.value)
+
+
+def no_topic() -> Topic:
+    """Fails: nothing here is a dead letter."""
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("poll_id", "is_known"), [("pick", True), ("new", False)])
+async def test_a_message_is_written_anew_only_with_words(
+    poll_id: str, file: Path, *, is_known: bool
+) -> None:
+    """Without words, `raw` sends the bytes of the message; its id is the same either way."""
+    answers = b'[{"pollId" :"%b","value":"0"}]' % poll_id.encode()
+    data = b'{"id": "a", "type":"poll.submitted","occurredAt":"t","answers":%b}' % answers
+    delivery = Delivery(Raw(), DeadLetterPublisher(no_topic, "deliver"), words=PollCatalog(file))
+
+    sent = delivery.encode(data, {})
+
+    assert sent.startswith(data[:-1]) is not is_known
+    message = orjson.loads(sent)
+    assert message["id"] == "a"
+    assert ("text" in message["answers"][0]) is is_known
