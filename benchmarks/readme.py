@@ -32,8 +32,6 @@ _ROWS = {
     "deliver, by push": (NOOP_DELIVER, DELIVER, QUICKSTART_DELIVER),
 }
 _BAR = 0.26
-# The same figures must make the same file.
-_STYLE = {"svg.hashsalt": "pendo-to-aep", "font.size": 10, "svg.fonttype": "none"}
 
 
 def write_tables(
@@ -103,7 +101,8 @@ def draw_plot(figures: Sequence[Figure], path: Path = PLOT) -> None:
     from matplotlib.figure import Figure as Picture
 
     value = {figure.name: figure.value for figure in figures}
-    with rc_context(_STYLE):
+    # The same figures must make the same file.
+    with rc_context({"svg.hashsalt": "pendo-to-aep", "font.size": 10, "svg.fonttype": "none"}):
         picture = Picture(figsize=(9, 3.2))
         FigureCanvasSVG(picture)  # the layout measures text as SVG has it
         bars, lines = picture.subplots(1, 2, width_ratios=(3, 2))

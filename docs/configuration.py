@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from pendo_aep import settings
 from pendo_aep.settings import (
+    CatalogSettings,
     DeliverSettings,
     DrainSettings,
     PlatformSettings,
@@ -28,6 +29,7 @@ _READERS: Final[Mapping[str, type[BaseModel]]] = {
     "deliver": DeliverSettings,
     "drain": DrainSettings,
     "aep": PlatformSettings,
+    "catalog": CatalogSettings,
 }
 _NUMBERS: Final[Mapping[Any, str]] = {int: "whole number", float: "number"}
 # Those that are one text, whatever it is taken apart into.
@@ -53,7 +55,8 @@ Generated from [`pendo_aep/settings.py`](../pendo_aep/settings.py) by \
 Environment variables, read once at the start; one that is set to nothing counts as not set. \
 A wrong one ends the start with one message that names every one that is wrong, and shows no \
 value. For a secret `X`, `X_FILE` may name a file that holds it, which is read again while the \
-function runs. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up.
+function runs. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up, \
+`catalog` the one that reads Pendo's guides.
 
 | name | read by | | default | |
 |---|---|---|---|---|

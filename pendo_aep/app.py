@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from starlette.requests import Request
@@ -147,6 +148,12 @@ def _prepare_delivery(
     from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
     from pendo_aep.pipeline.deliver import Delivery
 
+    words = None
+    if settings.pendo_catalog_file:
+        from pendo_aep.pipeline.poll_catalog import PollCatalog
+
+        words = PollCatalog(Path(settings.pendo_catalog_file))
+
     def open_dead_letters() -> Topic:
         from pendo_aep.pubsub.publisher import Publisher
 
@@ -163,6 +170,7 @@ def _prepare_delivery(
             event_format(settings),
             DeadLetterPublisher(open_dead_letters, "deliver"),
             trims=settings.aep_trim_properties,
+            words=words,
         )
         singles = settings.batch_max_in_flight * _SINGLES_PER_BATCH if settings.is_single else 0
         connections = singles or settings.batch_max_in_flight

@@ -62,12 +62,16 @@ class Browser(TypedDict, total=False):
 class PollAnswer(TypedDict):
     """One answer to one question of a poll; for a pick list, the id of one choice.
 
-    `number` is the same answer as a number, if it is one.
+    `number` is the same answer as a number, if it is one. `question`, `text` and `type` are not on
+    the topic: `deliver` adds them, if it has a catalogue of polls (`pipeline/poll_catalog.py`).
     """
 
     pollId: NotRequired[str]
     value: str
     number: NotRequired[int | float]
+    question: NotRequired[str]
+    text: NotRequired[str]
+    type: NotRequired[str]
 
 
 class App(TypedDict, total=False):

@@ -150,49 +150,27 @@ LEAST_SECONDS: Final = 1.0
 _READ_SECONDS: Final = 2.0
 
 
-class Secret:
-    """A secret that no `repr`, log line or traceback shows; its file may change at run time.
+class MountedFile:
+    """A file that may change at run time, and is read again while requests are answered.
 
     On Cloud Run each read of a mounted secret is a lookup in Secret Manager (Google: "Configure
     secrets for services"), and what `stat` reports for it is not documented. So only the content
-    tells whether a secret has changed, and a read is treated as a network call: rare, in a thread,
-    and with a timeout. A file (`X_FILE`) is read at most once a second and never twice at the same
-    time, no matter how many requests ask. Nothing runs between requests: a request starts each
-    read.
+    tells whether a file has changed, and a read is treated as a network call: rare, in a thread,
+    and with a timeout. A file is never read twice at the same time, no matter how many requests
+    ask. Nothing runs between requests: a request starts each read.
     """
 
-    __slots__ = ("_path", "_reading", "_started", "_text")
+    __slots__ = ("_path", "_reading", "_started")
 
-    def __init__(self, text: str = "", *, path: Path | None = None) -> None:
-        """Takes the text itself, or the path of the file that holds it, which is read at once.
-
-        Raises:
-            OSError: the file cannot be read.
-            UnicodeDecodeError: the file is not UTF-8 text.
-        """
+    def __init__(self, path: Path | None) -> None:
+        """Takes the path, or None if there is no file; whoever inherits this reads it at once."""
         self._path = path
-        self._text = text if path is None else _content(path)
         self._started = time.monotonic()
         self._reading: asyncio.Task[None] | None = None
 
-    def read(self) -> str:
-        """Returns the secret as last read, without surrounding white space."""
-        return self._text
-
-    def poll(self) -> None:
-        """Starts reading the file again if the last read is ten seconds old; does not wait."""
-        self._read_under_way(POLL_SECONDS)
-
-    async def refreshed(self) -> str:
-        """Returns the secret as it is in the file now, or was within the last second.
-
-        Concurrent callers share one read and wait two seconds at most. A slower read goes on in the
-        background, and its text is used from then on.
-        """
-        if reading := self._read_under_way(LEAST_SECONDS):
-            seconds = self._started + _READ_SECONDS - time.monotonic()
-            await asyncio.wait([reading], timeout=seconds)
-        return self._text
+    def poll(self, age: float = POLL_SECONDS) -> None:
+        """Starts reading the file again if the last read is so many seconds old; does not wait."""
+        self._read_under_way(age)
 
     def _read_under_way(self, age: float) -> asyncio.Task[None] | None:
         """Returns the read in progress; starts one if the last began `age` seconds ago or more."""
@@ -205,6 +183,44 @@ class Secret:
             self._started = now
             self._reading = asyncio.create_task(self._reload(self._path))
         return self._reading
+
+    async def _reload(self, path: Path) -> None:
+        """Reads the file, and keeps what it holds."""
+        raise NotImplementedError
+
+
+class Secret(MountedFile):
+    """A secret that no `repr`, log line or traceback shows; its file may change at run time.
+
+    A file (`X_FILE`) is read at most once a second: see `MountedFile`.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str = "", *, path: Path | None = None) -> None:
+        """Takes the text itself, or the path of the file that holds it, which is read at once.
+
+        Raises:
+            OSError: the file cannot be read.
+            UnicodeDecodeError: the file is not UTF-8 text.
+        """
+        super().__init__(path)
+        self._text = text if path is None else _content(path)
+
+    def read(self) -> str:
+        """Returns the secret as last read, without surrounding white space."""
+        return self._text
+
+    async def refreshed(self) -> str:
+        """Returns the secret as it is in the file now, or was within the last second.
+
+        Concurrent callers share one read and wait two seconds at most. A slower read goes on in the
+        background, and its text is used from then on.
+        """
+        if reading := self._read_under_way(LEAST_SECONDS):
+            seconds = self._started + _READ_SECONDS - time.monotonic()
+            await asyncio.wait([reading], timeout=seconds)
+        return self._text
 
     async def _reload(self, path: Path) -> None:
         try:
@@ -375,6 +391,9 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
     """The dataset; required for `xdm`, and for `raw` in an envelope."""
     aep_trim_properties: bool = False
     """`true` leaves out the largest properties of an event over 10 KB, which Profile would drop."""
+    pendo_catalog_file: str = ""
+    """The file that `pendo-aep catalog` writes: poll answers then also have question, choice and
+    type in words. It is read again when it changes; without it, events are sent all the same."""
     # Adobe: 1 MB a request; the default leaves room for the envelope.
     batch_max_bytes: Annotated[int, Field(ge=1, le=1_000_000)] = 950_000
     """Of one AEP request; Adobe's limit is 1 MB with its envelope."""
@@ -433,6 +452,24 @@ class PlatformSettings(_AdobeSettings):
     def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)
         """Returns the credentials and the organisation."""
         return ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET", "AEP_IMS_ORG_ID")
+
+
+class CatalogSettings(_Settings):
+    """The settings of `catalog`, which reads Pendo's guides."""
+
+    secrets: ClassVar = ("PENDO_INTEGRATION_KEY",)
+
+    pendo_integration_key: Secret = NO_SECRET
+    """The key of Pendo's API, from Settings > Integrations > Integration Keys in Pendo. Required by
+    `catalog`; no function reads it."""
+    # The US; Pendo: "Global data hosting" has the other regions.
+    pendo_api_url: Url = "https://app.pendo.io"
+    """Where Pendo's API is; `https://app.eu.pendo.io` in the EU."""
+
+    @classmethod
+    def needed(cls, given: Mapping[str, object]) -> tuple[str, ...]:  # noqa: ARG003 (the base's)
+        """Returns the key."""
+        return ("PENDO_INTEGRATION_KEY",)
 
 
 S = TypeVar("S", bound=_Settings)

@@ -79,6 +79,19 @@ from the environment, as for receive:
   PENDO_EVENTS
 """
 
+CATALOG: Final = """\
+Reads the guides of your Pendo subscription and writes the questions and choices of their polls into
+one file. With it in PENDO_CATALOG_FILE, deliver and drain send poll answers in words: a webhook has
+only the ids of poll and choice. The file holds your own texts, and no answers and no visitors.
+
+Settings, from the environment:
+  PENDO_INTEGRATION_KEY   required, or PENDO_INTEGRATION_KEY_FILE
+  PENDO_API_URL           default: https://app.pendo.io
+
+In Pendo, an admin makes the key: Settings > Integrations > Integration Keys. It needs no write
+access. Run the command again when polls change; docs/pendo.md says how the functions get the file.
+"""
+
 DEAD_LETTERS: Final = """\
 Dead letters are messages that could not be delivered: webhooks that receive could not read, and
 events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter

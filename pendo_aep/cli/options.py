@@ -39,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_aep(commands)
     _add_doctor(commands)
+    _add_catalog(commands)
     _add_dead_letters(commands)
     _add_completion(commands, parser)
     return parser
@@ -259,6 +260,33 @@ def _add_doctor(commands: Any) -> None:
         "(default: %(default).0f)",
     )
     command.add_argument("--json", action="store_true", help=_JSON_LINES)
+
+
+def _add_catalog(commands: Any) -> None:
+    prog = f"{NAME} catalog"
+    command = _add_parser(
+        commands,
+        "catalog",
+        "read the questions and choices of Pendo's polls",
+        texts.CATALOG,
+        (prog, "write pendo-catalog.json"),
+        (f"{prog} --url https://app.eu.pendo.io", "of a subscription in the EU"),
+        (f"{prog} --output catalog.json --json", "for a script"),
+    )
+    command.set_defaults(module="pendo_aep.cli.catalog")
+    command.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pendo-catalog.json"),
+        metavar="FILE",
+        help="the file, which is replaced as a whole (default: %(default)s)",
+    )
+    command.add_argument(
+        "--url",
+        metavar="URL",
+        help="where Pendo's API is, instead of PENDO_API_URL (default: https://app.pendo.io)",
+    )
+    command.add_argument("--json", action="store_true", help="the summary as one JSON object")
 
 
 def _add_dead_letters(commands: Any) -> None:

@@ -182,6 +182,8 @@ _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
         rf"{ANY_REGION}|{_REGION}(,{_REGION})*",
         f"regions with commas between them, or {ANY_REGION}",
     ),
+    "PENDO_CATALOG_SECRET": _SECRET,
+    "PENDO_CATALOG_FILE": (r"/\S+", "an absolute path"),
     "ALERT_EMAIL": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
     # Google: "Create metric-absence alerting policies", 23.5 hours at most.
     "ALERT_NO_WEBHOOK_HOURS": (r"[1-9]|1[0-9]|2[0-3]", "a whole number from 1 to 23"),
@@ -238,7 +240,7 @@ def problems(values: Mapping[str, str]) -> list[str]:
     """Returns every problem, each with the name that it is about."""
     single = [*value_problems(values)]
     wrong = {line.partition(":")[0] for line in single}
-    return [*single, *_missing(values), *_conflicting(values, wrong)]
+    return [*single, *_missing(values), *_conflicting(values, wrong), *_catalog_problems(values)]
 
 
 def value_problems(values: Mapping[str, str]) -> Iterator[str]:
@@ -289,3 +291,11 @@ def _conflicting(values: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
     for name in ("EVENTS_RETENTION", "DEAD_LETTERS_RETENTION"):
         if name not in wrong and not 600 <= seconds(values[name]) <= _MAX_RETENTION:
             yield f"{name}: must be from 10m to 31d"
+
+
+def _catalog_problems(values: Mapping[str, str]) -> Iterator[str]:
+    secret = values["PENDO_CATALOG_SECRET"]
+    if secret and values["PENDO_CATALOG_FILE"]:
+        yield "PENDO_CATALOG_FILE: must be empty, as PENDO_CATALOG_SECRET is mounted as the file"
+    if secret in {values["PENDO_SECRET"], values["AEP_SECRET"]} - {""}:
+        yield "PENDO_CATALOG_SECRET: must be a secret of its own"

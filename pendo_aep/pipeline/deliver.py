@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,7 +16,8 @@ from pendo_aep.aep.mapping import is_too_long
 from pendo_aep.aep.misconfiguration import without_values
 from pendo_aep.aep.retry import PendingMessage
 from pendo_aep.dead_letters import Reason
-from pendo_aep.event import InvalidEvent, read_event
+from pendo_aep.event import Event, InvalidEvent, read_event
+from pendo_aep.event import encode as encode_event
 from pendo_aep.group_commit import GroupCommit, Overloaded
 from pendo_aep.http import BodyTooLarge, JsonResponse, read_body
 from pendo_aep.logs import log
@@ -47,6 +48,14 @@ _RESPONSES: Final = {
 }
 
 
+class AnswerWords(Protocol):
+    """Knows poll answers in words."""
+
+    def add_words(self, event: Event) -> bool:
+        """Adds what it knows to the event's answers, and returns whether it has added anything."""
+        ...
+
+
 class Delivery:
     """Encodes messages for AEP and settles their outcomes; `deliver` and `drain` share it."""
 
@@ -56,11 +65,20 @@ class Delivery:
         dead_letters: DeadLetterPublisher,
         *,
         trims: bool = False,
+        words: AnswerWords | None = None,
     ) -> None:
-        """Takes how AEP wants its messages, where dead letters go, and whether to trim."""
+        """Takes how AEP wants its messages, and where dead letters go.
+
+        Args:
+            format: how AEP wants its messages.
+            dead_letters: where dead letters go, as they came: without words.
+            trims: whether to trim an event that Profile would drop.
+            words: what poll answers mean in words, if that is known.
+        """
         self._format = format
         self._dead_letters = dead_letters
         self._trims = trims
+        self._words = words
 
     def encode(self, data: bytes, attributes: dict[str, str]) -> bytes:
         """Returns the message as AEP takes it; trims it or warns where Profile would drop it.
@@ -71,6 +89,8 @@ class Delivery:
             InvalidEvent: the data is not a normalised event.
         """
         event = read_event(data)
+        if self._words is not None and self._words.add_words(event):
+            data = encode_event(event)
         attributes.setdefault("eventId", event["id"])
         if is_too_long(event.get("visitorId")):
             log("WARNING", "identity over 1,024 characters", event_id=event["id"])

@@ -26,6 +26,12 @@ _SAMPLES: Final = (
     "track_event_received",
     "visitor_created",
 )
+# What `deliver` adds to an answer with a catalogue of polls; it is in no event on the topic.
+_WORDS: Final = {
+    "question": "How often do you plan a route?",
+    "text": "Every morning",
+    "type": "PickList",
+}
 
 _PAGE = """\
 # Mapping
@@ -42,7 +48,9 @@ The place in XDM of each field of the \
 `eventType` is `pendo.` and Pendo's name of the event. The type `json` is text that holds JSON; \
 [`identity`](#identities) is an `identityMap`. A `question` and an `answer` are the texts of a \
 survey that was answered: of an NPS survey `rating` and `reason`, of a poll its id, once for each \
-choice. Only pairs of both are there, so that the two arrays stay aligned.
+choice. Only pairs of both are there, so that the two arrays stay aligned. \
+`question`, `text` and `type` of an answer are there only with a \
+[catalogue of polls](pendo.md#poll-answers-in-words).
 
 {fields}
 
@@ -123,6 +131,8 @@ def sample(events: Iterable[Event]) -> Json:
     merged: Json = {}
     for event in events:
         merged = _merge(merged, {**event})
+    for answer in merged.get("answers", ()):
+        answer |= _WORDS
     whole: Json = orjson.loads(Raw().encode(orjson.dumps(merged), cast("Event", merged)))
     return whole
 

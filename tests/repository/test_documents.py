@@ -15,7 +15,12 @@ import pytest
 from docs.configuration import PAGE, page
 from local.functions import PROJECT
 from pendo_aep.gcp.config import TEMPLATE
-from pendo_aep.settings import DrainSettings, PlatformSettings, ReceiveSettings
+from pendo_aep.settings import (
+    CatalogSettings,
+    DrainSettings,
+    PlatformSettings,
+    ReceiveSettings,
+)
 from tests.fuzz.campaign import read_results
 from tests.fuzz.targets import TARGETS
 from tests.repository.documents import files, for_installed
@@ -212,9 +217,11 @@ def test_the_configuration_page_is_up_to_date() -> None:
     assert PAGE.read_text("utf-8") == page()
 
 
-@pytest.mark.parametrize("model", [ReceiveSettings, DrainSettings, PlatformSettings])
+@pytest.mark.parametrize(
+    "model", [ReceiveSettings, DrainSettings, PlatformSettings, CatalogSettings]
+)
 def test_every_setting_is_explained(
-    model: type[ReceiveSettings | DrainSettings | PlatformSettings],
+    model: type[ReceiveSettings | DrainSettings | PlatformSettings | CatalogSettings],
 ) -> None:
     """Each setting of each function has one row, with a text that says what it does."""
     rows = {row.split("`")[1]: row for row in page().splitlines() if row.startswith("| `")}

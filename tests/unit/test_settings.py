@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pendo_aep.settings import (
+    CatalogSettings,
     DeliverSettings,
     DrainSettings,
     PlatformSettings,
@@ -33,20 +34,29 @@ XDM = DELIVER | {
 
 
 PLATFORM = {"AEP_CLIENT_ID": "i", "AEP_CLIENT_SECRET": "s3cret", "AEP_IMS_ORG_ID": "o@AdobeOrg"}
+CATALOG = {"PENDO_INTEGRATION_KEY": "s3cret"}
 DRAIN = DELIVER | {"DRAIN_SUBSCRIPTION": "backlog"}
-ENVIRONMENTS = {"receive": RECEIVE, "deliver": DELIVER, "drain": DRAIN, "platform": PLATFORM}
+ENVIRONMENTS = {
+    "receive": RECEIVE,
+    "deliver": DELIVER,
+    "drain": DRAIN,
+    "platform": PLATFORM,
+    "catalog": CATALOG,
+}
 
 
 def load_of(
     function: str, environ: Mapping[str, str]
-) -> ReceiveSettings | DeliverSettings | PlatformSettings:
-    """Loads the settings of a function, or of the command that sets AEP up."""
+) -> ReceiveSettings | DeliverSettings | PlatformSettings | CatalogSettings:
+    """Loads the settings of a function or of a command."""
     if function == "receive":
         return load(ReceiveSettings, environ)
     if function == "drain":
         return load(DrainSettings, environ)
     if function == "platform":
         return load(PlatformSettings, environ)
+    if function == "catalog":
+        return load(CatalogSettings, environ)
     return load(DeliverSettings, environ)
 
 
@@ -168,7 +178,7 @@ def test_the_tenant(tenant: str) -> None:
     """A tenant ID may have underscores, and `aep` and `deliver` agree on it."""
     for function, environ in (("deliver", XDM), ("platform", PLATFORM)):
         settings = load_of(function, environ | {"AEP_TENANT_ID": tenant})
-        assert not isinstance(settings, ReceiveSettings)
+        assert not isinstance(settings, ReceiveSettings | CatalogSettings)
         assert settings.aep_tenant_id == tenant
 
 

@@ -23,6 +23,7 @@ _LABEL: Final = "pendo-to-aep"
 _INGRESS: Final = {"all": "ALLOW_ALL", "internal-only": "ALLOW_INTERNAL_ONLY"}
 _PENDO_FILE: Final = "/secrets/pendo/webhook"
 _AEP_FILE: Final = "/secrets/aep/client"
+_CATALOG_FILE: Final = "/secrets/catalog/polls"
 
 _RECEIVE_SETTINGS: Final = ("PENDO_ALLOW_UNSIGNED", "PENDO_EVENTS", "REDACT", "MAX_BODY_BYTES")
 _DELIVER_SETTINGS: Final = (
@@ -43,6 +44,7 @@ _DELIVER_SETTINGS: Final = (
     "AEP_IMS_URL",
     "AEP_SCOPES",
     "AEP_TRIM_PROPERTIES",
+    "PENDO_CATALOG_FILE",
     "BATCH_MAX_BYTES",
     "BATCH_MAX_MESSAGES",
     "BATCH_LINGER_MS",
@@ -86,6 +88,9 @@ def desired_functions(config: Config) -> Iterator[Function]:
     if config["AEP_CLIENT_ID"]:
         aep["AEP_CLIENT_SECRET_FILE"] = _AEP_FILE
         secrets[_AEP_FILE] = config["AEP_SECRET"]
+    if config["PENDO_CATALOG_SECRET"]:
+        aep["PENDO_CATALOG_FILE"] = _CATALOG_FILE
+        secrets[_CATALOG_FILE] = config["PENDO_CATALOG_SECRET"]
     if config.push:
         yield Function("DELIVER", aep, secrets)
     if config.drain:

@@ -75,10 +75,14 @@ def resource_bindings(config: Config) -> Iterator[IamBinding]:
         yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
         yield _subscribe(config["DRAIN_SUBSCRIPTION"], agent)
     yield _access(config["PENDO_SECRET"], receive)
-    if config["AEP_CLIENT_ID"] and config.push:
-        yield _access(config["AEP_SECRET"], deliver)
-    if config["AEP_CLIENT_ID"] and config.drain:
-        yield _access(config["AEP_SECRET"], drain)
+    mounted = [config["AEP_SECRET"]] if config["AEP_CLIENT_ID"] else []
+    if config["PENDO_CATALOG_SECRET"]:
+        mounted.append(config["PENDO_CATALOG_SECRET"])
+    for secret in mounted:
+        if config.push:
+            yield _access(secret, deliver)
+        if config.drain:
+            yield _access(secret, drain)
 
 
 def function_bindings(config: Config) -> Iterator[IamBinding]:

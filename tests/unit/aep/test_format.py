@@ -84,6 +84,7 @@ def test_every_field_is_mapped(event: Event) -> None:
     """An event with every field fills all their paths in XDM, and no other."""
     event["track"] = {"name": "Account Upgraded", "source": "web"}
     event["browser"] = {"name": "Chrome", "version": "91.0.4472"}
+    event["answers"][0] |= {"question": "How easy?", "text": "Easy", "type": "PickList"}
     expected = set()
     for field in FIELDS:
         if field.source.startswith("properties.") or (

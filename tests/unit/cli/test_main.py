@@ -20,6 +20,7 @@ COMMANDS = [
     ["aep", "show"],
     ["aep", "destroy"],
     ["doctor"],
+    ["catalog"],
     ["dead-letters"],
     ["dead-letters", "list"],
     ["dead-letters", "show"],
@@ -58,7 +59,8 @@ def test_help_lists_the_commands_with_a_summary(capsys: pytest.CaptureFixture[st
 
     out = capsys.readouterr().out
     listed = out.partition("COMMAND\n")[2].partition("\n\n")[0].splitlines()
-    assert [line.split()[0] for line in listed] == ["aep", "doctor", "dead-letters", "completion"]
+    commands = ["aep", "doctor", "catalog", "dead-letters", "completion"]
+    assert [line.split()[0] for line in listed] == commands
     assert all(len(line.split()) > 1 for line in listed)
 
 

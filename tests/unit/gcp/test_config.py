@@ -9,6 +9,7 @@ import pytest
 
 from pendo_aep.gcp.config import TEMPLATE, InvalidConfig, read_config
 from pendo_aep.gcp.deploy.functions import desired_functions
+from pendo_aep.gcp.deploy.iam_bindings import resource_bindings
 from pendo_aep.gcp.doctor.deployment import Deployment, Values, read_deployment
 from pendo_aep.settings import DeliverSettings, DrainSettings, ReceiveSettings, load
 from tests.cases import Case, cases
@@ -91,6 +92,29 @@ def test_every_setting_of_the_functions_can_be_set(tmp_path: Path) -> None:
     assert missing == []
     assert all(f"\n{name}_FILE=" in text for name in secrets)
     assert read_config(write_config(tmp_path)).values.keys() >= names - secrets
+
+
+def test_a_catalogue_of_polls_is_mounted_and_readable(tmp_path: Path) -> None:
+    """`deliver` and `drain` get the file, and their accounts the right to read the secret."""
+    config = read_config(write_config(tmp_path, PENDO_CATALOG_SECRET="pendo-catalog"))
+
+    for function in desired_functions(config):
+        file = function.environment.get("PENDO_CATALOG_FILE")
+        assert (file is None) is (function.kind == "RECEIVE")
+        assert file is None or function.secrets[file] == "pendo-catalog"
+    readers = {one.member for one in resource_bindings(config) if one.name == "pendo-catalog"}
+    assert readers == {config.member("DELIVER_ACCOUNT"), config.member("DRAIN_ACCOUNT")}
+
+
+def test_a_catalogue_comes_from_one_place(tmp_path: Path) -> None:
+    """A secret, or a file that somebody mounts: not both, and no secret of another use."""
+    path = write_config(
+        tmp_path, PENDO_CATALOG_SECRET="aep-client-secret", PENDO_CATALOG_FILE="/catalog/polls"
+    )
+    with pytest.raises(InvalidConfig) as error:
+        read_config(path)
+    assert "PENDO_CATALOG_FILE: must be empty" in str(error.value)
+    assert "PENDO_CATALOG_SECRET: must be a secret of its own" in str(error.value)
 
 
 @pytest.mark.parametrize(

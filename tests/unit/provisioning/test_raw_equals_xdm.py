@@ -127,6 +127,18 @@ def test_every_kind_of_visitor(case: Case, options: MappingOptions) -> None:
     assert list(problems_of(row, RESOLVED)) == []
 
 
+def test_answers_in_words() -> None:
+    """What a catalogue of polls has added is mapped too, whether all answers have it or one."""
+    words = {"question": "How often?", "text": "Daily", "type": "PickList"}
+    answers = [{"pollId": "p", "value": "c-1", **words}, {"pollId": "q", "value": "3"}]
+    fields = {"id": "a", "type": "poll.submitted", "occurredAt": NOW, "answers": answers}
+    event = read_event(orjson.dumps(fields))
+    row, errors = apply_mappings(MAPPINGS, raw(event))
+    assert (row, errors) == (xdm(event), [])
+    assert row["_acme"]["pendo"]["answers"] == answers
+    assert list(problems_of(row, RESOLVED)) == []
+
+
 def test_the_sample_for_uploads() -> None:
     """It fills every destination: AEP's mapping step offers every source that the mappings need."""
     sample = orjson.loads((PROJECT / "docs" / "aep-sample.json").read_bytes())
