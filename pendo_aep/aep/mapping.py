@@ -153,15 +153,15 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("answers[].pollId", "{tenant}.pendo.answers[].pollId", "string", "Poll ID"),
     Field("answers[].value", "{tenant}.pendo.answers[].value", "string", "Poll answer"),
-    Field("answers[].question", "{tenant}.pendo.answers[].question", "string", "Poll question"),
-    Field("answers[].text", "{tenant}.pendo.answers[].text", "string", "Poll answer in words"),
-    Field("answers[].type", "{tenant}.pendo.answers[].type", "string", "Poll type"),
     Field(
         "answers[].number",
         "{tenant}.pendo.answers[].number",
         "number",
         "Poll answer as a number",
     ),
+    Field("answers[].question", "{tenant}.pendo.answers[].question", "string", "Poll question"),
+    Field("answers[].text", "{tenant}.pendo.answers[].text", "string", "Poll answer in words"),
+    Field("answers[].type", "{tenant}.pendo.answers[].type", "string", "Poll type"),
     Field(
         "properties",
         "{tenant}.pendo.properties",

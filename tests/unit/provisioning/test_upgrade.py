@@ -10,8 +10,10 @@ import pytest
 from local.aep_platform import Answering, Drop, MappingSet, PlatformState, assumed
 from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import PlatformError
+from pendo_aep.provisioning.field_texts import field_texts
 from pendo_aep.provisioning.plan import Action
 from pendo_aep.provisioning.resource import Kind
+from pendo_aep.provisioning.schema import is_own
 from tests.unit.provisioning.harness import (
     ALL_CHOICES,
     SAMPLES,
@@ -25,11 +27,17 @@ from tests.unit.provisioning.harness import (
     shape,
 )
 
+TEXTS: Final = field_texts()
+NEW_FIELDS: Final = (
+    "{tenant}.pendo.nps.category",
+    *(f"{{tenant}}.pendo.answers[].{name}" for name in ("number", "question", "text", "type")),
+)
+OLD_FIELDS: Final = [path for path in TEXTS if is_own(path) and path not in NEW_FIELDS]
 # The changes of an upgrade of a flow that maps, in this order.
 CHANGES: Final = {
     Kind.FIELD_GROUP: (
-        "field _acme.pendo.nps.category",
-        "field _acme.pendo.answers[].number",
+        *(f"field {path.format(tenant='_acme')}" for path in NEW_FIELDS),
+        f"descriptions and suggested values of {len(OLD_FIELDS)} fields",
     ),
     Kind.MAPPING_SET: (
         "mapping of _acme.pendo.nps.category",
@@ -39,9 +47,17 @@ CHANGES: Final = {
     ),
     Kind.FLOW: ("the mapping",),
 }
-# And the namespace of anonymous visitors is created first.
-CALLS: Final = 1 + len(CHANGES)
-EVERY_CALL: Final = pytest.mark.parametrize("number", range(CALLS))
+# What did not exist: the namespace of anonymous visitors is created first, and the others, with a
+# call for each field, after the field group.
+CREATED: Final = [Kind.NAMESPACE, Kind.FRIENDLY_NAMES, Kind.LABELS]
+DESCRIPTORS: Final = sum(not is_own(path) for path in TEXTS) + sum(
+    bool(text.label) for text in TEXTS.values()
+)
+CALLS: Final = 1 + len(CHANGES) + DESCRIPTORS
+# Of the calls for descriptors, which are alike, the first and the last.
+EVERY_CALL: Final = pytest.mark.parametrize(
+    "number", [n for n in range(CALLS) if n <= 2 or n >= CALLS - 3]
+)
 
 
 def settled_shape(state: PlatformState) -> dict[str, list[Any]]:
@@ -79,7 +95,7 @@ async def test_an_upgrade_stores_the_new_fields(harness: Harness, name: str) -> 
 
     assert changes(planned) == changes(steps) == CHANGES
     for found in (planned, steps):
-        assert [s.name for s in found if s.action is Action.CREATE] == ["PendoAnonymous"]
+        assert [s.kind for s in found if s.action is Action.CREATE] == CREATED
     assert {step.id for step in steps} == ids_of(harness.state) > created
     await assert_upgraded(harness, choices)
     new_rows = (await send_samples(harness))[len(old_rows) :]
