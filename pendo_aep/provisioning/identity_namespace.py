@@ -23,14 +23,16 @@ class IdentityNamespace(Resource):
     Attributes:
         id_type: what it is created with. Adobe: "Identity types".
         description: what it is created with.
-        advice: which setting to change if it does not fit.
+        setting: which chooses it.
+        values: what else that setting may be.
         is_strict: whether one that exists must have the type; else, it must be one of people.
     """
 
     kind: ClassVar[Kind] = Kind.NAMESPACE
     id_type: str
     description: str
-    advice: str
+    setting: str
+    values: str
     is_strict: bool
 
     async def find(self) -> list[str]:
@@ -44,9 +46,12 @@ class IdentityNamespace(Resource):
         title = _display_name(self.name)
         for one in everything:
             if not found and str(one.get("name", "")).lower() == title.lower():
+                advice = f"={one['code']} to use that one, or to a new code"
+                if self.name == ANONYMOUS_NAMESPACE:
+                    advice = f" to {self.values}"
                 raise NameTaken(
                     f"another identity namespace, {one['code']}, has the display name {title!r}: "
-                    + self.advice.format(code=one["code"])
+                    f"set {self.setting}{advice}"
                 )
         return found
 
@@ -74,7 +79,7 @@ class IdentityNamespace(Resource):
             return ()
         raise Conflict(
             f"the identity namespace {self.name} is of type {id_type}, {reason}, and a type cannot "
-            f"change: {self.advice.format(code='another code')}"
+            f"change: set {self.setting} to {self.values}"
         )
 
     async def create(self, resolved: Resolved) -> str:  # noqa: ARG002
@@ -109,7 +114,8 @@ def namespaces(client: Client, options: MappingOptions) -> tuple[IdentityNamespa
             options.identity_namespace,
             "Cross_device",
             "Pendo's visitor ids",
-            "set AEP_IDENTITY_NAMESPACE={code}",
+            "AEP_IDENTITY_NAMESPACE",
+            "another code",
             is_strict=False,
         )
     ]
@@ -121,7 +127,8 @@ def namespaces(client: Client, options: MappingOptions) -> tuple[IdentityNamespa
                 ANONYMOUS_NAMESPACE,
                 "Cookie",
                 "Pendo's ids of anonymous visitors",
-                "set AEP_ANONYMOUS_VISITORS to same or none",
+                "AEP_ANONYMOUS_VISITORS",
+                "same or none",
                 is_strict=True,
             )
         )
@@ -132,7 +139,8 @@ def namespaces(client: Client, options: MappingOptions) -> tuple[IdentityNamespa
                 options.email_namespace,
                 "Email",
                 "Visitor ids of Pendo's that are e-mail addresses",
-                "set AEP_EMAIL_NAMESPACE={code}",
+                "AEP_EMAIL_NAMESPACE",
+                "another code",
                 is_strict=True,
             )
         )

@@ -42,6 +42,10 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
+# What `raw` adds to the event of the harness, an NPS answer.
+SURVEY = {"surveyQuestions": ["rating", "reason"], "surveyAnswers": ["0", COMMENT]}
+
+
 @pytest.fixture(scope="module")
 async def aep() -> AsyncIterator[AepServer]:
     """The AEP stand-in of the module's functions."""
@@ -126,13 +130,13 @@ def accepted(aep: AepServer, number: int) -> object:
 async def test_an_accepted_message_is_acknowledged(
     deliver: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """AEP gets the very bytes of the message, and the push is answered 204."""
+    """AEP gets the message, with what `raw` adds, and the push is answered 204."""
     data = event(unique_id(1))
     body = push_body(data, eventId=unique_id(1), traceparent=TRACEPARENT)
     answer = await send(http, deliver.url, body)
 
     assert (answer.status, answer.body) == (204, b"")
-    assert accepted(aep, 1) == orjson.loads(data)
+    assert accepted(aep, 1) == orjson.loads(data) | SURVEY
     headers = aep.requests[-1].headers
     assert headers["x-adobe-flow-id"] == FLOW_ID
     assert headers["x-sandbox-name"] == "prod"
@@ -460,8 +464,8 @@ async def test_no_empty_value_is_sent(
 
     assert accepted(aep, 983) == orjson.loads(event(unique_id(983))) | {
         "answers": [{"pollId": "p"}, {"pollId": "q", "value": "a"}],
-        "surveyQuestions": ["q"],
-        "surveyAnswers": ["a"],
+        "surveyQuestions": [*SURVEY["surveyQuestions"], "q"],
+        "surveyAnswers": [*SURVEY["surveyAnswers"], "a"],
         "properties": {"steps": [{"id": "s"}]},
         "propertiesJson": orjson.dumps(properties).decode(),
     }
@@ -475,7 +479,7 @@ async def test_an_event_over_profiles_limit_is_logged(
     large = await push_one(http, deliver, 985, properties=properties)
 
     text = orjson.dumps(properties).decode()
-    assert accepted(aep, 985) == orjson.loads(large) | {"propertiesJson": text}
+    assert accepted(aep, 985) == orjson.loads(large) | SURVEY | {"propertiesJson": text}
     logged = [line for line in deliver.lines if line.get("eventId") == unique_id(985)]
     assert any(x["severity"] == "WARNING" and x["bytes"] > len(large) for x in logged)
 
@@ -492,7 +496,7 @@ async def test_an_event_over_profiles_limit_can_be_trimmed(
     kept = {"small": 1, "_trimmed": ["large"]}
     text = orjson.dumps(kept).decode()
     trimmed = {"properties": kept, "propertiesJson": text}
-    assert accepted(aep, 986) == orjson.loads(large) | trimmed
+    assert accepted(aep, 986) == orjson.loads(large) | SURVEY | trimmed
 
 
 async def test_logs_contain_no_personal_data(

@@ -10,10 +10,10 @@ import orjson
 import pytest
 
 from local.samples import Sample, load_samples
-from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, trim
+from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, event_format, trim
 from pendo_aep.aep.mapping import FIELDS, MappingOptions
 from pendo_aep.event import Event, InvalidEvent, read_event
-from pendo_aep.settings import KeptProperties
+from pendo_aep.settings import DeliverSettings, KeptProperties, load
 from tests.cases import Case, cases, table
 
 SAMPLES = [sample for sample in load_samples() if sample.event is not None]
@@ -192,6 +192,36 @@ def test_other_properties(kept: KeptProperties, event: Event) -> None:
     assert ("properties" in pendo) is (kept == "all")
     if kept == "all":
         assert json.loads(pendo["properties"]) == event["properties"]
+
+
+SETTINGS = {
+    "GOOGLE_CLOUD_PROJECT": "p",
+    "AEP_ENDPOINT": "https://dcs.adobedc.net/collection/x",
+    "AEP_FLOW_ID": "flow",
+    "AEP_SCHEMA_ID": "s",
+    "AEP_DATASET_ID": "d",
+    "AEP_IMS_ORG_ID": "o@AdobeOrg",
+    "AEP_TENANT_ID": "acme",
+}
+
+
+@pytest.mark.parametrize(
+    "chosen", [{"AEP_FORMAT": "xdm"}, {}, {"AEP_RAW_MODE": "enveloped"}], ids=str
+)
+def test_the_settings_choose(chosen: dict[str, str], event: Event) -> None:
+    """Every format keeps the properties, and XDM has the identities, that the settings say."""
+    event["visitorId"] = "Mira@Example.com"
+    options = {"AEP_PROPERTIES": "none", "AEP_EMAIL_NAMESPACE": "Email"}
+    sent: list[bytes] = []
+    for more in ({}, options):
+        settings = load(DeliverSettings, SETTINGS | chosen | more)
+        sent.append(event_format(settings).encode(orjson.dumps(event), event))
+    assert [b"createdAt\\" in message for message in sent] == [True, False]
+    is_xdm = chosen.get("AEP_FORMAT") == "xdm"
+    assert [b'"Email":[{"id":"mira@example.com","primary":false' in m for m in sent] == [
+        False,
+        is_xdm,
+    ]
 
 
 @pytest.mark.parametrize("case", cases("empty_values"))

@@ -294,6 +294,7 @@ async def test_a_missing_field_group_of_adobes_is_reported(cli: AepCli) -> None:
         assert ran.code == 0, ran.err
         assert "does not have Adobe's field group 'Environment Details'" in ran.err
         assert "the fields of environment are left out" in ran.err
+        assert "set AEP_PROPERTIES=all" in ran.err  # the browser stands in no other field
 
 
 async def test_a_plan_checks_the_mapping(cli: AepCli) -> None:

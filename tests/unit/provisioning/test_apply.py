@@ -141,6 +141,10 @@ async def test_the_namespaces_that_the_settings_need(
 
     found = harness.state.namespaces.items()
     assert {code: one["idType"] for code, one in found if one["custom"]} == types
+    mappings = only(harness.state.mapping_sets).versions[0]["mappings"]
+    (identities,) = [one["source"] for one in mappings if one["destination"] == "identityMap"]
+    assert [code for code in types if f'"{code}"' not in identities] == []
+    assert ("PendoAnonymous" in identities) is ("PendoAnonymous" in types)
     assert settings.items() <= (await harness.show()).items()
     assert {step.action for step in await harness.apply()} == {Action.KEEP}
 

@@ -141,7 +141,12 @@ def _taken_display_name(state: PlatformState) -> None:
     state.namespaces["Other"] = {**state.namespaces.pop("PendoVisitor"), "code": "Other"}
 
 
+def _taken_anonymous_name(state: PlatformState) -> None:
+    state.namespaces["Other"] = {**state.namespaces.pop("PendoAnonymous"), "code": "Other"}
+
+
 MUTATIONS: dict[str, Mutation] = {
+    "the display name of anonymous visitors is taken": _taken_anonymous_name,
     "two datasets": _second_dataset,
     "two source connections": _second_source,
     "a title that is taken": _taken_title,
