@@ -81,6 +81,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
         "pendo-aep aep show: friendly names of 12 of Adobe's fields",
         "pendo-aep aep show: data usage labels: I1 on _acme.pendo.visitorId; I2 on "
         "_acme.pendo.accountId, _acme.pendo.nps.reason, _acme.pendo.answers[*].value, "
+        "_acme.pendo.answers[*].text, "
         "_acme.pendo.properties",
     ]
     assert set(shown.out.splitlines()) <= set(applied.out.splitlines())
@@ -199,7 +200,7 @@ async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> N
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
-    assert planned.out.splitlines()[-1] == "4 to be created or changed"
+    assert planned.out.splitlines()[-1] == "6 to be created or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
     paused, waited, resumed = (
         applied.err.index('modify-push-config mine --push-endpoint=""\n'),
@@ -262,9 +263,9 @@ async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
     }
 
 
-@pytest.mark.parametrize(("answer", "code", "changes"), [("yes", 0, 4), ("no", 1, 0)])
+@pytest.mark.parametrize(("answer", "code", "does_it"), [("yes", 0, True), ("no", 1, False)])
 async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
-    cli: AepCli, answer: str, code: int, changes: int
+    cli: AepCli, answer: str, code: int, does_it: bool
 ) -> None:
     """Any answer but yes changes nothing. A script is not asked."""
     await apply_version_before(cli.adobe)
@@ -273,7 +274,7 @@ async def test_on_a_terminal_it_asks_whether_delivery_is_paused(
     ran = await cli.run_typing(f"{answer}\n", "apply", "--no-wait")
 
     assert (ran.code, "is delivery paused? type yes to continue: " in ran.err) == (code, True)
-    assert len(cli.adobe.state.changing_calls) - before == changes
+    assert (len(cli.adobe.state.changing_calls) > before) is does_it
 
 
 async def test_a_plan_advises_an_authenticated_inlet(cli: AepCli) -> None:

@@ -131,7 +131,7 @@ def test_answers_in_words() -> None:
     """What a catalogue of polls has added is mapped too, whether all answers have it or one."""
     words = {"question": "How often?", "text": "Daily", "type": "PickList"}
     answers = [{"pollId": "p", "value": "c-1", **words}, {"pollId": "q", "value": "3"}]
-    fields = {"id": "a", "type": "poll.submitted", "pendoEvent": "pollSubmitted"}
+    fields: dict[str, Any] = {"id": "a", "type": "poll.submitted", "pendoEvent": "pollSubmitted"}
     fields |= {"occurredAt": NOW, "answers": answers}
     event = read_event(orjson.dumps(fields))
     row, errors = apply_mappings(MAPPINGS, raw(event))

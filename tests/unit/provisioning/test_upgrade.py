@@ -153,7 +153,8 @@ async def test_a_lost_answer_is_looked_up(harness: Harness, drop: Drop, number: 
 
     steps = await harness.apply()
 
-    assert changes(steps).keys() == CHANGES.keys()
+    # Labels of which some were there when the call was repeated are a change.
+    assert changes(steps).keys() - {Kind.LABELS} == CHANGES.keys()
     await assert_upgraded(harness)
 
 
