@@ -166,7 +166,7 @@ FIELDS: tuple[Field, ...] = (
         "properties",
         "{tenant}.pendo.properties",
         "json",
-        "Properties, as Pendo sent them",
+        "Properties, as JSON",
         added="propertiesJson",  # Adobe: Data Prep reads JSON text, and has no function to write it
     ),
     Field("schemaVersion", "{tenant}.pendo.schemaVersion", "integer", "Version of this shape"),

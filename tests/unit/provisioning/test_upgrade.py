@@ -37,6 +37,7 @@ OLD_FIELDS: Final = [path for path in TEXTS if is_own(path) and path not in NEW_
 CHANGES: Final = {
     Kind.FIELD_GROUP: (
         *(f"field {path.format(tenant='_acme')}" for path in NEW_FIELDS),
+        "title of _acme.pendo.properties: 'Properties, as JSON'",
         f"descriptions and suggested values of {len(OLD_FIELDS)} fields",
     ),
     Kind.MAPPING_SET: (
