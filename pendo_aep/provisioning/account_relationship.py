@@ -20,12 +20,12 @@ from urllib.parse import quote
 from pendo_aep.aep.mapping import own_object
 from pendo_aep.provisioning.client import Operation
 from pendo_aep.provisioning.errors import Conflict, NameTaken, Permission, RequestRejected
-from pendo_aep.provisioning.identity_namespace import find_namespace_code
 from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
 from pendo_aep.provisioning.schema import EXPERIENCE_EVENT
 from pendo_aep.provisioning.schema_registry import Schema, in_profile
 
 _BASE: Final = "/data/foundation/schemaregistry/tenant"
+_NAMESPACES: Final = "/data/core/idnamespace/identities"
 _DESCRIPTORS: Final = f"{_BASE}/descriptors"
 _LIST: Final = "application/vnd.adobe.xdm+json"
 _LOOKUP: Final = "application/vnd.adobe.xed+json; version=1"
@@ -206,8 +206,21 @@ class AccountRelationship(Resource):
             )
         namespace = str(primary[0]["xdm:namespace"])
         if primary[0].get("xdm:property") == "xdm:id":
-            namespace = await find_namespace_code(self.client, namespace)
+            namespace = await self._namespace_code(namespace)
         return AccountSchema(account_id, str(primary[0][_PROPERTY]), namespace)
+
+    async def _namespace_code(self, namespace_id: str) -> str:
+        """Returns the code of a namespace, which an identity descriptor may name by its number."""
+        operation = Operation(
+            "list identity namespaces", "GET", _NAMESPACES, Permission.VIEW_NAMESPACES
+        )
+        for one in await self.client.read(operation):
+            if str(one["id"]) == namespace_id:
+                return str(one["code"])
+        raise self._refusal(
+            f"has its primary identity in the namespace {namespace_id}, which does not exist",
+            "give it one that does, in AEP, under Schemas",
+        )
 
     def _check_class(self, body: Json) -> None:
         """Checks that it can be looked up by a key.

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from pendo_aep.provisioning.client import Client, Operation
+from pendo_aep.provisioning.client import Operation
 from pendo_aep.provisioning.errors import Conflict, NameTaken, Permission, RequestRejected
 from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
 
@@ -28,7 +28,7 @@ class IdentityNamespace(Resource):
         Raises:
             NameTaken: another has the display name that this one would get.
         """
-        everything = await _list(self.client)
+        everything = await self._list()
         found = [str(one["id"]) for one in everything if one["code"] == self.name]
         title = _display_name(self.name)
         for one in everything:
@@ -41,7 +41,7 @@ class IdentityNamespace(Resource):
 
     async def read(self, resource_id: str) -> Observed:
         """Reads it from the list, the one call that Adobe shows an answer of."""
-        for one in await _list(self.client):
+        for one in await self._list():
             if str(one["id"]) == resource_id:
                 return Observed(resource_id, one)
         raise Conflict(
@@ -78,24 +78,11 @@ class IdentityNamespace(Resource):
         """Raises `RequestRejected`: Adobe documents no way to delete a namespace."""
         raise RequestRejected(405, "", f"AEP cannot delete the identity namespace {observed.id}")
 
-
-async def find_namespace_code(client: Client, namespace_id: str) -> str:
-    """Returns the code of a namespace, which some descriptors name by its number.
-
-    Raises:
-        Conflict: there is none of that number.
-    """
-    for one in await _list(client):
-        if str(one["id"]) == namespace_id:
-            return str(one["code"])
-    raise Conflict(f"an identity descriptor names the namespace {namespace_id}: there is none")
-
-
-async def _list(client: Client) -> list[Json]:
-    """Returns all namespaces, also Adobe's own: the list has no filter."""
-    operation = Operation("list identity namespaces", "GET", _PATH, Permission.VIEW_NAMESPACES)
-    answer: list[Json] = await client.read(operation)
-    return answer
+    async def _list(self) -> list[Json]:
+        """Returns all namespaces, also Adobe's own: the list has no filter."""
+        operation = Operation("list identity namespaces", "GET", _PATH, Permission.VIEW_NAMESPACES)
+        answer: list[Json] = await self.client.read(operation)
+        return answer
 
 
 def _display_name(code: str) -> str:

@@ -157,6 +157,7 @@ async def test_another_schema_replaces_the_first(harness: Harness) -> None:
         ("no schema", "does not exist in the sandbox prod: give its"),
         ("no Profile", "is not enabled for Profile, which a relationship needs: enable it"),
         ("no primary identity", "has no primary identity, which a relationship refers to: mark"),
+        ("no namespace", "namespace 4712, which does not exist: give it one"),
         ("people", "xdm/context/profile, so it holds people: give"),
         ("events", "xdm/context/experienceevent, so it holds events: give"),
         ("other events", "so it holds events: give the schema of records"),
@@ -176,6 +177,9 @@ async def test_what_it_cannot_refer_to_is_said(harness: Harness, fault: str, say
         del schema.body["meta:immutableTags"]
     if fault == "no primary identity":
         next(iter(state.descriptors.values()))["xdm:isPrimary"] = False
+    if fault == "no namespace":
+        for one in state.descriptors.values():
+            one |= {"xdm:namespace": "4712", "xdm:property": "xdm:id"}
     if fault == "other events":
         schema.body["meta:extends"] = ["https://ns.adobe.com/xdm/data/time-series"]
 
