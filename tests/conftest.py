@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from local.aep import AepServer
 from local.emulator import Emulator
 from local.functions import Function
 from local.pipeline import SECRET, receive_env
+from local.postgres import PostgresServer, find_postgres, run_postgres
 from local.pubsub import PubSubServer
 from tests.delivery_harness import create_topics
 
@@ -166,3 +168,16 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """PostgreSQL. Without it the tests are skipped; in CI they fail, so that somebody notices."""
+    programs = find_postgres()
+    if programs is None:
+        why = "PostgreSQL is not installed: what Query Service would answer is tested with it"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    with run_postgres(programs) as server:
+        yield server

@@ -1,4 +1,4 @@
-"""The Schema Registry's descriptors: friendly names and data usage labels (Adobe: "Descriptors").
+"""The Schema Registry's descriptors (Adobe: "Descriptors"): friendly names, labels, relationships.
 
 Not simulated, because `aep` does not use them: other types, paging, and that a schema is shown with
 its friendly names.
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
-from local.aep_platform import assumed, errors, schema_resources
+from local.aep_platform import assumed, errors, relationships, schema_resources
 from local.aep_platform.call import Call, Permission, Route, allows
 from local.aep_platform.schema_registry import BASE
 from local.aep_platform.state import Json, PlatformState, now_ms
@@ -21,7 +21,8 @@ _PATH = f"{BASE}/tenant/descriptors"
 _ACCEPT = re.compile(r"application/vnd\.adobe\.xdm(?P<form>|-id|-link)\+json")
 _MAX = 4000  # Adobe: in a sandbox
 _LABEL = "xdm:descriptorLabel"
-_FRIENDLY_NAME = "xdm:alternateDisplayInfo"
+_RELATED = (relationships.IDENTITY, relationships.REFERENCE, relationships.ONE_TO_ONE)
+_SIMULATED = (_LABEL, "xdm:alternateDisplayInfo", *_RELATED)
 # Adobe: "Data usage labels glossary".
 _CORE_LABELS = frozenset(
     {*(f"C{n}" for n in range(1, 13)), "I1", "I2", "S1", "S2", "PSPD", "RHD", "Third-Party"}
@@ -112,7 +113,7 @@ def _checked(call: Call, own_id: str | None = None) -> Json:
     """
     state, body = call.state, call.fields("registry", "@type", "xdm:sourceSchema")
     kind = body["@type"]
-    if kind not in (_LABEL, _FRIENDLY_NAME):
+    if kind not in _SIMULATED:
         raise errors.not_simulated(f"descriptors of the type {kind}")
     _check_label_permission(call, body)
     source = schema_resources.find(state, str(body["xdm:sourceSchema"]))
@@ -120,19 +121,30 @@ def _checked(call: Call, own_id: str | None = None) -> Json:
         raise errors.not_found("schemas", str(body["xdm:sourceSchema"]))
     if body.get("xdm:sourceVersion") != 1:
         raise errors.malformed("'xdm:sourceVersion' must be the major version, 1")
-    if kind == _FRIENDLY_NAME and source.kind != "schemas":
-        raise errors.malformed("a friendly name is given to a field of a schema")
+    if kind != _LABEL and source.kind != "schemas":
+        raise errors.malformed(f"{kind} is given to a field of a schema")
     field = _field(state, source.body, body.get("xdm:sourceProperty"))
-    if kind == _LABEL:
-        _check_labels(body)
-    else:
-        _check_friendly_name(body, field)
+    _check_kind(state, body, field, own_id)
     key = ("@type", "xdm:sourceSchema", "xdm:sourceProperty")
     for one in state.descriptors.values():
         is_same = all(one[name] == body[name] for name in key)
         if assumed.ONE_DESCRIPTOR_FOR_A_FIELD and is_same and one["@id"] != own_id:
             raise errors.malformed(f"the field has a descriptor of the type {kind}: {one['@id']}")
     return body
+
+
+def _check_kind(state: PlatformState, body: Json, field: Json, own_id: str | None) -> None:
+    match body["@type"]:
+        case relationships.IDENTITY:
+            relationships.check_identity(state, body, own_id)
+        case relationships.REFERENCE:
+            relationships.check_reference(state, body, field)
+        case relationships.ONE_TO_ONE:
+            relationships.check_one_to_one(state, body, field)
+        case "xdm:alternateDisplayInfo":
+            _check_friendly_name(body, field)
+        case _:
+            _check_labels(body)
 
 
 def _check_label_permission(call: Call, descriptor: Json) -> None:

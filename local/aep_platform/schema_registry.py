@@ -13,7 +13,13 @@ from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from local.aep_platform import assumed, errors, schema_resources, schema_rules
+from local.aep_platform import (
+    assumed,
+    errors,
+    relationships,
+    schema_resources,
+    schema_rules,
+)
 from local.aep_platform.call import Call, InvalidPatch, Permission, Route, apply_json_patch
 from local.aep_platform.state import Json, Kind, PlatformState, Resource, now_ms
 from local.http_server import JsonResponse
@@ -198,8 +204,8 @@ def _check_union(state: PlatformState, schema: Resource, body: Json) -> None:
     was = "union" in schema.body.get("meta:immutableTags", [])
     if was and "union" not in tags:
         raise errors.union_is_permanent(schema.id)
-    # Adobe: a primary identity descriptor would do as well.
-    has_identity = "identityMap" in schema_resources.resolve(state, body).get("properties", {})
+    fields = schema_resources.resolve(state, body).get("properties", {})
+    has_identity = "identityMap" in fields or relationships.primary_identity(state, schema.id)
     if "union" in tags and not was and not has_identity:
         raise errors.no_identity(schema.id)
 

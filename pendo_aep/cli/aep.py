@@ -15,6 +15,7 @@ from pendo_aep import logs
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.cli import aep_messages as messages
 from pendo_aep.cli.terminal import printable, progress, run_interruptibly
+from pendo_aep.provisioning.account_relationship import AccountRelationship
 from pendo_aep.provisioning.apply import (
     FIELDS_SECONDS,
     FLOW_SECONDS,
@@ -50,7 +51,15 @@ from pendo_aep.provisioning.schema import missing_groups
 from pendo_aep.provisioning.smoke_test import run_smoke_test
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
-_CHOICES: Final = ("source", "format", "authenticated", "profile", "labels", "name")
+_CHOICES: Final = (
+    "source",
+    "format",
+    "authenticated",
+    "profile",
+    "labels",
+    "account_schema",
+    "name",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +132,8 @@ async def _plan(task: _Task) -> bool:
         task.note(messages.how_to_pause(task.subscription))
     if not task.choices.authenticated:
         task.note(messages.OPEN_INLET)
+    if plan.changes(Kind.ACCOUNT_RELATIONSHIP):
+        task.note(messages.ACCOUNT_RELATIONSHIP)
     if task.options.check:
         await _check_planned(task, tenant, plan)
     return True
@@ -253,7 +264,9 @@ async def _show(task: _Task) -> bool:
     environment = await find_deliver_settings(platform.client, platform.tenant, resources)
     task.show_settings(environment)
     for resource in resources:
-        if isinstance(resource, Descriptors) and (found := await find_existing(resource)):
+        if isinstance(resource, Descriptors | AccountRelationship) and (
+            found := await find_existing(resource)
+        ):
             task.note(resource.summary(found))
     await _note_token(task, environment)
     return True

@@ -39,6 +39,10 @@ OPEN_INLET: Final = (
     "the inlet is open: anyone who knows its address can write to it. For personal data Adobe "
     "advises an authenticated connection: --source http --authenticated"
 )
+ACCOUNT_RELATIONSHIP: Final = (
+    "destroy takes the account relationship back; AEP does not say what then becomes of audiences "
+    "that use it. The schemas stay enabled for Profile: that cannot be undone"
+)
 NOTHING_TO_CHECK: Final = "events in XDM are not mapped: there is nothing to check"
 NO_SCHEMA_YET: Final = (
     "the mapping was not checked: AEP needs the schema for that, which must first be created or "

@@ -50,12 +50,14 @@ AEP_APPLY: Final = """\
 Creates what is missing, changes what must change, leaves the rest alone, and prints the settings
 that deliver needs. It may be interrupted at any moment and run again. If something else already
 has one of the names, it fails before it creates anything. It also fails if AEP maps our sample
-events to other XDM than deliver makes. Friendly names and data usage labels that AEP refuses are
-only reported. Before it changes a dataflow that is in use, it says how to pause delivery, and on a
-terminal asks whether delivery is paused; at the end it says when delivery may resume."""
+events to other XDM than deliver makes. Friendly names, data usage labels and a relationship with
+accounts that AEP refuses are only reported. Before it changes a dataflow that is in use, it says
+how to pause delivery, and on a terminal asks whether delivery is paused; at the end it says when
+delivery may resume."""
 AEP_SHOW: Final = """\
 Prints the settings that deliver needs, as NAME=value lines for an env file, and beside them which
-fields have friendly names and data usage labels. It never prints a secret."""
+fields have friendly names and data usage labels, and which schema of accounts the events refer to.
+It never prints a secret."""
 AEP_DESTROY: Final = """\
 Deletes what apply created under a name, in reverse order. It asks first. A dataset that holds data
 is kept, and so is its schema, unless --delete-data names the dataset. AEP cannot delete identity

@@ -180,6 +180,7 @@ def _add_aep(commands: Any) -> None:
 def _add_aep_names(parser: argparse.ArgumentParser) -> None:
     # Those of `_add_aep_choices`: every action has them, given or not.
     parser.set_defaults(source=None, format=None, authenticated=None, profile=None, labels=None)
+    parser.set_defaults(account_schema=None)
     parser.add_argument(
         "--name",
         help="of the dataset and the schema; all other names begin with it (default: Pendo Events)",
@@ -188,8 +189,8 @@ def _add_aep_names(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=Path,
         metavar="TOML",
-        help="a file with source, format, authenticated, profile, labels and name; options "
-        "override it",
+        help="a file with source, format, authenticated, profile, labels, account_schema and name; "
+        "options override it",
     )
     parser.add_argument("--json", action="store_true", help=_JSON_LINES)
 
@@ -223,6 +224,12 @@ def _add_aep_choices(parser: argparse.ArgumentParser) -> None:
         choices=["default", "none"],
         help="add Adobe's data usage labels to the fields that hold personal data, or do not "
         "(default: default)",
+    )
+    parser.add_argument(
+        "--account-schema",
+        metavar="ID",
+        help="relate the account id of each event to your schema of accounts, by its $id or "
+        "meta:altId; needs --profile",
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from pendo_aep.aep.mapping import DEFAULT_OPTIONS, MappingOptions
+from pendo_aep.provisioning.account_relationship import AccountRelationship
 from pendo_aep.provisioning.client import Client
 from pendo_aep.provisioning.dataset import Dataset
 from pendo_aep.provisioning.descriptors import FriendlyNames, Labels
@@ -47,6 +48,8 @@ class Choices:
         profile: whether the events go to Real-Time Customer Profile, too. It cannot be undone.
         name: of the dataset and the schema; all other names begin with it.
         labels: which data usage labels the fields get: ours, or none.
+        account_schema: the id of the customer's schema of accounts, which the events are to be
+            related to; empty for none.
     """
 
     source: Source = "pendo"
@@ -55,6 +58,7 @@ class Choices:
     profile: bool = False
     name: str = "Pendo Events"
     labels: LabelChoice = "default"
+    account_schema: str = ""
 
     def __post_init__(self) -> None:
         """Rejects choices that do not go together.
@@ -68,6 +72,11 @@ class Choices:
             raise PlatformError(f"format: {self.format!r} is neither raw nor xdm")
         if self.labels not in ("default", "none"):
             raise PlatformError(f"labels: {self.labels!r} is neither default nor none")
+        if self.account_schema and not self.profile:
+            raise PlatformError(
+                "account_schema: AEP relates only schemas that are enabled for Profile: add "
+                "--profile, which cannot be undone, or leave --account-schema out"
+            )
         if self.source == "pendo" and self.format == "xdm":
             raise PlatformError(
                 "the Pendo source takes raw events only: choose --source http for --format xdm"
@@ -152,6 +161,7 @@ def desired_resources(client: Client, tenant: Tenant, choices: Choices) -> tuple
         if (resource.kind is not Kind.CONNECTION or spec.has_base)
         and (resource.kind is not Kind.MAPPING_SET or spec.maps)
         and (resource.kind is not Kind.LABELS or choices.labels != "none")
+        and (resource.kind is not Kind.ACCOUNT_RELATIONSHIP or choices.account_schema)
     )
     return tuple(sorted(resources, key=lambda resource: resource.is_optional))
 
@@ -175,6 +185,7 @@ def _resources(
         schema,
         FriendlyNames(client, name, schema, group),
         Labels(client, name, schema, group),
+        AccountRelationship(client, name, schema, tenant.id, choices.account_schema),
         Dataset(client, name, choices.profile),
         BaseConnection(client, f"{name} Connection", spec, choices.authenticated),
         SourceConnection(client, f"{name} Source", spec),

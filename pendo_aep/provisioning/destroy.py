@@ -71,6 +71,10 @@ async def _reason_to_keep(
     if resource.kind in (Kind.FRIENDLY_NAMES, Kind.LABELS):
         is_kept = _reason_to_keep_schema(resolved[Kind.SCHEMA], resolved, kept)
         return "their schema stays" if is_kept else ""
+    if resource.kind is Kind.ACCOUNT_RELATIONSHIP:
+        # Its schema always stays, being in Profile; the relationship can go.
+        reason = _reason_to_keep_schema(resolved[Kind.SCHEMA], resolved, kept)
+        return reason if reason == _FOREIGN else ""
     if resource.kind is Kind.FIELD_GROUP:
         if Kind.SCHEMA in kept:
             return "its schema stays"

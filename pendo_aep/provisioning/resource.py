@@ -30,6 +30,7 @@ class Kind(StrEnum):
     FLOW = "dataflow"
     FRIENDLY_NAMES = "friendly names"
     LABELS = "data usage labels"
+    ACCOUNT_RELATIONSHIP = "account relationship"
 
 
 @dataclass(frozen=True, slots=True)

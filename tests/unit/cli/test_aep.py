@@ -25,6 +25,7 @@ from tests.unit.provisioning.harness import (
     own_fields,
     remove_group,
 )
+from tests.unit.provisioning.test_account_relationship import ACCOUNTS, add_accounts
 
 pytestmark = pytest.mark.process
 
@@ -261,6 +262,29 @@ async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
     assert ("refused", "data usage labels") in {
         (line.get("action"), line.get("kind")) for line in as_json.lines
     }
+
+
+async def test_a_relationship_with_accounts_is_planned_made_and_shown(cli: AepCli) -> None:
+    """The plan says what of it can be taken back."""
+    add_accounts(cli.adobe.state)
+    choice = ("--profile", "--account-schema", ACCOUNTS)
+
+    plan = await cli.run("plan", *choice)
+    assert "+ account relationship 'Pendo Events': create" in plan.out
+    assert aep_messages.ACCOUNT_RELATIONSHIP in plan.err
+
+    assert (await cli.run("apply", "--no-wait", *choice)).code == 0
+    assert aep_messages.ACCOUNT_RELATIONSHIP not in (await cli.run("plan", *choice)).err
+    shown = await cli.run("show")
+    assert f"account relationship: /_acme/pendo/accountId refers to {ACCOUNTS}" in shown.err
+
+
+async def test_a_schema_of_accounts_that_is_none_is_an_error(cli: AepCli) -> None:
+    """It says what to do."""
+    failed = await cli.run("plan", "--profile", "--account-schema", "x")
+
+    assert failed.code == 1
+    assert "--account-schema x does not exist in the sandbox prod: give its $id" in failed.err
 
 
 @pytest.mark.parametrize(("answer", "code", "does_it"), [("yes", 0, True), ("no", 1, False)])

