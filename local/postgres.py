@@ -55,7 +55,24 @@ def find_postgres() -> Path | None:
     candidates += Path("/usr/lib/postgresql").glob("*/bin")
     if (on_path := shutil.which("initdb")) is not None:
         candidates.append(Path(on_path).parent)
-    return next((one for one in candidates if (one / "initdb").is_file()), None)
+    return next((one for one in candidates if _runs(one / "initdb")), None)
+
+
+def _user() -> Json:
+    """Returns who runs the server, as `subprocess` takes it: whoever runs this, but never root."""
+    if os.geteuid() != 0:
+        return {}
+    group = pwd.getpwnam(_UNPRIVILEGED).pw_gid
+    return {"user": _UNPRIVILEGED, "group": group, "extra_groups": []}
+
+
+def _runs(program: Path) -> bool:
+    """Returns whether it can be run: a folder above may be closed to whom root runs it as."""
+    try:
+        subprocess.run((program, "--version"), check=True, capture_output=True, cwd="/", **_user())
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
 
 
 @contextlib.contextmanager
@@ -71,10 +88,8 @@ def run_postgres(programs: Path) -> Iterator[PostgresServer]:
     # Short, for a socket's path; /tmp, as whoever runs the server must be able to reach it.
     with tempfile.TemporaryDirectory(prefix="pg-", dir="/tmp") as folder:
         data = Path(folder, "data")
-        as_user: Json = {}
-        if os.geteuid() == 0:
-            group = pwd.getpwnam(_UNPRIVILEGED).pw_gid
-            as_user = {"user": _UNPRIVILEGED, "group": group, "extra_groups": []}
+        as_user = _user()
+        if as_user:
             shutil.chown(folder, _UNPRIVILEGED)
 
         def call(program: str, *arguments: str) -> None:
