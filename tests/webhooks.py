@@ -66,6 +66,10 @@ def event(event_id: str, **changes: object) -> bytes:
     return orjson.dumps(fields | changes)
 
 
+# What `raw` adds to that event.
+SURVEY = {"surveyQuestions": ["rating", "reason"], "surveyAnswers": ["0", COMMENT]}
+
+
 def push_body(data: bytes, **attributes: str) -> bytes:
     """Returns the body of a push request that carries a message, as Google sends it."""
     message = {"data": base64.b64encode(data).decode(), "attributes": attributes}

@@ -34,16 +34,12 @@ from tests.delivery_harness import (
     make_fault,
     wait_for_line,
 )
-from tests.webhooks import COMMENT, MOVED_KEYS, VISITOR, event, push_body, send, unique_id
+from tests.webhooks import COMMENT, MOVED_KEYS, SURVEY, VISITOR, event, push_body, send, unique_id
 
 pytestmark = pytest.mark.process
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-
-
-# What `raw` adds to the event of the harness, an NPS answer.
-SURVEY = {"surveyQuestions": ["rating", "reason"], "surveyAnswers": ["0", COMMENT]}
 
 
 @pytest.fixture(scope="module")

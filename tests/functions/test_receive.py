@@ -52,7 +52,12 @@ async def test_an_accepted_webhook_is_stored(
     }
     event = orjson.loads(message.data)
     assert event["id"] == unique_id(1)
-    assert event["nps"] == {"rating": 9, "reason": COMMENT, "source": "web"}
+    assert event["nps"] == {
+        "rating": 9,
+        "category": "promoter",
+        "reason": COMMENT,
+        "source": "web",
+    }
     assert "createdByUser" not in event["properties"]["guideProperties"]
 
 
