@@ -15,6 +15,7 @@ from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, trim
 from pendo_aep.aep.mapping import is_too_long
 from pendo_aep.aep.misconfiguration import without_values
 from pendo_aep.aep.retry import PendingMessage
+from pendo_aep.aep.typed_values import Misfits
 from pendo_aep.dead_letters import Reason
 from pendo_aep.event import InvalidEvent, read_event
 from pendo_aep.group_commit import GroupCommit, Overloaded
@@ -61,6 +62,7 @@ class Delivery:
         self._format = format
         self._dead_letters = dead_letters
         self._trims = trims
+        self._misfits = Misfits()
 
     def encode(self, data: bytes, attributes: dict[str, str]) -> bytes:
         """Returns the message as AEP takes it; trims it or warns where Profile would drop it.
@@ -75,6 +77,8 @@ class Delivery:
         if is_too_long(event.get("visitorId")):
             log("WARNING", "identity over 1,024 characters", event_id=event["id"])
         message = self._format.encode(data, event)
+        if self._format.typed and (names := self._format.typed.misfits(event.get("properties"))):
+            self._misfits.count(names)
         if len(message) <= PROFILE_LIMIT_BYTES:
             return message
         stored = self._format.stored_bytes(message, event)

@@ -160,7 +160,7 @@ def _resources(
     name, options = choices.name, tenant.options
     return (
         *namespaces(client, options),
-        FieldGroup(client, f"{name} Fields", tenant.id),
+        FieldGroup(client, f"{name} Fields", tenant.id, options),
         Schema(client, name, choices.profile, tenant.groups),
         Dataset(client, name, choices.profile),
         BaseConnection(client, f"{name} Connection", spec, choices.authenticated),

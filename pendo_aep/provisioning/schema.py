@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pendo_aep.aep.mapping import FIELDS, Field, FieldType, own_object
+from pendo_aep.aep.mapping import DEFAULT_OPTIONS, Field, FieldType, MappingOptions, own_object
+from pendo_aep.event import MAX_EXACT_INTEGER
 from pendo_aep.provisioning.resource import Json
 
 # Adobe: the XDM repository (adobe/xdm). The class has `_id`, `timestamp`, `eventType` and
@@ -87,26 +88,30 @@ def schema_body(
     }
 
 
-# Adobe: "Define XDM fields in the API". A date is text with a format.
+# Adobe: "XDM field type constraints". A date is text with a format; an integer without these bounds
+# has 32 bits.
 _TYPES: Final[dict[FieldType, Json]] = {
     "string": {"type": "string"},
     "json": {"type": "string"},
     "integer": {"type": "integer"},
+    "long": {"type": "integer", "minimum": -MAX_EXACT_INTEGER, "maximum": MAX_EXACT_INTEGER},
     "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
     "date-time": {"type": "string", "format": "date-time"},
 }
 _OWN: Final = "{tenant}."
 
 
-def field_group_body(title: str, tenant_id: str) -> Json:
+def field_group_body(title: str, tenant_id: str, options: MappingOptions = DEFAULT_OPTIONS) -> Json:
     """Returns the body that creates the tenant's field group; the registry adds the rest.
 
     Args:
         title: of the group. Adobe: unique among all of the tenant's resources in the registry.
         tenant_id: with or without its leading underscore.
+        options: what the mapping depends on.
     """
     properties: Json = {}
-    for field in FIELDS:
+    for field in options.fields:
         if field.xdm.startswith(_OWN):
             _add(properties, field)
     own = {own_object(tenant_id): {"type": "object", "properties": properties}}
@@ -131,6 +136,12 @@ def _add(properties: Json, field: Field) -> None:
         inner = properties.setdefault(name, default)
         properties = inner.get("items", inner)["properties"]
     properties[last] = {"title": field.title, **_TYPES[field.type]}
+    if field.chosen:
+        properties[last]["description"] = f"Pendo property {field.title}"
+
+
+NEW_FIELD: Final = "field "
+"""The words before the path of a field that is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +156,7 @@ class Addition:
 class FieldConflict:
     """A field that differs from ours in a way that cannot be changed."""
 
+    path: str
     text: str
 
 
@@ -172,13 +184,14 @@ def compare_fields(
     for key in ("type", "format"):
         if desired.get(key) != observed.get(key):
             is_, must_be = observed.get(key), desired.get(key)
-            yield FieldConflict(f"{path}: {key} is {is_!r}, but must be {must_be!r}")
+            yield FieldConflict(path, f"{path}: {key} is {is_!r}, but must be {must_be!r}")
     for key in _RESTRICTIONS:
-        # Adobe shows an integer with the bounds of its width, which do not restrict us.
-        is_width = key in {"minimum", "maximum"} and desired.get("type") == "integer"
+        # Adobe shows an integer with the bounds of its width, which do not restrict what has none.
+        is_width = desired.get("type") == "integer" and key in {"minimum", "maximum"} - {*desired}
         if observed.get(key) not in (None, [], desired.get(key)) and not is_width:
             restriction = f"{key} {observed[key]!r}"
-            yield FieldConflict(f"{path}: {restriction} could refuse what pendo-to-aep sends")
+            text = f"{path}: {restriction} could refuse what pendo-to-aep sends"
+            yield FieldConflict(path, text)
     if "title" in desired and desired["title"] != observed.get("title"):
         operation = {"op": "add", "path": f"{pointer}/title", "value": desired["title"]}
         yield Addition(operation, f"title of {path}: {desired['title']!r}")
@@ -191,4 +204,4 @@ def compare_fields(
         if name in properties:
             yield from compare_fields(field, properties[name], inner, inner_path)
         else:
-            yield Addition({"op": "add", "path": inner, "value": field}, f"field {inner_path}")
+            yield Addition({"op": "add", "path": inner, "value": field}, f"{NEW_FIELD}{inner_path}")
