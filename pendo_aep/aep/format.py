@@ -34,13 +34,12 @@ TRIMMED: Final = "_trimmed"
 
 
 class Format(Protocol):
-    """How one event is written into a batch.
+    """How one event is written into a batch."""
 
-    Attributes:
-        typed: the properties that are typed fields of their own.
-    """
-
-    typed: TypedProperties
+    @property
+    def typed(self) -> TypedProperties | None:
+        """The properties that are typed fields of their own; None if there are none."""
+        ...
 
     def encode(self, data: bytes, event: Event) -> bytes:
         """Returns one JSON object, from the data of a message and the event parsed from it.
@@ -67,7 +66,7 @@ class Raw:
         rows = rows_of(options)
         self._added = tuple(row for row in rows if row.field.added and not row.field.chosen)
         self._chosen = tuple((row, row.field.added.split(".")) for row in rows if row.field.chosen)
-        self.typed = TypedProperties(options.chosen)
+        self.typed = options.typed
         self.stored_properties = StoredProperties(options).of
 
     def encode(self, data: bytes, event: Event) -> bytes:
@@ -157,7 +156,7 @@ class Xdm:
         `tenant_id` has a leading underscore or none.
         """
         self._rows = rows_of(options, own_object(tenant_id))
-        self.typed = TypedProperties(options.chosen)
+        self.typed = options.typed
         self.stored_properties = StoredProperties(options).of
         schema = {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}
         header: Json = {

@@ -289,6 +289,11 @@ class MappingOptions:
         """The mapping table, with a row for each chosen property."""
         return (*FIELDS, *map(_chosen_row, self.chosen))
 
+    @property
+    def typed(self) -> TypedProperties | None:
+        """The chosen properties; None if there are none, so that they cost nothing."""
+        return TypedProperties(self.chosen) if self.chosen else None
+
     def identity_map(self, visitor_id: object) -> Json | None:
         """Returns the identities of a visitor; None if there are none.
 
@@ -353,7 +358,7 @@ class StoredProperties:
     def __init__(self, options: MappingOptions = DEFAULT_OPTIONS) -> None:
         """Takes what to keep."""
         self._kept = options.properties
-        self._typed = TypedProperties(options.chosen)
+        self._typed = options.typed
         self._covered: _Covered = {}
         for field in FIELDS:
             holder, _, key = field.source.partition(".")

@@ -110,9 +110,6 @@ class TypedProperties:
                 inner = inner.setdefault(name, {})
             inner[last] = field.type
 
-    def __bool__(self) -> bool:
-        return bool(self._chosen)
-
     def misfits(self, properties: Any) -> list[str]:
         """Returns the names of the fields whose value is there, but does not fit."""
         return [

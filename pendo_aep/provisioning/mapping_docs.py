@@ -53,9 +53,10 @@ each only where the field has the same value, and objects that are empty then.
 
 ### Fields of your own
 
-Audiences cannot look into `_TENANT.pendo.properties`, which is text. `AEP_FIELDS` makes typed \
-fields of single properties; their values are then not in that text as well, with \
-`AEP_PROPERTIES=rest`. Its entries are a path and a type, with white space or commas between them:
+`_TENANT.pendo.properties` is text, from which an audience cannot pick a single value. \
+`AEP_FIELDS` makes typed fields of the properties that it names, and with `AEP_PROPERTIES=rest` \
+their values are no longer in the text. Each entry is a path and a type; white space or commas are \
+between entries:
 
 ```
 AEP_FIELDS="properties.eventProperties.plan:string properties.sampleGroup:integer"
@@ -84,9 +85,10 @@ What may change later:
 
 - Add a field: `aep apply`, then wait 15 minutes, then deploy. Events that AEP has already do not \
 get it.
-- Take one out: it stays in AEP, and new events have it in the text again.
-- The type of a field can never change. `aep apply` refuses it: choose the type with care, \
-`string` if in doubt.
+- Take one out: deploy, then `aep apply`. The field stays in AEP, and new events have the value in \
+the text again.
+- The type of a field can never change, and `aep apply` refuses it. Choose it with care; `string` \
+if in doubt.
 
 `aep` and the functions need the same `AEP_FIELDS`, `aep` first: until the dataflow has the \
 mapping, AEP ignores the values, and with `AEP_PROPERTIES=rest` the text does not have them either.

@@ -12,7 +12,6 @@ import pytest
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, trim
 from pendo_aep.aep.mapping import FIELDS, MappingOptions
-from pendo_aep.aep.typed_values import TypedProperties
 from pendo_aep.chosen_fields import parse_chosen_fields
 from pendo_aep.event import Event, InvalidEvent, read_event
 from pendo_aep.settings import KeptProperties
@@ -409,7 +408,7 @@ def test_trimming_many_properties_takes_few_steps(encode: Format) -> None:
     written: list[int] = []
 
     class Counted:
-        typed = TypedProperties(())
+        typed = None
 
         def encode(self, data: bytes, event: Event) -> bytes:
             written.append(len(data))
