@@ -154,10 +154,11 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class FieldConflict:
-    """A field that differs from ours in a way that cannot be changed."""
+    """A field that differs from ours in a way that cannot be changed: in its type, or another."""
 
     path: str
     text: str
+    is_of_type: bool = False
 
 
 # What could refuse our values if somebody has added it.
@@ -184,7 +185,8 @@ def compare_fields(
     for key in ("type", "format"):
         if desired.get(key) != observed.get(key):
             is_, must_be = observed.get(key), desired.get(key)
-            yield FieldConflict(path, f"{path}: {key} is {is_!r}, but must be {must_be!r}")
+            text = f"{path}: {key} is {is_!r}, but must be {must_be!r}"
+            yield FieldConflict(path, text, is_of_type=True)
     for key in _RESTRICTIONS:
         # Adobe shows an integer with the bounds of its width, which do not restrict what has none.
         is_width = desired.get("type") == "integer" and key in {"minimum", "maximum"} - {*desired}
@@ -199,9 +201,13 @@ def compare_fields(
         inner = f"{pointer}/items"
         yield from compare_fields(desired["items"], observed["items"], inner, f"{path}[]")
     properties = observed.get("properties", {})
+    in_lower_case = {name.lower(): name for name in properties}
     for name, field in desired.get("properties", {}).items():
         inner, inner_path = f"{pointer}/properties/{name}", f"{path}.{name}".lstrip(".")
         if name in properties:
             yield from compare_fields(field, properties[name], inner, inner_path)
+        elif other := in_lower_case.get(name.lower()):
+            # Adobe: "XDM field type constraints", names of custom fields are case-insensitive.
+            yield FieldConflict(inner_path, f"{inner_path}: AEP has {other!r}, and ignores case")
         else:
             yield Addition({"op": "add", "path": inner, "value": field}, f"{NEW_FIELD}{inner_path}")

@@ -192,7 +192,8 @@ class FieldGroup(_RegistryResource):
             problems.append("its fields are not under definitions.customFields")
         for found in compare_fields(desired, fields or desired, "/definitions/customFields"):
             if isinstance(found, FieldConflict):
-                problems.append(found.text + self._advice(found.path))
+                advice = self._advice(found.path) if found.is_of_type else ""
+                problems.append(found.text + advice)
             else:
                 additions.append(found)
         if problems:

@@ -138,6 +138,15 @@ async def test_a_conflict_of_another_field(harness: Harness) -> None:
     assert "AEP_FIELDS" not in str(conflict.value)
 
 
+async def test_another_case(harness: Harness) -> None:
+    """A field cannot be added whose name differs in case only: AEP would refuse it."""
+    harness.overrides["AEP_FIELDS"] = TIER
+    await harness.apply()
+    harness.overrides["AEP_FIELDS"] = TIER.replace("toTier", "ToTier")
+    with pytest.raises(Conflict, match=rf"{PLACE}\.ToTier: AEP has 'toTier', and ignores case"):
+        await harness.plan()
+
+
 async def test_an_integer_of_32_bits(harness: Harness) -> None:
     """A field that somebody made narrower than ours would refuse values."""
     harness.overrides["AEP_FIELDS"] = "properties.count:integer"
