@@ -34,6 +34,7 @@ _READERS: Final[Mapping[str, type[BaseModel]]] = {
 _NUMBERS: Final[Mapping[Any, str]] = {int: "whole number", float: "number"}
 # Those that are one text, whatever it is taken apart into.
 _KINDS: Final[Mapping[str, str]] = {
+    "ChosenFields": "list",
     "EventTypes": "list",
     "Header": "text",
     "StreamingEndpoint": "URL",

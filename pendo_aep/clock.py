@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Final
+
+MILLISECONDS_FROM: Final = 1e11
+"""Larger numbers are milliseconds: as seconds, this is the year 5138. Pendo writes seconds."""
 
 
 def now() -> datetime:

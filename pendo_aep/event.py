@@ -25,6 +25,12 @@ OTHER_TYPES: Final = "pendo."
 
 # Valid in Pub/Sub attributes, URLs and AEP's `_id` (a URI reference without colons) as they are.
 PLAIN_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+# A number of JSON (RFC 8259, section 6) without an exponent, in digits that a float can hold: a
+# rating or an amount. With leading zeros it is more likely an id.
+NUMBER_AS_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?", re.ASCII)
+# RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
+# one, or a number with a fraction or an exponent, may be the rounded form of several.
+MAX_EXACT_INTEGER: Final = 2**53 - 1
 
 
 class Guide(TypedDict, total=False):
@@ -113,6 +119,14 @@ class Event(TypedDict):
 
 class InvalidEvent(ValueError):
     """Not a normalised event, or one that cannot be written as JSON."""
+
+
+def whole(number: float) -> int | float:
+    """Returns a whole number as an integer.
+
+    Beyond 2**53 an integer is no more exact than a float, and may be too long for JSON.
+    """
+    return int(number) if number.is_integer() and abs(number) <= 2**53 else number
 
 
 def event_type(pendo_event: str) -> str:

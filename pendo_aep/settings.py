@@ -25,6 +25,7 @@ from pydantic import (
     field_validator,
 )
 
+from pendo_aep.chosen_fields import ChosenField, parse_chosen_fields
 from pendo_aep.event import EVENT_TYPES, OTHER_TYPES
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -137,6 +138,7 @@ KeptProperties: TypeAlias = Literal["rest", "all", "none"]
 StreamingEndpoint: TypeAlias = Annotated[Url, AfterValidator(_inlet)]
 Subscription: TypeAlias = Annotated[str, AfterValidator(_subscription_name)]
 EventTypes: TypeAlias = Annotated[frozenset[str], BeforeValidator(_event_types)]
+ChosenFields: TypeAlias = Annotated[tuple[ChosenField, ...], BeforeValidator(parse_chosen_fields)]
 RedactedPaths: TypeAlias = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_paths)]
 
 
@@ -307,6 +309,10 @@ class _AdobeSettings(_Settings):
     aep_properties: KeptProperties = "rest"
     """What `_TENANT.pendo.properties` keeps of Pendo's `properties`: `rest`, what has no field of
     its own; `all`; `none`."""
+    aep_fields: ChosenFields = ()
+    """Properties that become typed fields of their own, such as
+    `properties.eventProperties.plan:string`, with white space or commas between them; see
+    [mapping](mapping.md#fields-of-your-own). Set it for `aep` as for `deliver`."""
     aep_client_id: Header = ""
     """Of a server-to-server credential of Adobe's developer console; without one, the inlet must be
     an open one. `aep` requires it."""

@@ -79,7 +79,8 @@ def compile_mapping(
         value = parse(source)
     else:
         value = expressions.Literal(source)
-    path = parse_path(destination)
+    # An XDM path, whose names need no wrapping: Adobe asks for that in source fields only.
+    path = tuple(destination.split("."))
     return Mapping(source, destination, value, path, _field(schema, path, destination))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import orjson
 
 from pendo_aep.aep.mapping import (
+    CHOSEN,
     DEFAULT_OPTIONS,
     MappingOptions,
     StoredProperties,
@@ -16,6 +17,7 @@ from pendo_aep.aep.mapping import (
     rows_of,
     without_empty,
 )
+from pendo_aep.aep.typed_values import TypedProperties
 from pendo_aep.event import TOO_DEEP, Event, InvalidEvent
 from pendo_aep.event import encode as encode_event
 from pendo_aep.settings import DeliverSettings
@@ -33,6 +35,11 @@ TRIMMED: Final = "_trimmed"
 
 class Format(Protocol):
     """How one event is written into a batch."""
+
+    @property
+    def typed(self) -> TypedProperties | None:
+        """The properties that are typed fields of their own; None if there are none."""
+        ...
 
     def encode(self, data: bytes, event: Event) -> bytes:
         """Returns one JSON object, from the data of a message and the event parsed from it.
@@ -56,7 +63,10 @@ class Raw:
 
     def __init__(self, options: MappingOptions = DEFAULT_OPTIONS) -> None:
         """Takes what the mapping depends on."""
-        self._added = tuple(row for row in rows_of(options) if row.field.added)
+        rows = rows_of(options)
+        self._added = tuple(row for row in rows if row.field.added and not row.field.chosen)
+        self._chosen = tuple((row, row.field.added.split(".")) for row in rows if row.field.chosen)
+        self.typed = options.typed
         self.stored_properties = StoredProperties(options).of
 
     def encode(self, data: bytes, event: Event) -> bytes:
@@ -70,11 +80,24 @@ class Raw:
                 for row in self._added
                 if (value := row.value(event)) is not None
             }
+            if self._chosen and (chosen := self._chosen_values(event)):
+                added[CHOSEN] = chosen
             if has_empty(event):
                 return orjson.dumps(without_empty(event) | added)
             return data.rstrip()[:-1] + b"," + orjson.dumps(added)[1:] if added else data
         except (orjson.JSONEncodeError, RecursionError):
             raise InvalidEvent(TOO_DEEP) from None
+
+    def _chosen_values(self, event: Event) -> Json:
+        """Returns the values of the chosen fields, in the shape that they have in XDM."""
+        values: Json = {}
+        for row, (_, *way, last) in self._chosen:
+            if (value := row.value(event)) is not None:
+                inner = values
+                for name in way:
+                    inner = inner.setdefault(name, {})
+                inner[last] = value
+        return values
 
     def stored_bytes(self, message: bytes, event: Event) -> int:
         """Counts all but `properties`, which AEP stores as the added text."""
@@ -133,6 +156,7 @@ class Xdm:
         `tenant_id` has a leading underscore or none.
         """
         self._rows = rows_of(options, own_object(tenant_id))
+        self.typed = options.typed
         self.stored_properties = StoredProperties(options).of
         schema = {"id": schema_id, "contentType": SCHEMA_CONTENT_TYPE}
         header: Json = {
@@ -175,7 +199,8 @@ def trim(event: Event, into: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
     """Returns the event for AEP, without as many of its largest properties as make it fit.
 
     Nothing else is left out: an event that is too large without any property stays too large, and
-    is sent all the same. Properties that AEP does not store take no room, and stay.
+    is sent all the same. Properties that AEP does not store take no room, and stay; so do values
+    that are typed fields.
 
     Raises:
         InvalidEvent: the event is nested too deep to be written as JSON.
@@ -186,13 +211,17 @@ def trim(event: Event, into: Format, limit: int = PROFILE_LIMIT_BYTES) -> bytes:
     stored = into.stored_properties(event) or {}
     if not stored:
         return _encode(event, into)
+    typed = into.typed.only(properties) if into.typed else {}
     largest_first = sorted(stored, key=lambda name: len(orjson.dumps(stored[name])))[::-1]
 
     def without(count: int) -> tuple[bytes, Event]:
         trimmed = largest_first[:count]
         kept = dict(properties)
         for name in trimmed:
-            del kept[name]
+            if name in typed:
+                kept[name] = typed[name]
+            else:
+                del kept[name]
         smaller: Event = {**event, "properties": {**kept, TRIMMED: trimmed}}
         return _encode(smaller, into), smaller
 

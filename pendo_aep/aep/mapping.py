@@ -13,6 +13,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 import orjson
 
+from pendo_aep.aep.typed_values import TypedProperties, convert
+from pendo_aep.chosen_fields import ChosenField
 from pendo_aep.event import Event
 from pendo_aep.settings import (
     ANONYMOUS_NAMESPACE,
@@ -24,7 +26,16 @@ from pendo_aep.settings import (
 
 Json: TypeAlias = dict[str, Any]
 FieldType = Literal[
-    "string", "integer", "number", "date-time", "json", "identity", "question", "answer"
+    "string",
+    "integer",
+    "long",
+    "number",
+    "boolean",
+    "date-time",
+    "json",
+    "identity",
+    "question",
+    "answer",
 ]
 
 
@@ -37,13 +48,14 @@ class Field:
         xdm: a path in the XDM entity; `{tenant}` is the tenant's own object (`_acme`).
         type: the XDM type. `json` is text that holds JSON, as XDM has no type for what is open;
             `identity` is an `identityMap`; `question` and `answer` are the texts of a survey, in
-            parallel arrays (`survey_pairs`).
+            parallel arrays (`survey_pairs`). Adobe's `long` is an integer of up to 2**53 - 1.
         title: what people see in AEP.
         only: the event types that it is for; empty for all.
         added: the key that `raw` adds with the value for XDM, where a mapping set cannot compute it
             from the source; otherwise empty.
         prefix: text before the value.
         covers: the paths in Pendo's `properties` that the value comes from.
+        chosen: the entry of `AEP_FIELDS` that it comes from; None for a row of this table.
     """
 
     source: str
@@ -54,6 +66,7 @@ class Field:
     added: str = ""
     prefix: str = ""
     covers: tuple[str, ...] = ()
+    chosen: ChosenField | None = None
 
     @property
     def raw(self) -> str:
@@ -209,6 +222,23 @@ FIELDS: tuple[Field, ...] = (
     Field("guide.language", "environment.browserDetails.acceptLanguage", "string", "Language"),
 )
 
+CHOSEN: Final = "fields"
+"""The key that `raw` adds with the values of the fields that the customer has chosen."""
+
+
+def _chosen_row(field: ChosenField) -> Field:
+    place = ".".join(field.place)
+    return Field(
+        field.name,
+        f"{{tenant}}.pendo.{place}",
+        "long" if field.type == "integer" else field.type,
+        ".".join(field.path),
+        added=f"{CHOSEN}.{place}",
+        covers=(".".join(field.path),),
+        chosen=field,
+    )
+
+
 # Adobe: "IdentityMap"; Pendo does not say whether a visitor was logged in.
 AUTHENTICATED_STATE: Final = "ambiguous"
 # Adobe: "Identity Service guardrails"; a record with a longer identity value is skipped.
@@ -237,12 +267,14 @@ class MappingOptions:
         email_namespace: the code of the namespace that visitor ids which are e-mail addresses go
             to as well; empty for none.
         properties: what is kept of Pendo's `properties` as text.
+        chosen: the properties that are typed fields of their own.
     """
 
     identity_namespace: str = "PendoVisitor"
     anonymous_visitors: AnonymousVisitors = "separate"
     email_namespace: str = ""
     properties: KeptProperties = "rest"
+    chosen: tuple[ChosenField, ...] = ()
 
     @classmethod
     def of(cls, settings: DeliverSettings | PlatformSettings) -> MappingOptions:
@@ -252,12 +284,18 @@ class MappingOptions:
             settings.aep_anonymous_visitors,
             settings.aep_email_namespace,
             settings.aep_properties,
+            settings.aep_fields,
         )
 
     @property
     def fields(self) -> tuple[Field, ...]:
-        """The mapping table."""
-        return FIELDS
+        """The mapping table, with a row for each chosen property."""
+        return (*FIELDS, *map(_chosen_row, self.chosen))
+
+    @property
+    def typed(self) -> TypedProperties | None:
+        """The chosen properties; None if there are none, so that they cost nothing."""
+        return TypedProperties(self.chosen) if self.chosen else None
 
     def identity_map(self, visitor_id: object) -> Json | None:
         """Returns the identities of a visitor; None if there are none.
@@ -323,8 +361,9 @@ class StoredProperties:
     def __init__(self, options: MappingOptions = DEFAULT_OPTIONS) -> None:
         """Takes what to keep."""
         self._kept = options.properties
+        self._typed = options.typed
         self._covered: _Covered = {}
-        for field in options.fields:
+        for field in FIELDS:
             holder, _, key = field.source.partition(".")
             for path in field.covers:
                 *way, last = path.split(".")
@@ -340,7 +379,8 @@ class StoredProperties:
             return None
         if self._kept == "all" or not isinstance(properties, dict):
             return properties
-        return _uncovered(properties, self._covered, event)
+        left = _uncovered(properties, self._covered, event)
+        return self._typed.without(left) if self._typed else left
 
 
 def _uncovered(properties: Json, covered: _Covered, event: Mapping[str, Any]) -> Json:
@@ -438,7 +478,8 @@ class Row:
             xdm_leaf.removeprefix(".") or None,
             siblings,
             siblings.index(source_leaf) if siblings else 0,
-            field.type not in _MADE and not (source_leaf or field.only or field.prefix),
+            field.type not in _MADE
+            and not (source_leaf or field.only or field.prefix or field.chosen),
             field,
             options,
             properties or StoredProperties(options),
@@ -464,6 +505,8 @@ class Row:
 
     def _made(self, event: Event, value: Any) -> Any:
         """Returns what is made of a value that is there."""
+        if self.field.chosen is not None:
+            return convert(value, self.field.chosen.type)
         if self.source_leaf is not None:
             return self._elements(value)
         if self.field.type == "json":

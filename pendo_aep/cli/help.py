@@ -34,6 +34,7 @@ Settings, from the environment, as for deliver:
   AEP_ANONYMOUS_VISITORS   default: separate; else same or none
   AEP_EMAIL_NAMESPACE      default: none; for visitor ids that are e-mail addresses
   AEP_PROPERTIES           default: rest; else all or none
+  AEP_FIELDS               default: none; properties that become typed fields
   AEP_TENANT_ID            read from AEP; if set, it must be the same
   AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   default: Adobe's
   PUSH_SUBSCRIPTION        default: pendo-events-deliver; for the commands that pause delivery

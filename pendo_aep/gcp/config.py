@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
+from pendo_aep.chosen_fields import parse_chosen_fields
 from pendo_aep.data_files import data_file
 from pendo_aep.gcp import iam
 
@@ -255,6 +256,10 @@ def value_problems(values: Mapping[str, str]) -> Iterator[str]:
         value = values.get(name, "")
         if value and not re.fullmatch(pattern, value, re.ASCII):
             yield f"{name}: must be {what}, or empty"
+    try:
+        parse_chosen_fields(values.get("AEP_FIELDS", ""))
+    except ValueError as error:
+        yield f"AEP_FIELDS: {error}"
     for name, (least, most) in _RANGES.items():
         value = values.get(name, "")
         if not re.fullmatch(_COUNT[0], value, re.ASCII) or not least <= int(value) <= most:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Literal, cast
 
-from pendo_aep.clock import epoch_rfc3339
+from pendo_aep.clock import MILLISECONDS_FROM, epoch_rfc3339
 from pendo_aep.event import (
+    MAX_EXACT_INTEGER,
+    NUMBER_AS_TEXT,
     PLAIN_ID,
     SCHEMA_VERSION,
     App,
@@ -21,24 +22,17 @@ from pendo_aep.event import (
     Subscription,
     Track,
     event_type,
+    whole,
 )
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import Webhook, coerce_number, coerce_text, dumps_or_invalid
 
-# Pendo writes seconds. Larger numbers are milliseconds: as seconds, this is the year 5138.
-_MILLISECONDS_FROM: Final = 1e11
 # Objects in which Pendo's API and Web SDK write a poll answer have it under one of these keys.
 _ANSWER_KEYS: Final = ("value", "response", "answer")
 # Keys of `properties` that hold one answer directly; the id of the poll is then in `pollId`.
 _PLAIN_ANSWERS: Final = ("pollValue", "pollResponse", "pollAnswer")
 # No known form nests deeper than an array of polls with an array of answers each.
 _MAX_ANSWER_DEPTH: Final = 4
-# A number of JSON (RFC 8259, section 6) without an exponent, in digits that a float can hold: a
-# rating or an amount. With leading zeros it is more likely an id.
-_NUMBER_AS_TEXT: Final = re.compile(r"-?(0|[1-9][0-9]{0,14})([.][0-9]{1,15})?", re.ASCII)
-# RFC 8259, section 6: readers of JSON agree on the exact value of an integer up to here. A larger
-# one, or a number with a fraction or an exponent, may be the rounded form of several.
-_MAX_EXACT_INTEGER: Final = 2**53 - 1
 
 
 def event_id(unique_id: str | float | None, raw: bytes) -> str:
@@ -58,7 +52,7 @@ def event_id(unique_id: str | float | None, raw: bytes) -> str:
             return unique_id
         if unique_id and not unique_id.isspace():
             return hashlib.sha256(unique_id.encode()).hexdigest()
-    elif isinstance(unique_id, int) and abs(unique_id) <= _MAX_EXACT_INTEGER:
+    elif isinstance(unique_id, int) and abs(unique_id) <= MAX_EXACT_INTEGER:
         return str(unique_id)
     return hashlib.sha256(raw).hexdigest()
 
@@ -115,7 +109,7 @@ def _add_details(event: Event, properties: dict[str, Any]) -> None:
 def _occurred_at(timestamp: object, received_at: float) -> str:
     """Returns when it happened; if that is unreadable or in the future, when it was received."""
     moment = coerce_number(timestamp)
-    if moment is not None and moment > _MILLISECONDS_FROM:
+    if moment is not None and moment > MILLISECONDS_FROM:
         moment /= 1000
     if moment is None or not 0 < moment <= received_at:
         moment = received_at
@@ -146,7 +140,7 @@ def _nps(answer: object) -> Nps:
     if isinstance(answer, dict):
         rating = coerce_number(answer.get("rating"))
         if rating is not None:
-            nps["rating"] = _whole(rating)
+            nps["rating"] = whole(rating)
             if category := _nps_category(rating):
                 nps["category"] = category
         if reason := coerce_text(answer.get("reason")):
@@ -166,14 +160,6 @@ def _nps_category(rating: float) -> Literal["promoter", "passive", "detractor"] 
     if not 0 <= rating <= 10:
         return None
     return "promoter" if rating >= 9 else "passive" if rating >= 7 else "detractor"
-
-
-def _whole(number: float) -> int | float:
-    """Returns a whole number as an integer.
-
-    Beyond 2**53 an integer is no more exact than a float, and may be too long for JSON.
-    """
-    return int(number) if number.is_integer() and abs(number) <= 2**53 else number
 
 
 def _track(properties: dict[str, Any]) -> Track:
@@ -255,8 +241,8 @@ def _answer(poll: object, value: object) -> PollAnswer:
     }
     if poll_id := coerce_text(poll):
         answer["pollId"] = poll_id
-    if not isinstance(value, str) or _NUMBER_AS_TEXT.fullmatch(value):
+    if not isinstance(value, str) or NUMBER_AS_TEXT.fullmatch(value):
         number = coerce_number(value)
         if number is not None:
-            answer["number"] = _whole(number)
+            answer["number"] = whole(number)
     return answer

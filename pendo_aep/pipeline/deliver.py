@@ -15,6 +15,7 @@ from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, trim
 from pendo_aep.aep.mapping import is_too_long
 from pendo_aep.aep.misconfiguration import without_values
 from pendo_aep.aep.retry import PendingMessage
+from pendo_aep.aep.typed_values import Misfits
 from pendo_aep.dead_letters import Reason
 from pendo_aep.event import Event, InvalidEvent, read_event
 from pendo_aep.event import encode as encode_event
@@ -79,6 +80,7 @@ class Delivery:
         self._dead_letters = dead_letters
         self._trims = trims
         self._words = words
+        self._misfits = Misfits()
 
     def encode(self, data: bytes, attributes: dict[str, str]) -> bytes:
         """Returns the message as AEP takes it; trims it or warns where Profile would drop it.
@@ -95,6 +97,8 @@ class Delivery:
         if is_too_long(event.get("visitorId")):
             log("WARNING", "identity over 1,024 characters", event_id=event["id"])
         message = self._format.encode(data, event)
+        if self._format.typed and (names := self._format.typed.misfits(event.get("properties"))):
+            self._misfits.count(names)
         if len(message) <= PROFILE_LIMIT_BYTES:
             return message
         stored = self._format.stored_bytes(message, event)

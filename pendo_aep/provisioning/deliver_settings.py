@@ -71,6 +71,8 @@ async def deliver_settings(client: Client, tenant: Tenant, resolved: Resolved) -
     }
     if tenant.options.email_namespace:
         settings["AEP_EMAIL_NAMESPACE"] = tenant.options.email_namespace
+    if tenant.options.chosen:
+        settings["AEP_FIELDS"] = ",".join(map(str, tenant.options.chosen))
     if spec.format == "xdm":
         settings["AEP_SCHEMA_ID"] = resolved[Kind.SCHEMA].id
         settings["AEP_DATASET_ID"] = resolved[Kind.DATASET].id

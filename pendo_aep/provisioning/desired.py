@@ -177,7 +177,7 @@ def _resources(
 ) -> tuple[Resource, ...]:
     # Adobe: no two resources of the Schema Registry may have the same title.
     name, options = choices.name, tenant.options
-    group = FieldGroup(client, f"{name} Fields", tenant.id)
+    group = FieldGroup(client, f"{name} Fields", tenant.id, options)
     schema = Schema(client, name, choices.profile, tenant.groups)
     return (
         *namespaces(client, options),

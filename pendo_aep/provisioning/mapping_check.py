@@ -6,14 +6,13 @@ it makes of a sample must be the XDM that `deliver` makes of the same event.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, Final
 
 import orjson
 
 from pendo_aep.aep.format import Raw, Xdm
-from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.data_files import data_file
 from pendo_aep.event import Event, read_event
 from pendo_aep.provisioning.client import Client
@@ -29,9 +28,6 @@ _SUFFIX: Final = ".event.json"
 _NO_PREVIEW: Final = frozenset({401, 403, 404, 405, 501})
 _MAX_DIFFERENCES: Final = 20
 _MAX_VALUE_CHARACTERS: Final = 120
-_DATE_FIELDS: Final = frozenset(
-    field.xdm.rpartition(".")[2] for field in FIELDS if field.type == "date-time"
-)
 
 
 class PreviewUnavailable(PlatformError):
@@ -59,6 +55,9 @@ async def check_mapping(client: Client, tenant: Tenant, schema_id: str) -> int:
     """
     body = mapping_set_body("Pendo", schema_id, tenant.id, tenant.options, tenant.groups)
     raw = Raw(tenant.options)
+    dates = frozenset(
+        field.xdm.rpartition(".")[2] for field in tenant.options.fields if field.type == "date-time"
+    )
     differences: list[str] = []
     samples = _samples()
     for name, event in samples.items():
@@ -68,7 +67,7 @@ async def check_mapping(client: Client, tenant: Tenant, schema_id: str) -> int:
             f"{error.get('destination')}: AEP cannot map it: {error.get('exception')}"
             for error in mapped.get("errors") or []
         ]
-        found += _compare(_our_xdm(tenant, event), _without_nulls(mapped["data"]), "")
+        found += _compare(_our_xdm(tenant, event), _without_nulls(mapped["data"]), "", dates)
         differences += [f"{name}: {difference}" for difference in found]
     if differences:
         shown = differences[:_MAX_DIFFERENCES]
@@ -126,20 +125,20 @@ def _without_nulls(value: Any) -> Any:
     return {key: one for key, one in inner.items() if one is not None and one != {}}
 
 
-def _compare(ours: Any, theirs: Any, path: str) -> Iterator[str]:
+def _compare(ours: Any, theirs: Any, path: str, dates: Collection[str]) -> Iterator[str]:
     """Yields the path of each difference with both values, which are those of made-up events."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in sorted({*ours, *theirs}):
-            yield from _compare(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."))
+            yield from _compare(ours.get(key), theirs.get(key), f"{path}.{key}".lstrip("."), dates)
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
-            yield from _compare(one, other, f"{path}[{number}]")
-    elif not _is_same(ours, theirs, path):
+            yield from _compare(one, other, f"{path}[{number}]", dates)
+    elif not _is_same(ours, theirs, is_date=path.rpartition(".")[2] in dates):
         yield f"{path}: pendo-to-aep makes {_shown(ours)}, AEP makes {_shown(theirs)}"
 
 
-def _is_same(ours: Any, theirs: Any, path: str) -> bool:
-    if path.rpartition(".")[2] in _DATE_FIELDS and isinstance(theirs, str):
+def _is_same(ours: Any, theirs: Any, *, is_date: bool) -> bool:
+    if is_date and isinstance(theirs, str):
         try:  # Adobe does not say how many digits and which offset a date is written with
             return datetime.fromisoformat(ours) == datetime.fromisoformat(theirs)
         except (ValueError, TypeError):

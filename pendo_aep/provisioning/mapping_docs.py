@@ -10,6 +10,7 @@ import orjson
 
 from pendo_aep.aep.format import Raw
 from pendo_aep.aep.mapping import FIELDS, Field
+from pendo_aep.chosen_fields import MAX_DEPTH, MAX_FIELDS
 from pendo_aep.event import Event
 from pendo_aep.provisioning.field_texts import NO_TEXT, field_texts
 from pendo_aep.provisioning.mapping_set import mappings
@@ -64,6 +65,48 @@ its label: {labels}.
 `rest` (the default), what has no field of its own; `all`; `none`. `rest` leaves out {covered}, \
 each only where the field has the same value, and objects that are empty then.
 
+### Fields of your own
+
+`_TENANT.pendo.properties` is text, from which an audience cannot pick a single value. \
+`AEP_FIELDS` makes typed fields of the properties that it names, and with `AEP_PROPERTIES=rest` \
+their values are no longer in the text. Each entry is a path and a type; white space or commas are \
+between entries:
+
+```
+AEP_FIELDS="properties.eventProperties.plan:string properties.sampleGroup:integer"
+```
+
+A property of a track event, `properties.eventProperties.X`, goes to \
+`_TENANT.pendo.track.properties.X`, any other `properties.X` to `_TENANT.pendo.custom.X`; deeper \
+paths keep their names. Every name must be one that AEP allows: letters, digits, `-` and `_`, and \
+not `_` at the beginning (Adobe: "Define XDM fields in the UI"); case makes no difference (Adobe: \
+"XDM field type constraints"). A property with another name cannot be chosen. There can be \
+{most} entries, {deepest} names deep.
+
+| type | what fits |
+|---|---|
+| `string` | text; a number or a Boolean, as JSON writes it |
+| `number` | a number, also as text (`12`, `-0.5`) |
+| `integer` | a whole number between -(2^53 - 1) and 2^53 - 1, also as text |
+| `boolean` | `true` or `false`, also as text |
+| `date-time` | text with a date, a time and a zone (RFC 3339), or a positive number of seconds or \
+milliseconds since 1970; stored in UTC with milliseconds |
+
+A value that does not fit is left out of its field and stays in the text. `deliver` logs `value \
+does not fit its field` with the name of the field and the number of values, never a value.
+
+What may change later:
+
+- Add a field: `aep apply`, then wait 15 minutes, then deploy. Events that AEP has already do not \
+get it.
+- Take one out: deploy, then `aep apply`. The field stays in AEP, and new events have the value in \
+the text again.
+- The type of a field can never change, and `aep apply` refuses it. Choose it with care; `string` \
+if in doubt.
+
+`aep` and the functions need the same `AEP_FIELDS`, `aep` first: until the dataflow has the \
+mapping, AEP ignores the values, and with `AEP_PROPERTIES=rest` the text does not have them either.
+
 ## Identities
 
 A visitor id is the primary identity of its event, for ids of up to 1,024 characters.
@@ -94,7 +137,10 @@ put that of visitors before `Email`.
 
 A dataflow makes the same XDM of what `AEP_FORMAT=raw` sends with these mappings, one set for \
 events of all types. An array is mapped as a whole. {added} are not on the topic: `deliver` adds \
-them, because Data Prep cannot make them.
+them, because Data Prep cannot make them. It also adds `fields`, with the values of the \
+[fields of your own](#fields-of-your-own), each of which has one mapping more, such as \
+`fields.track.properties.planName` to `_TENANT.pendo.track.properties.planName`. A name without a \
+capital letter is written `${{plan}}` there (Adobe: "Data Prep mapping functions", reserved words).
 
 {attributes}
 
@@ -156,6 +202,8 @@ def page() -> str:
         labels="; ".join(_labels()),
         added=f"{', '.join(others)} and {last}",
         covered=", ".join(f"`{path}`" for field in FIELDS for path in field.covers),
+        most=MAX_FIELDS,
+        deepest=MAX_DEPTH,
         attributes=_table(
             ("source field", "target field"),
             ((f"`{line['source']}`", f"`{line['destination']}`") for line in simple),

@@ -14,6 +14,7 @@ from pendo_aep.aep.format import SCHEMA_CONTENT_TYPE
 from pendo_aep.aep.mapping import (
     ANONYMOUS_PREFIX,
     AUTHENTICATED_STATE,
+    CHOSEN,
     DEFAULT_OPTIONS,
     EMAIL_PATTERN,
     MAX_IDENTITY_CHARACTERS,
@@ -21,6 +22,7 @@ from pendo_aep.aep.mapping import (
     MappingOptions,
     own_object,
 )
+from pendo_aep.chosen_fields import ChosenField
 from pendo_aep.provisioning import flow_service
 from pendo_aep.provisioning.client import Client, Operation, Query
 from pendo_aep.provisioning.errors import Permission
@@ -82,6 +84,8 @@ def _mapping(fields: Sequence[Field], path: str, options: MappingOptions) -> Jso
     elif field.prefix:
         # Adobe does not say what `concat` makes of null; `pendoEvent` is never missing.
         source_type, source = "EXPRESSION", f'concat("{field.prefix}", {source})'
+    elif field.chosen:
+        source = _chosen_source(field.chosen)
     elif field.only and not field.added:  # what is added is added for these events only
         source_type, source = "EXPRESSION", _only(field.only, source)
     return {
@@ -94,6 +98,20 @@ def _mapping(fields: Sequence[Field], path: str, options: MappingOptions) -> Jso
 
 def _whole(path: str) -> str:
     return path.partition("[]")[0]
+
+
+def _chosen_source(field: ChosenField) -> str:
+    """Returns the path of a chosen field in a raw event.
+
+    Adobe: "Data Prep mapping functions", a name that is no identifier, a reserved word or a
+    function must be wrapped. All of these words but one are in lower case.
+    """
+    names = (f"${{{name}}}" if _must_wrap(name) else name for name in field.names)
+    return ".".join((CHOSEN, *field.home, *names))
+
+
+def _must_wrap(name: str) -> bool:
+    return not name.isidentifier() or name == name.lower() or name == "equalsIgnoreCase"
 
 
 def _identity_map(source: str, options: MappingOptions) -> str:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pendo_aep.provisioning.errors import Conflict, NameTaken, PlatformError, RequestRejected
 from pendo_aep.provisioning.identity_namespace import IdentityNamespace
 from pendo_aep.provisioning.resource import FOR_PROFILE, PENDING, Kind, Observed, Resource
-from pendo_aep.provisioning.schema_registry import Schema
+from pendo_aep.provisioning.schema_registry import FieldGroup, Schema
 
 
 class Action(StrEnum):
@@ -76,6 +76,8 @@ class Plan:
                 found.append(f"Profile for the schema {step.name!r}")
             if step.kind is Kind.FIELD_GROUP and (is_new or _adds_fields(step)):
                 found.append(f"the types of the new fields of {step.name!r}")
+            if isinstance(resource, FieldGroup) and step.action is not Action.KEEP:
+                found += [f"the type of {field}" for field in resource.new_types(step.details)]
         return tuple(found)
 
     def changes(self, *kinds: Kind) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from pendo_aep.aep.mapping import FIELDS, Field, FieldType, own_object
+from pendo_aep.aep.mapping import DEFAULT_OPTIONS, Field, FieldType, MappingOptions, own_object
+from pendo_aep.event import MAX_EXACT_INTEGER
 from pendo_aep.provisioning.field_texts import NO_TEXT, field_texts
 from pendo_aep.provisioning.resource import Json
 
@@ -88,12 +89,15 @@ def schema_body(
     }
 
 
-# Adobe: "Define XDM fields in the API". A date is text with a format.
+# Adobe: "XDM field type constraints". A date is text with a format; an integer without these bounds
+# has 32 bits.
 _TYPES: Final[dict[FieldType, Json]] = {
     "string": {"type": "string"},
     "json": {"type": "string"},
     "integer": {"type": "integer"},
+    "long": {"type": "integer", "minimum": -MAX_EXACT_INTEGER, "maximum": MAX_EXACT_INTEGER},
     "number": {"type": "number"},
+    "boolean": {"type": "boolean"},
     "date-time": {"type": "string", "format": "date-time"},
 }
 _OWN: Final = "{tenant}."
@@ -106,15 +110,16 @@ def is_own(xdm: str) -> bool:
     return xdm.startswith(_OWN)
 
 
-def field_group_body(title: str, tenant_id: str) -> Json:
+def field_group_body(title: str, tenant_id: str, options: MappingOptions = DEFAULT_OPTIONS) -> Json:
     """Returns the body that creates the tenant's field group; the registry adds the rest.
 
     Args:
         title: of the group. Adobe: unique among all of the tenant's resources in the registry.
         tenant_id: with or without its leading underscore.
+        options: what the mapping depends on.
     """
     properties: Json = {}
-    for field in FIELDS:
+    for field in options.fields:
         if is_own(field.xdm):
             _add(properties, field)
     own = {own_object(tenant_id): {"type": "object", "properties": properties}}
@@ -140,10 +145,15 @@ def _add(properties: Json, field: Field) -> None:
         properties = inner.get("items", inner)["properties"]
     text = field_texts().get(field.xdm, NO_TEXT)
     properties[last] = {"title": field.title, **_TYPES[field.type]}
-    if text.description:
-        properties[last]["description"] = text.description
+    description = f"Pendo property {field.title}" if field.chosen else text.description
+    if description:
+        properties[last]["description"] = description
     if text.suggested:
         properties[last][SUGGESTED] = dict(text.suggested)
+
+
+NEW_FIELD: Final = "field "
+"""The words before the path of a field that is added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +173,11 @@ class Addition:
 
 @dataclass(frozen=True, slots=True)
 class FieldConflict:
-    """A field that differs from ours in a way that cannot be changed."""
+    """A field that differs from ours in a way that cannot be changed: in its type, or another."""
 
+    path: str
     text: str
+    is_of_type: bool = False
 
 
 # What could refuse our values if somebody has added it.
@@ -192,13 +204,15 @@ def compare_fields(
     for key in ("type", "format"):
         if desired.get(key) != observed.get(key):
             is_, must_be = observed.get(key), desired.get(key)
-            yield FieldConflict(f"{path}: {key} is {is_!r}, but must be {must_be!r}")
+            text = f"{path}: {key} is {is_!r}, but must be {must_be!r}"
+            yield FieldConflict(path, text, is_of_type=True)
     for key in _RESTRICTIONS:
-        # Adobe shows an integer with the bounds of its width, which do not restrict us.
-        is_width = key in {"minimum", "maximum"} and desired.get("type") == "integer"
+        # Adobe shows an integer with the bounds of its width, which do not restrict what has none.
+        is_width = desired.get("type") == "integer" and key in {"minimum", "maximum"} - {*desired}
         if observed.get(key) not in (None, [], desired.get(key)) and not is_width:
             restriction = f"{key} {observed[key]!r}"
-            yield FieldConflict(f"{path}: {restriction} could refuse what pendo-to-aep sends")
+            text = f"{path}: {restriction} could refuse what pendo-to-aep sends"
+            yield FieldConflict(path, text)
     if "title" in desired and desired["title"] != observed.get("title"):
         operation = {"op": "add", "path": f"{pointer}/title", "value": desired["title"]}
         yield Addition(operation, f"title of {path}: {desired['title']!r}")
@@ -207,12 +221,16 @@ def compare_fields(
         inner = f"{pointer}/items"
         yield from compare_fields(desired["items"], observed["items"], inner, f"{path}[]")
     properties = observed.get("properties", {})
+    in_lower_case = {name.lower(): name for name in properties}
     for name, field in desired.get("properties", {}).items():
         inner, inner_path = f"{pointer}/properties/{name}", f"{path}.{name}".lstrip(".")
         if name in properties:
             yield from compare_fields(field, properties[name], inner, inner_path)
+        elif other := in_lower_case.get(name.lower()):
+            # Adobe: "XDM field type constraints", names of custom fields are case-insensitive.
+            yield FieldConflict(inner_path, f"{inner_path}: AEP has {other!r}, and ignores case")
         else:
-            yield Addition({"op": "add", "path": inner, "value": field}, f"field {inner_path}")
+            yield Addition({"op": "add", "path": inner, "value": field}, f"{NEW_FIELD}{inner_path}")
 
 
 def _compare_texts(desired: Json, observed: Json, pointer: str, path: str) -> Iterator[Addition]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypeAlias
 from urllib.parse import quote
 
+from pendo_aep.aep.mapping import MappingOptions, own_object
 from pendo_aep.provisioning.client import Client, Operation
 from pendo_aep.provisioning.errors import Conflict, NameTaken, Permission, RequestRejected
 from pendo_aep.provisioning.resource import FOR_PROFILE, Json, Kind, Observed, Resolved, Resource
 from pendo_aep.provisioning.schema import (
     EXPERIENCE_EVENT,
+    NEW_FIELD,
     STANDARD_GROUPS,
     Addition,
     FieldConflict,
@@ -141,6 +144,23 @@ class FieldGroup(_RegistryResource):
     collection: ClassVar[_Collection] = "fieldgroups"
     other_collection: ClassVar[_Collection] = "schemas"
     tenant_id: str
+    options: MappingOptions
+
+    def new_types(self, changes: Sequence[str]) -> list[str]:
+        """Returns the fields of `AEP_FIELDS` that are new, each with its type.
+
+        Args:
+            changes: what `compare` returned; nothing for a group that does not exist.
+        """
+        tops = tuple(f"{change.removeprefix(NEW_FIELD)}." for change in changes)
+        return [
+            f"{self._path(field.place)}: {field.type}"
+            for field in self.options.chosen
+            if not changes or f"{self._path(field.place)}.".startswith(tops)
+        ]
+
+    def _path(self, place: Sequence[str]) -> str:
+        return ".".join((own_object(self.tenant_id), "pendo", *place))
 
     def compare(self, observed: Observed, resolved: Resolved) -> tuple[str, ...]:  # noqa: ARG002
         """Returns the missing fields, and one line for all texts that differ.
@@ -165,7 +185,7 @@ class FieldGroup(_RegistryResource):
         await self._patch(observed, [one.operation for one in self._additions(observed)])
 
     def _body(self) -> Json:
-        return field_group_body(self.name, self.tenant_id)
+        return field_group_body(self.name, self.tenant_id, self.options)
 
     def _additions(self, observed: Observed) -> list[Addition]:
         desired = self._body()["definitions"]["customFields"]
@@ -178,12 +198,31 @@ class FieldGroup(_RegistryResource):
             problems.append("its fields are not under definitions.customFields")
         for found in compare_fields(desired, fields or desired, "/definitions/customFields"):
             if isinstance(found, FieldConflict):
-                problems.append(found.text)
+                advice = self._advice(found.path) if found.is_of_type else ""
+                problems.append(found.text + advice)
             else:
                 additions.append(found)
         if problems:
             raise self._conflict(observed, "; ".join(problems))
         return additions
+
+    def _advice(self, path: str) -> str:
+        """Returns what to do about a field of `AEP_FIELDS`; nothing about another.
+
+        Adobe: "Basics of schema composition", a field's type cannot change.
+        """
+        own = [
+            field.name
+            for field in self.options.chosen
+            if f"{self._path(field.place)}.".startswith(f"{path}.")
+            and path.startswith(f"{self._path(field.home)}.")
+        ]
+        if not own:
+            return ""
+        return (
+            f" (AEP never changes a field's type: give {', '.join(own)} its former type back in "
+            "AEP_FIELDS, or leave it out)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

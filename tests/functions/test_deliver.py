@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import orjson
@@ -448,6 +449,46 @@ async def test_an_identity_over_the_limit_is_logged(
     expected = {"eventId": unique_id(984), "message": "identity over 1,024 characters"}
     await wait_for_line(deliver, lambda line: line.items() >= expected.items())
     assert "canary-visitor" not in deliver.text
+
+
+@pytest.mark.parametrize("settings", [{}, XDM_SETTINGS], ids=["raw", "xdm"])
+async def test_fields_of_ones_own(
+    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession, settings: dict[str, str]
+) -> None:
+    """A track event arrives with its typed fields; a misfit is logged by its name only."""
+    fields = """
+        properties.eventProperties.toTier:string, properties.eventProperties.seats:integer
+        properties.eventProperties.since:date-time
+    """
+    given = {"toTier": "gold", "seats": "canary seats", "since": 1769851800, "other": 1}
+    environment = settings_for(server, aep, AEP_FIELDS=fields, **settings)
+    number = 985 + len(settings)
+    async with Function("deliver", environment) as function:
+        await push_one(
+            http,
+            function,
+            number,
+            type="track.received",
+            pendoEvent="trackEventReceived",
+            properties={"eventProperties": given},
+        )
+        line = await wait_for_line(
+            function, lambda line: line.get("message") == "value does not fit its field"
+        )
+
+    typed = {"properties": {"toTier": "gold", "since": "2026-01-31T09:30:00.000Z"}}
+    message: Any = accepted(aep, number)
+    if settings:
+        pendo = message["body"]["xdmEntity"]["_acme"]["pendo"]
+        assert pendo["track"] == typed
+        left = pendo["properties"]
+    else:
+        assert message["fields"] == {"track": typed}
+        left = message["propertiesJson"]
+    assert json.loads(left) == {"eventProperties": {"seats": "canary seats", "other": 1}}
+    expected = {"severity": "WARNING", "field": "properties.eventProperties.seats", "values": 1}
+    assert line.items() >= expected.items()
+    assert "canary" not in function.text
 
 
 async def test_no_empty_value_is_sent(

@@ -12,6 +12,7 @@ import pytest
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import PROFILE_LIMIT_BYTES, Format, Raw, Xdm, event_format, trim
 from pendo_aep.aep.mapping import FIELDS, MappingOptions
+from pendo_aep.chosen_fields import parse_chosen_fields
 from pendo_aep.event import Event, InvalidEvent, read_event
 from pendo_aep.settings import DeliverSettings, KeptProperties, load
 from tests.cases import Case, cases, table
@@ -317,6 +318,48 @@ def test_an_event_of_other_types(odd: dict[str, Any]) -> None:
     assert json.loads(Raw().encode(data, read_event(data)))["id"] == "a"
 
 
+# Fields that the customer has chosen.
+
+CHOSEN = MappingOptions(
+    chosen=parse_chosen_fields(
+        "properties.eventProperties.toTier:string properties.eventProperties.a.b:number "
+        "properties.sampleGroup:integer"
+    )
+)
+TYPED: dict[str, dict[str, Any]] = {
+    "track": {"properties": {"toTier": "gold", "a": {"b": 2}}},
+    "custom": {"sampleGroup": 6},
+}
+
+
+@pytest.mark.parametrize("options", [MappingOptions(), CHOSEN])
+def test_chosen_fields(options: MappingOptions) -> None:
+    """`raw` adds one key with their values, `xdm` has them beside the other fields."""
+    event = event_with(eventProperties={"toTier": "gold", "a": {"b": "2"}}, sampleGroup=6)
+    event["track"] = {"name": "Account Upgraded"}
+    for data in (orjson.dumps(event), orjson.dumps({**event, "accountId": ""})):  # with empty ones
+        raw = orjson.loads(Raw(options).encode(data, orjson.loads(data)))
+        pendo = xdm(options=options).entity(orjson.loads(data))["_acme"]["pendo"]
+        assert raw["properties"] == event["properties"]
+        if options is CHOSEN:
+            assert raw["fields"] == TYPED
+            assert pendo["track"] == TYPED["track"] | {"name": "Account Upgraded"}
+            assert pendo["custom"] == TYPED["custom"]
+            assert "propertiesJson" not in raw
+            assert "properties" not in pendo
+        else:
+            assert "fields" not in raw
+            assert json.loads(pendo["properties"]) == event["properties"]
+
+
+@pytest.mark.parametrize("properties", [{}, {"sampleGroup": "x"}, {"eventProperties": [1]}])
+def test_no_chosen_field_has_a_value(properties: dict[str, object]) -> None:
+    """Without a value that fits there is no empty object."""
+    event = event_with(**properties)
+    assert b'"fields"' not in Raw(CHOSEN).encode(orjson.dumps(event), event)
+    assert {"track", "custom"}.isdisjoint(xdm(options=CHOSEN).entity(event)["_acme"]["pendo"])
+
+
 # Trimming of events that Profile would drop for their size.
 
 
@@ -372,6 +415,17 @@ def test_what_is_not_stored_is_not_trimmed(encode: Format) -> None:
     assert kept == {"_trimmed": ["large"]}
 
 
+@pytest.mark.parametrize("encode", [Raw(CHOSEN), xdm(options=CHOSEN)], ids=["raw", "xdm"])
+def test_chosen_fields_are_not_trimmed(encode: Format) -> None:
+    """A typed field keeps its value if the property around it is left out."""
+    full = event_with(eventProperties={"toTier": "gold", "large": "x" * 20_000}, sampleGroup=6)
+    sent = orjson.loads(trim(full, encode))
+    fields = sent.get("fields") or sent["body"]["xdmEntity"]["_acme"]["pendo"]
+    assert fields["track"] == {"properties": {"toTier": "gold"}}
+    assert fields["custom"] == {"sampleGroup": 6}
+    assert b"xxx" not in orjson.dumps(sent)
+
+
 @pytest.mark.parametrize("encode", [Raw(NOTHING), xdm(options=NOTHING)], ids=["raw", "xdm"])
 def test_without_properties_nothing_is_trimmed(encode: Format) -> None:
     """If no properties are stored, no event becomes smaller without them."""
@@ -385,6 +439,8 @@ def test_trimming_many_properties_takes_few_steps(encode: Format) -> None:
     written: list[int] = []
 
     class Counted:
+        typed = None
+
         def encode(self, data: bytes, event: Event) -> bytes:
             written.append(len(data))
             return encode.encode(data, event)

@@ -160,7 +160,7 @@ async def apply_version_before(harness: Harness, choices: Choices | None = None)
     """
     before: Any = table("aep_version_before")
 
-    def field_group(title: str, tenant_id: str) -> Any:
+    def field_group(title: str, tenant_id: str, _: object) -> Any:
         body = field_group_body(title, tenant_id)
         own = body["definitions"]["customFields"]["properties"]["_acme"]["properties"]
         own["pendo"]["properties"] = before["fields"]

@@ -21,6 +21,7 @@ from local.functions import PROJECT
 from local.samples import Sample, load_samples
 from pendo_aep.aep.format import Raw, Xdm
 from pendo_aep.aep.mapping import ANONYMOUS_PREFIX, EMAIL_PATTERN, MappingOptions
+from pendo_aep.chosen_fields import parse_chosen_fields
 from pendo_aep.event import EVENT_TYPES, Event, encode, read_event
 from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
@@ -34,6 +35,25 @@ NOW = "2026-01-31T09:30:00.000Z"
 RECEIVED = datetime(2026, 1, 31, 8, 30, 0, 250_000, tzinfo=UTC)
 GROUP_ID = "https://ns.adobe.com/acme/mixins/1"
 DEFAULTS: Final = MappingOptions()
+# Each type, fits and misfits in the samples, nested, names that Data Prep reserves, and properties
+# that have a field of their own.
+CHOSEN: Final = parse_chosen_fields(
+    """
+    properties.eventProperties.plan:string
+    properties.eventProperties.trial:boolean
+    properties.eventProperties.durationSeconds:number
+    properties.eventProperties.filters.weeks:string
+    properties.eventProperties.size:integer
+    properties.eventProperties.at-2nd:date-time
+    properties.eventProperties.equalsIgnoreCase:string
+    properties.sampleGroup:integer
+    properties.guideProperties.createdAt:date-time
+    properties.guideId:string
+    properties.nps.rating:integer
+    properties.browserName:number
+    properties.a.b.c.d.or:number
+    """
+)
 # Each value of each setting, and the rarer ones together.
 OPTIONS: Final = {
     "the defaults": DEFAULTS,
@@ -49,6 +69,9 @@ OPTIONS: Final = {
     ),
     "all properties": MappingOptions(properties="all"),
     "no properties": MappingOptions(properties="none"),
+    "fields": MappingOptions(chosen=CHOSEN),
+    "fields, all properties": MappingOptions(properties="all", chosen=CHOSEN),
+    "fields, no properties": MappingOptions(properties="none", chosen=CHOSEN),
 }
 EVERY_OPTION: Final = pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 
@@ -71,9 +94,9 @@ def xdm(event: Event, options: MappingOptions = DEFAULTS) -> Any:
     return orjson.loads(orjson.dumps(formatted.entity(event)))
 
 
-def resolved(tenant_id: str) -> dict[str, Any]:
+def resolved(tenant_id: str, options: MappingOptions = DEFAULTS) -> dict[str, Any]:
     """Returns the schema of events as the registry of a tenant resolves it."""
-    group = field_group_body("Fields", tenant_id)
+    group = field_group_body("Fields", tenant_id, options)
     return resolve(
         PlatformState(
             sandbox="prod",
@@ -90,14 +113,14 @@ def resolved(tenant_id: str) -> dict[str, Any]:
 
 def compiled(tenant_id: str, options: MappingOptions = DEFAULTS) -> list[Mapping]:
     """Returns the mapping set of a tenant, ready to map."""
-    schema = resolved(tenant_id)
+    schema = resolved(tenant_id, options)
     return [
         compile_mapping(one["sourceType"], one["source"], one["destination"], schema)
         for one in mappings(tenant_id, options)
     ]
 
 
-RESOLVED = resolved(TENANT)
+RESOLVED = resolved(TENANT, MappingOptions(chosen=CHOSEN))
 COMPILED: Final = {options: compiled(TENANT, options) for options in OPTIONS.values()}
 MAPPINGS = COMPILED[DEFAULTS]
 
@@ -115,6 +138,23 @@ def test_every_sample(sample: Sample, options: MappingOptions) -> None:
     is_hidden = options.anonymous_visitors == "none" and sample.name.endswith("_anonymous")
     assert ("identityMap" in row) is ("visitorId" in event and not is_hidden)
     assert list(problems_of(row, RESOLVED)) == []
+
+
+@pytest.mark.parametrize("case", cases("typed_values"))
+def test_every_typed_value(case: Case) -> None:
+    """A value has the same field in both formats, also in a dataflow without its mapping."""
+    chosen = parse_chosen_fields(f"properties.eventProperties.it-s.size:{case['type']}")
+    options = MappingOptions(chosen=chosen)
+    properties = {"eventProperties": {"it-s": {"size": case["value"]}}}
+    event = event_of({"event": "trackEventReceived", "properties": properties})
+    row, errors = apply_mappings(compiled(TENANT, options), raw(event, options))
+    assert (row, errors) == (xdm(event, options), [])
+    assert list(problems_of(row, resolved(TENANT, options))) == []
+    value = value_at(row, ["_acme", "pendo", "track", "properties", "it-s", "size"])
+    assert value == (case.get("field") or None)
+    without, errors = apply_mappings(MAPPINGS, raw(event, options))
+    row["_acme"]["pendo"].pop("track", None)
+    assert (without, errors) == (row, [])
 
 
 @EVERY_OPTION
@@ -238,6 +278,21 @@ PROPERTIES = st.fixed_dictionaries(
         "browserName": TEXTS,
         "browserVersion": JSON_VALUES,
         "other": JSON_VALUES,
+        "sampleGroup": JSON_VALUES | st.integers(-(2**63), 2**63),
+        "eventProperties": st.fixed_dictionaries(
+            {},
+            optional={
+                "plan": JSON_VALUES,
+                "trial": JSON_VALUES | st.sampled_from(["true", "false"]),
+                "durationSeconds": JSON_VALUES | st.floats(allow_nan=False, allow_infinity=False),
+                "size": JSON_VALUES | st.integers(-(2**63), 2**63).map(str),
+                "at-2nd": JSON_VALUES
+                | st.integers(0, 2**60)
+                | st.datetimes().map(lambda moment: moment.isoformat() + "Z"),
+                "equalsIgnoreCase": TEXTS,
+            },
+        ),
+        "a": st.just({"b": {"c": {"d": {"or": 1}}}}) | JSON_VALUES,
     },
 )
 
