@@ -462,7 +462,7 @@ async def test_fields_of_ones_own(
     """
     given = {"toTier": "gold", "seats": "canary seats", "since": 1769851800, "other": 1}
     environment = settings_for(server, aep, AEP_FIELDS=fields, **settings)
-    number = 985 + len(settings)
+    number = 2000 + len(settings)
     async with Function("deliver", environment) as function:
         await push_one(
             http,

@@ -80,7 +80,7 @@ def test_a_webhook_is_read_with_the_current_redaction() -> None:
     assert event["id"] == message.attributes["eventId"] == unique_id(1)
     assert event["receivedAt"] == "2026-01-30T00:00:00.000Z"
     assert "visitorId" not in event
-    assert event["nps"] == {"rating": 9, "source": "web"}
+    assert event["nps"] == {"rating": 9, "category": "promoter", "source": "web"}
 
 
 @pytest.mark.parametrize(
