@@ -12,7 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 from urllib.parse import unquote
 
 import orjson
@@ -148,7 +148,7 @@ def find_route(routes: Iterable[RouteT], method: str, path: str) -> tuple[RouteT
 
 
 class HttpServer:
-    """Gives every request on a port of 127.0.0.1 to one handler.
+    """Gives every request on a port of 127.0.0.1 to one handler, from `async with` on.
 
     Attributes:
         url: where it listens, without a trailing slash; empty before `start`.
@@ -170,6 +170,13 @@ class HttpServer:
         app = web.Application(client_max_size=max_body_bytes)
         app.router.add_route("*", "/{path:.*}", respond)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     async def start(self) -> str:
         """Listens; returns the URL."""

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 import orjson
 from aiohttp import web
@@ -106,7 +106,7 @@ class Dropped:
 Fault: TypeAlias = Answering | Silence | Slowly | Dropped
 
 
-class PendoApiServer:
+class PendoApiServer(HttpServer):
     """Pendo's API of guides, on 127.0.0.1.
 
     Attributes:
@@ -119,24 +119,12 @@ class PendoApiServer:
 
     def __init__(self, *, guides: Any = GUIDES, key: str = KEY, port: int = 0) -> None:
         """Sets the server up; it listens within `async with`."""
+        super().__init__(self._respond, port=port)
         self.guides = guides
         self.key = key
         self.calls: list[CallRecord] = []
         self.faults: deque[Fault] = deque()
         self.asked = asyncio.Event()
-        self._http = HttpServer(self._respond, port=port)
-
-    async def __aenter__(self) -> Self:
-        await self._http.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.stop()
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a trailing slash."""
-        return self._http.url
 
     async def _respond(self, request: web.Request) -> web.StreamResponse:
         refusal = _refusal(request, self.key)
@@ -165,7 +153,7 @@ class PendoApiServer:
             case Answering(other_status, other, headers):
                 return web.Response(status=other_status, body=other, headers=headers)
             case Silence(seconds):
-                await self._http.pause(seconds)
+                await self.pause(seconds)
                 return drop_connection(request)
             case Dropped(in_the_middle=False):
                 return drop_connection(request)
@@ -183,7 +171,7 @@ class PendoApiServer:
         await response.prepare(request)
         size = -(-len(body) // _CHUNKS)
         for start in range(0, len(body) // 2 if is_cut else len(body), size):
-            await self._http.pause(seconds)
+            await self.pause(seconds)
             await response.write(body[start : start + size])
         if is_cut:
             drop_connection(request)

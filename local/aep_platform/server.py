@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Self
 
 from aiohttp import web
 
@@ -41,7 +40,7 @@ IMS_ORG_ID = "ACME@AdobeOrg"
 TENANT = "acme"
 
 
-class PlatformServer:
+class PlatformServer(HttpServer):
     """Adobe Experience Platform's APIs for setting things up, on 127.0.0.1.
 
     Attributes:
@@ -68,6 +67,7 @@ class PlatformServer:
                 is sent to it in that time is lost.
             clock: in seconds; measures that.
         """
+        super().__init__(self._respond)
         standard, calls = standard_resources(), list[CallRecord]()
         self.ims_org_id = IMS_ORG_ID
         self.tenant = TENANT
@@ -98,19 +98,6 @@ class PlatformServer:
             *flow_service.routes(),
             *mapping_sets.routes(),
         )
-        self._http = HttpServer(self._respond)
-
-    async def __aenter__(self) -> Self:
-        await self._http.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.stop()
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a trailing slash."""
-        return self._http.url
 
     @property
     def state(self) -> PlatformState:
@@ -178,7 +165,7 @@ class PlatformServer:
                     return None, self._handle(route, call)[1]
                 return None, False
             case Delay(seconds):
-                await self._http.pause(seconds)
+                await self.pause(seconds)
         return self._handle(route, call)
 
     def _handle(self, route: Route, call: Call) -> tuple[JsonResponse, bool]:

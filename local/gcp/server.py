@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiohttp import web
 
@@ -37,7 +37,7 @@ _ALWAYS: Final = frozenset({"cloudresourcemanager", "serviceusage", "upload"})
 _MAX_BODY_BYTES: Final = 100 * 2**20
 
 
-class GoogleServer:
+class GoogleServer(HttpServer):
     """Google Cloud's APIs on 127.0.0.1, with one empty project.
 
     Attributes:
@@ -66,6 +66,7 @@ class GoogleServer:
             addresses: of the functions that somebody runs; any other has an address that nobody
                 serves.
         """
+        super().__init__(self._respond, max_body_bytes=_MAX_BODY_BYTES)
         self.state = GoogleState(project=project)
         self.propagation = Propagation()
         self.edit_seconds = 0.5
@@ -86,19 +87,6 @@ class GoogleServer:
             *Monitoring(self.state, self.propagation).routes(),
         )
         self._busy: set[str] = set()  # lanes in which a call is under way
-        self._http = HttpServer(self._respond, max_body_bytes=_MAX_BODY_BYTES)
-
-    async def __aenter__(self) -> Self:
-        await self._http.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.stop()
-
-    @property
-    def url(self) -> str:
-        """Where it listens, without a trailing slash."""
-        return self._http.url
 
     @property
     def changes(self) -> list[CallRecord]:
@@ -202,7 +190,7 @@ class GoogleServer:
             )
         self._busy.add(route.lane)
         try:
-            await self._http.pause(self.edit_seconds)
+            await self.pause(self.edit_seconds)
             return route.handler(call)
         finally:
             self._busy.remove(route.lane)
