@@ -43,12 +43,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Runs the fast tests first, then those that start processes, then the slow ones.
 
-    On Google's emulator the slow ones run first: a deployment takes as long as all others together.
+    Of the slow ones, the soak and the outages begin, which take longest, so that no worker is left
+    alone with them; on Google's emulator, the deployment begins before all others.
     """
+    if config.getoption("--emulator") == "required":
+        items.sort(key=_speed, reverse=True)
+        return
+    modules = dict.fromkeys(item.nodeid.partition("::")[0] for item in items)
+    order = {module: -number for number, module in enumerate(modules)}
     items.sort(
-        key=lambda item: [bool(item.get_closest_marker(m)) for m in ("slow", "process")],
-        reverse=config.getoption("--emulator") == "required",
+        key=lambda item: (*_speed(item), order[item.nodeid.partition("::")[0]] * _speed(item)[0])
     )
+
+
+def _speed(item: pytest.Item) -> tuple[bool, bool]:
+    return bool(item.get_closest_marker("slow")), bool(item.get_closest_marker("process"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -51,15 +51,16 @@ def test_a_new_field_is_one_line_and_one_value(tmp_path: Path) -> None:
         texts.write(f"\n{text}")
 
     python(tmp_path, "-m", "pendo_aep.provisioning.mapping_docs")
-    without_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
-    sample = tmp_path / "sample_events" / "track_event_received.xdm.json"
+    pytest_ = ("-m", "pytest", "-q", "-p", "no:cacheprovider")
+    without_value = python(tmp_path, *pytest_, "tests/unit/aep/test_format.py")
+    sample = tmp_path / "sample_events" / "visitor_created.xdm.json"
     entity = json.loads(sample.read_bytes())
     (own,) = (key for key in entity if key.startswith("_") and key != "_id")
-    entity[own]["pendo"]["plan"] = "team"
+    entity[own]["pendo"]["browserVersion"] = entity["environment"]["browserDetails"]["version"]
     sample.write_text(json.dumps(entity, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    with_value = python(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", *_TESTS)
+    with_value = python(tmp_path, *pytest_, *_TESTS)
 
     assert without_value.returncode == 1
-    assert "track_event_received" in without_value.stdout
+    assert "visitor_created" in without_value.stdout
     assert with_value.returncode == 0, with_value.stdout[-3000:]
-    assert "_TENANT.pendo.plan" in (tmp_path / "docs" / "mapping.md").read_text("utf-8")
+    assert "_TENANT.pendo.browserVersion" in (tmp_path / "docs" / "mapping.md").read_text("utf-8")
