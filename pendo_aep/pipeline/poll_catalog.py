@@ -14,6 +14,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 import orjson
@@ -26,6 +27,7 @@ MAX_BYTES: Final = 5_000_000
 """A larger file is not used: its content stays in the memory of each instance."""
 # Texts change rarely, and each read of a mounted secret is a lookup in Secret Manager.
 _POLL_SECONDS: Final = 60.0
+_START_SECONDS: Final = 2.0
 
 
 class InvalidCatalog(ValueError):
@@ -103,7 +105,7 @@ class PollCatalog(MountedFile):
         self._file = str(path)
         self._polls: Mapping[str, Poll] = {}
         self._version = ""
-        self._use(_read(path))
+        self._use(_read_in_time(path))
 
     def add_words(self, event: Event) -> bool:
         """Adds question, text and type to each answer whose poll is known.
@@ -149,6 +151,16 @@ class PollCatalog(MountedFile):
         else:
             self._polls = content.polls
             log("INFO", "poll catalogue read", file=self._file, polls=len(content.polls))
+
+
+def _read_in_time(path: Path) -> _Content:
+    """Reads the file at the start, which must not depend on a mount that hangs."""
+    found: list[_Content] = []
+    reading = Thread(target=lambda: found.append(_read(path)), daemon=True)
+    reading.start()
+    reading.join(_START_SECONDS)
+    problem = f"cannot be read within {_START_SECONDS:.0f} s"
+    return found[0] if found else _Content(problem, None, problem)
 
 
 def _read(path: Path, known: str = "") -> _Content:

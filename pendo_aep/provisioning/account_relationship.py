@@ -19,6 +19,7 @@ from urllib.parse import quote
 
 from pendo_aep.aep.mapping import own_object
 from pendo_aep.provisioning.client import Operation
+from pendo_aep.provisioning.descriptors import DESCRIPTORS, delete_descriptor, list_descriptors
 from pendo_aep.provisioning.errors import Conflict, NameTaken, Permission, RequestRejected
 from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Resource
 from pendo_aep.provisioning.schema import EXPERIENCE_EVENT
@@ -26,8 +27,6 @@ from pendo_aep.provisioning.schema_registry import Schema, in_profile
 
 _BASE: Final = "/data/foundation/schemaregistry/tenant"
 _NAMESPACES: Final = "/data/core/idnamespace/identities"
-_DESCRIPTORS: Final = f"{_BASE}/descriptors"
-_LIST: Final = "application/vnd.adobe.xdm+json"
 _LOOKUP: Final = "application/vnd.adobe.xed+json; version=1"
 _ANY: Final = "*/*"
 
@@ -144,7 +143,7 @@ class AccountRelationship(Resource):
         for type_ in (_ONE_TO_ONE, _REFERENCE):
             for one in found:
                 if one["@type"] == type_:
-                    await self._delete(one)
+                    await delete_descriptor(self, one, Permission.MANAGE_SCHEMAS)
 
     def summary(self, observed: Observed) -> str:
         """Returns the schema that it refers to, in one line."""
@@ -198,7 +197,9 @@ class AccountRelationship(Resource):
                 "is not enabled for Profile, which a relationship needs",
                 "enable it in AEP, under Schemas; that cannot be undone",
             )
-        primary = [one for one in await self._list(_IDENTITY, account_id) if _is_primary(one)]
+        primary = [
+            one for one in await list_descriptors(self, _IDENTITY, account_id) if _is_primary(one)
+        ]
         if not primary:
             raise self._refusal(
                 "has no primary identity, which a relationship refers to",
@@ -249,38 +250,16 @@ class AccountRelationship(Resource):
         return [
             one
             for type_ in (_REFERENCE, _ONE_TO_ONE, _GENERAL)
-            for one in await self._list(type_, schema_id)
+            for one in await list_descriptors(self, type_, schema_id)
             if one.get(_PROPERTY) == self._property
         ]
-
-    async def _list(self, type_: str, source: str) -> list[Json]:
-        """Returns the descriptors of a type on a schema.
-
-        Compared again, as not all of the filters are documented.
-        """
-        action = f"list the descriptors {type_} of {source}"
-        operation = Operation(action, "GET", _DESCRIPTORS, Permission.VIEW_SCHEMAS, _LIST)
-        query = [("property", f"@type=={type_}"), ("property", f"{_SOURCE}=={source}")]
-        found: list[Json] = (await self.client.read(operation, query)).get(type_, [])
-        return [one for one in found if one.get(_SOURCE) == source]
 
     async def _write(self, method: str, path: str, body: Json) -> None:
         action = f"set the {self.kind} of {self._property} ({body['@type']})"
         operation = Operation(
-            action, method, f"{_DESCRIPTORS}{path}", Permission.MANAGE_SCHEMAS, _ANY
+            action, method, f"{DESCRIPTORS}{path}", Permission.MANAGE_SCHEMAS, _ANY
         )
         await self.client.write(operation, body)
-
-    async def _delete(self, descriptor: Json) -> None:
-        action = f"delete the {self.kind} of {self._property} ({descriptor['@type']})"
-        path = f"{_DESCRIPTORS}/{descriptor['@id']}"
-        try:
-            await self.client.write(
-                Operation(action, "DELETE", path, Permission.MANAGE_SCHEMAS, _ANY)
-            )
-        except RequestRejected as rejected:
-            if rejected.status != 404:
-                raise
 
 
 def _is_primary(descriptor: Json) -> bool:

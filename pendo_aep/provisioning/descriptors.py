@@ -19,7 +19,7 @@ from pendo_aep.provisioning.resource import Json, Kind, Observed, Resolved, Reso
 from pendo_aep.provisioning.schema import SUGGESTED, is_own, merge_suggested, usable_fields
 from pendo_aep.provisioning.schema_registry import FieldGroup, Schema
 
-_PATH: Final = "/data/foundation/schemaregistry/tenant/descriptors"
+DESCRIPTORS: Final = "/data/foundation/schemaregistry/tenant/descriptors"
 # Whole descriptors, as lists by their type. Adobe: descriptors have an Accept of their own.
 _LIST: Final = "application/vnd.adobe.xdm+json"
 _ANY: Final = "*/*"
@@ -54,7 +54,12 @@ class Descriptors(Resource):
         sources = [resource_id]
         if any(is_own(field.xdm) for field in self._fields()):
             sources += await _find(self.field_group)
-        found = [one for source in sources for one in await self._list(source)]
+        found = [
+            one
+            for source in sources
+            for one in await list_descriptors(self, self.type, source)
+            if isinstance(one.get(_PROPERTY), str)
+        ]
         return Observed(resource_id, {"descriptors": [x for x in found if x[_PROPERTY] in ours]})
 
     def compare(self, observed: Observed, resolved: Resolved) -> tuple[str, ...]:
@@ -78,7 +83,7 @@ class Descriptors(Resource):
         for descriptor_id, body in self._open(observed, resolved):
             method, path = ("PUT", f"/{descriptor_id}") if descriptor_id else ("POST", "")
             action = f"set the {self.kind} of {body[_PROPERTY]}"
-            operation = Operation(action, method, f"{_PATH}{path}", self.needs, _ANY)
+            operation = Operation(action, method, f"{DESCRIPTORS}{path}", self.needs, _ANY)
             try:
                 await self.client.write(operation, body)
             except RequestRejected as rejected:
@@ -91,13 +96,7 @@ class Descriptors(Resource):
     async def delete(self, observed: Observed) -> None:
         """Deletes them. Adobe does not say that they go with their schema."""
         for one in _descriptors(observed):
-            action = f"delete the {self.kind} of {one[_PROPERTY]}"
-            operation = Operation(action, "DELETE", f"{_PATH}/{one['@id']}", self.needs, _ANY)
-            try:
-                await self.client.write(operation)
-            except RequestRejected as rejected:
-                if rejected.status != 404:
-                    raise
+            await delete_descriptor(self, one, self.needs)
 
     @abstractmethod
     def summary(self, observed: Observed) -> str:
@@ -140,23 +139,6 @@ class Descriptors(Resource):
             elif (merged := self._merge(found, body)) != _sent(found[0]):
                 opened.append((str(found[0]["@id"]), merged))
         return opened
-
-    async def _list(self, source: str) -> list[Json]:
-        """Returns the descriptors of a schema or a field group.
-
-        Adobe's OpenAPI has the filter `property`. That it takes two of them, and both of these
-        keys, is from public clients; so what is found is compared again.
-        """
-        action = f"list the {self.kind} of {source}"
-        operation = Operation(action, "GET", _PATH, Permission.VIEW_SCHEMAS, _LIST)
-        query = [("property", f"@type=={self.type}"), ("property", f"{_SOURCE}=={source}")]
-        answer: Json = await self.client.read(operation, query)
-        found: list[Json] = answer.get(self.type, [])
-        return [
-            one
-            for one in found
-            if one.get(_SOURCE) == source and isinstance(one.get(_PROPERTY), str)
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +227,30 @@ class Labels(Descriptors):
         known = {_short(label) for one in found for label in one.get(_LABELS, [])}
         missing = [label for label in body[_LABELS] if _short(label) not in known]
         return {**merged, _LABELS: [*labels, *missing]} if missing else merged
+
+
+async def list_descriptors(resource: Resource, type_: str, source: str) -> list[Json]:
+    """Returns the descriptors of a type on a schema or a field group.
+
+    Adobe's OpenAPI has the filter `property`. That it takes two of them, and both of these keys, is
+    from public clients; so what is found is compared again.
+    """
+    action = f"list the {resource.kind} of {source} ({type_})"
+    operation = Operation(action, "GET", DESCRIPTORS, Permission.VIEW_SCHEMAS, _LIST)
+    query = [("property", f"@type=={type_}"), ("property", f"{_SOURCE}=={source}")]
+    answer: Json = await resource.client.read(operation, query)
+    return [one for one in answer.get(type_, []) if one.get(_SOURCE) == source]
+
+
+async def delete_descriptor(resource: Resource, descriptor: Json, needs: Permission) -> None:
+    """Deletes a descriptor, unless it is gone already."""
+    action = f"delete the {resource.kind} of {descriptor[_PROPERTY]} ({descriptor['@type']})"
+    path = f"{DESCRIPTORS}/{descriptor['@id']}"
+    try:
+        await resource.client.write(Operation(action, "DELETE", path, needs, _ANY))
+    except RequestRejected as rejected:
+        if rejected.status != 404:
+            raise
 
 
 _CORE: Final = "core/"

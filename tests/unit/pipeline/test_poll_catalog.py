@@ -189,6 +189,19 @@ async def test_a_read_that_hangs_delays_nobody(tmp_path: Path, clock: SimpleName
         assert volume.reads == 2
 
 
+async def test_a_mount_that_hangs_at_the_start(
+    tmp_path: Path, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It starts without words, and says so."""
+    monkeypatch.setattr(poll_catalog, "_START_SECONDS", 0.05)
+    with SecretVolume(tmp_path / "catalog.json", content(**POLLS).decode()) as volume:
+        volume.hang()
+        catalog = PollCatalog(volume.path)
+        assert not catalog.add_words(event_with([{"pollId": "scale", "value": "3"}]))
+        volume.resume()
+    assert [severity for severity, *_ in lines] == ["WARNING"]
+
+
 def test_what_is_not_as_written_is_left_out() -> None:
     """A file that somebody has edited: what can be used is used."""
     polls = parse_catalog(
