@@ -14,7 +14,7 @@ PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder
 help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-run: $(VENV)/ops ## The whole pipeline on this machine; ARGS=--once ends after the samples
+run: $(VENV)/local ## The whole pipeline on this machine; ARGS=--once ends after the samples
 	@$(BIN)/python -m local $(ARGS)
 
 test: $(VENV)/dev ## The tests; those on Google's emulator are skipped
@@ -65,7 +65,7 @@ clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # A stamp for each set of packages: what the functions need, and what is around them.
-$(VENV)/ops $(VENV)/dev $(VENV)/bench $(VENV)/release: $(VENV)/%: requirements.txt pyproject.toml
+$(VENV)/ops $(VENV)/local $(VENV)/dev $(VENV)/bench $(VENV)/release: $(VENV)/%: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@# Apart: what has hashes is installed only with those that have them, too.
