@@ -105,8 +105,9 @@ def _entry(entry: Any, batch_id: str) -> Outcome:
     xaction_id = entry.get("xactionId")
     if not statuses and not xaction_id:
         return UNKNOWN_OUTCOME
-    if failed := [status for status in statuses if not 200 <= status < 300]:
-        return _outcome(failed[0], _text(entry.get("message")))
+    for status in statuses:
+        if not 200 <= status < 300:
+            return _outcome(status, _text(entry.get("message")))
     return Delivered(_id(xaction_id), batch_id)
 
 
