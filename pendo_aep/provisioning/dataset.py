@@ -27,8 +27,8 @@ _JSON_PATCH: Final = "application/json-patch+json"
 _SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full-notext+json; version=1"
 # Adobe: "Enable a dataset for Profile".
 _PROFILE_TAGS: Final = {"unifiedProfile": ["enabled:true"], "unifiedIdentity": ["enabled:true"]}
-# In datasets that Adobe shows (its demo system), not in the Catalog documentation. Without it a batch
-# says only `INGEST-1211-400` of the events that it does not store.
+# Seen in a dataset of Adobe's demo system, not in the documentation of Catalog. Without it, a batch
+# gives only `INGEST-1211-400` for the events that it does not store.
 _DIAGNOSTICS: Final = "enableErrorDiagnostics"
 # `destroy` leaves a dataset without this tag alone.
 _OWN_TAGS: Final = {"managedBy": ["pendo-to-aep"]}
