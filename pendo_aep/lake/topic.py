@@ -334,13 +334,14 @@ class TopicReader:
         """Returns what one pull brings, acknowledged: if this reading fails, so does the whole."""
         await asyncio.sleep(pause)  # an empty answer may come early, and the next one too
         try:
-            answer = await self._calls(
-                "Pull",
-                subscription=subscription,
-                max_messages=_MAX_PULL,
-                attempt_seconds=self._patience.pull_seconds,
-                seconds=_OUTAGE_SECONDS,
-            )
+            with _permissions():
+                answer = await self._calls(
+                    "Pull",
+                    subscription=subscription,
+                    max_messages=_MAX_PULL,
+                    attempt_seconds=self._patience.pull_seconds,
+                    seconds=_OUTAGE_SECONDS,
+                )
         except CallFailed as error:
             if error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise
