@@ -16,6 +16,7 @@ from google.pubsub_v1.types import Subscription
 from local.pubsub import PubSubServer, delayed, failing, hanging
 from pendo_aep import clock
 from pendo_aep.lake import pubsub_calls
+from pendo_aep.lake import temporary as temporary_resources
 from pendo_aep.lake.temporary import uninterrupted
 from pendo_aep.lake.topic import Patience, TopicReader
 from tests.cases import Case, rows
@@ -115,10 +116,9 @@ CANCELLED: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize("times", [1, 3])
 @pytest.mark.parametrize("case", rows(CANCELLED))
 async def test_a_reading_that_is_cancelled(
-    server: PubSubServer, here: TopicHarness, case: Case, times: int
+    server: PubSubServer, here: TopicHarness, case: Case
 ) -> None:
     """Wherever it is, everything is deleted; impatience does not change that."""
     await here.publish("a")
@@ -129,7 +129,7 @@ async def test_a_reading_that_is_cancelled(
     reader = TopicReader(here.channel, here.project, patience)
     reading = asyncio.create_task(read(reader.waiting(here.live)))
     await asyncio.sleep(0.5 if is_deleted else 0.15)
-    for _ in range(times):
+    for _ in range(3):
         reading.cancel()
         await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
@@ -213,8 +213,11 @@ async def test_the_work_that_is_not_interrupted() -> None:
     assert ended.is_set()
 
 
-async def test_leftovers_are_removed(pubsub: PubSub, project: str) -> None:
-    """Ours, by name, label and age; of subscriptions and snapshots."""
+async def test_leftovers_are_removed(
+    pubsub: PubSub, project: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ours, by name, label and age, on all pages; of subscriptions and snapshots."""
+    monkeypatch.setattr(temporary_resources, "_PAGE_SIZE", 2)
     old = (clock.now() - timedelta(minutes=61)).strftime("%Y%m%dt%H%M%Sz")
     young = (clock.now() - timedelta(minutes=59)).strftime("%Y%m%dt%H%M%Sz")
     async with topic_harness(pubsub.host, project) as harness:
@@ -247,22 +250,25 @@ async def test_leftovers_are_removed(pubsub: PubSub, project: str) -> None:
 
         removed = await harness.reader.remove_leftovers()
 
-        assert set(removed) == {
-            f"projects/{project}/subscriptions/pendo-reconcile-{old}-0a1b",
-            f"projects/{project}/snapshots/pendo-reconcile-{old}-0a1b",
-        }
+        expected = {f"projects/{project}/subscriptions/pendo-reconcile-{old}-0a1b"}
+        if pubsub.server:  # Google's emulator (0.8.20) keeps no labels of snapshots
+            expected.add(f"projects/{project}/snapshots/pendo-reconcile-{old}-0a1b")
+        assert set(removed) == expected
         assert await harness.left() == before - set(removed)
 
 
-async def test_leftovers_on_many_pages(server: PubSubServer, here: TopicHarness) -> None:
-    """What a reading makes is found by its name: a leftover of an hour ago."""
+async def test_what_a_reading_makes_is_recognised(
+    server: PubSubServer, here: TopicHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has left behind is found an hour later, and not before."""
     await here.publish("a")
     server.faults.add(failing("DeleteSubscription", grpc.StatusCode.PERMISSION_DENIED).times(1))
     await read(here.everything())
     (left,) = here.reader.left_behind
     assert await here.reader.remove_leftovers() == []  # too young
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(clock, "now", lambda later=clock.now() + timedelta(minutes=61): later)
-        assert await here.reader.remove_leftovers() == [left]
+    later = clock.now() + timedelta(minutes=61)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    assert await here.reader.remove_leftovers() == [left]
+    assert not here.reader.left_behind
     assert not await here.left()

@@ -15,7 +15,7 @@ from local.pipeline import PubSubAdmin
 from pendo_aep.lake.topic import Pages, Patience, PublishedMessage, TopicReader
 
 # The in-process server answers at once; Google's emulator needs moments, more so on a busy machine.
-QUICK = Patience(quiet_seconds=0.2, settle_seconds=0, pull_seconds=2)
+QUICK = Patience(quiet_seconds=0.15, settle_seconds=0, pull_seconds=2)
 FOR_THE_EMULATOR = Patience(quiet_seconds=2, settle_seconds=0, pull_seconds=2)
 LONG_AGO = timedelta(hours=1)
 
