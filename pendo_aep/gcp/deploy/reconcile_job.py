@@ -117,10 +117,10 @@ def apply(config: Config, inventory: Inventory, gcloud: Gcloud, folder: Path) ->
         return
     ensure(_repository(config), inventory, gcloud)
     built = image(config)
-    job = _job(config, built, folder)
-    if built not in _images(inventory["run_jobs"].get(job.name)):
+    wanted = job(config, built, folder)
+    if built not in _images(inventory["run_jobs"].get(wanted.name)):
         gcloud.change(*_build_command(config, built))
-    ensure(job, inventory, gcloud)
+    ensure(wanted, inventory, gcloud)
 
 
 def grant_reading(config: Config, gcloud: Gcloud) -> None:
@@ -205,8 +205,8 @@ def deletions(config: Config) -> list[Resource]:
     """Returns what to delete, in this order: what calls the job, the job, its images."""
     place = f"--region={config['REGION']}"
     name = config["RECONCILE_JOB"]
-    job = Resource("run_jobs", name, (), (*GROUPS["run_jobs"], "delete", name, place))
-    return [scheduler_job(config), job, _repository(config)]
+    deployed = Resource("run_jobs", name, (), (*GROUPS["run_jobs"], "delete", name, place))
+    return [scheduler_job(config), deployed, _repository(config)]
 
 
 def _delete(config: Config, inventory: Inventory, gcloud: Gcloud) -> None:
@@ -237,7 +237,7 @@ def _build_command(config: Config, built: str) -> Command:
     )
 
 
-def _job(config: Config, built: str, folder: Path) -> Resource:
+def job(config: Config, built: str, folder: Path) -> Resource:
     """Returns the job as a resource; it is deployed as a whole, whatever differs."""
     file, environment = folder / "RECONCILE.json", settings(config)
     file.write_text(json.dumps(environment), "utf-8")
