@@ -207,7 +207,7 @@ class Roles:
     """Roles of the project's own; a deleted one can be undeleted, and its name is not free.
 
     Google: IAM "Create and manage custom roles", deleting: after 7 days it is deleted for good, and
-    after 44 days its name is free.
+    after 37 days its name is free.
     """
 
     def __init__(self, state: GoogleState) -> None:
