@@ -157,7 +157,9 @@ class Images:
             # Google: "user-specified service accounts", otherwise a bucket for logs is required.
             raise invalid("build.service_account needs a bucket for logs, or CLOUD_LOGGING_ONLY")
         source = fields["source"]["storageSource"]
-        archive = self._state.uploads[f"{source['bucket']}/{source['object']}"]
+        archive = self._state.uploads.get(f"{source['bucket']}/{source['object']}")
+        if archive is None:
+            raise not_found(source["object"])
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             names = {name.removeprefix("./") for name in opened.getnames()}
         image = fields["substitutions"]["_IMAGE"]

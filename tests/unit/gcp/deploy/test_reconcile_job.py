@@ -100,6 +100,17 @@ def test_only_what_differs_is_done_again(
     assert [words[0] for words in changes(config, fake, tmp_path)] == commands
 
 
+def test_the_job_runs_once_with_the_span_of_the_config(tmp_path: Path) -> None:
+    """Without a second try, which would find the same again, and without `--replay-missing`."""
+    config = configured(tmp_path, RECONCILE_SINCE="171h", RECONCILE_UNTIL="4h")
+
+    _, words = _command(config, tmp_path)
+
+    assert "--args=reconcile,--since=171h,--until=4h,--json" in words
+    assert "--max-retries=0" in words
+    assert "--task-timeout=3600s" in words
+
+
 @pytest.mark.parametrize(
     ("role", "verbs"),
     [
