@@ -66,12 +66,14 @@ _SAME: Final = (
 def settings(config: Config) -> dict[str, str]:
     """Returns the environment variables of the job.
 
-    Only subscriptions that exist are named: what waits in them is looked at.
+    Only subscriptions that exist are named: the command looks at what waits in them. It takes one
+    that is not set for the pushed one of its own default, so that one is always set.
     """
     names = {**_RENAMED, **dict.fromkeys(_SAME)}
     given = {name: config[source or name] for name, source in names.items()}
-    if config.push:
-        given["PUSH_SUBSCRIPTION"] = config["PUSH_SUBSCRIPTION"]
+    given["PUSH_SUBSCRIPTION"] = config[
+        "PUSH_SUBSCRIPTION" if config.push else "DRAIN_SUBSCRIPTION"
+    ]
     if config.drain:
         given["DRAIN_SUBSCRIPTION"] = config["DRAIN_SUBSCRIPTION"]
     return {name: text for name, text in given.items() if text} | {

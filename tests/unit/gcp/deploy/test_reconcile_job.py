@@ -102,11 +102,11 @@ def test_only_what_differs_is_done_again(
 
 def test_the_job_runs_once_with_the_span_of_the_config(tmp_path: Path) -> None:
     """Without a second try, which would find the same again, and without `--replay-missing`."""
-    config = configured(tmp_path, RECONCILE_SINCE="171h", RECONCILE_UNTIL="4h")
+    config = configured(tmp_path, RECONCILE_SINCE="51h", RECONCILE_UNTIL="4h")
 
     _, words = _command(config, tmp_path)
 
-    assert "--args=reconcile,--since=171h,--until=4h,--json" in words
+    assert "--args=reconcile,--since=51h,--until=4h,--json" in words
     assert "--max-retries=0" in words
     assert "--task-timeout=3600s" in words
 
@@ -142,17 +142,27 @@ def test_the_role_can_neither_publish_nor_change_anything() -> None:
     assert "pubsub.topics.delete" not in reconcile_job.PERMISSIONS
 
 
-@pytest.mark.parametrize("drain", ["true", "false"])
-def test_the_command_accepts_the_settings_of_the_job(drain: str, tmp_path: Path) -> None:
-    """All that reach AEP are there; a subscription is named only if it exists."""
+@pytest.mark.parametrize(
+    ("push", "drain", "names"),
+    [
+        ("true", "false", {"pendo-events-deliver"}),
+        ("false", "true", {"pendo-events-drain"}),
+        ("true", "true", {"pendo-events-deliver", "pendo-events-drain"}),
+    ],
+)
+def test_the_command_accepts_the_settings_of_the_job(
+    push: str, drain: str, names: set[str], tmp_path: Path
+) -> None:
+    """It can reach AEP, and looks at the subscriptions that exist and at no other."""
     secret = tmp_path / "secret"
     secret.write_text("a-secret", "utf-8")
-    given = reconcile_job.settings(configured(tmp_path, DEPLOY_DRAIN=drain, AEP_SANDBOX="dev"))
+    config = configured(tmp_path, DEPLOY_PUSH=push, DEPLOY_DRAIN=drain, AEP_SANDBOX="dev")
+    given = reconcile_job.settings(config)
 
     settings = load(PlatformSettings, {**given, "AEP_CLIENT_SECRET_FILE": str(secret)})
 
     assert (settings.aep_client_id, settings.aep_sandbox) == ("client-2", "dev")
-    assert ("DRAIN_SUBSCRIPTION" in given) is (drain == "true")
+    assert {settings.push_subscription, given.get("DRAIN_SUBSCRIPTION", "")} - {""} == names
 
 
 def test_the_image_has_the_files_and_packages_that_it_names() -> None:
