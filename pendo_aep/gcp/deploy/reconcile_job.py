@@ -71,9 +71,8 @@ def settings(config: Config) -> dict[str, str]:
     """
     names = {**_RENAMED, **dict.fromkeys(_SAME)}
     given = {name: config[source or name] for name, source in names.items()}
-    given["PUSH_SUBSCRIPTION"] = config[
-        "PUSH_SUBSCRIPTION" if config.push else "DRAIN_SUBSCRIPTION"
-    ]
+    live = "PUSH_SUBSCRIPTION" if config.push else "DRAIN_SUBSCRIPTION"
+    given["PUSH_SUBSCRIPTION"] = config[live]
     if config.drain:
         given["DRAIN_SUBSCRIPTION"] = config["DRAIN_SUBSCRIPTION"]
     return {name: text for name, text in given.items() if text} | {
