@@ -10,6 +10,7 @@ import contextlib
 import os
 import pwd
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -22,10 +23,16 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 import psycopg
+from psycopg import sql
+
+from local.functions import free_port
 
 Json: TypeAlias = dict[str, Any]
 
-_USER: Final = "postgres"
+HOST: Final = "127.0.0.1"
+DATABASE: Final = "prod:all"  # as AEP calls the datasets of a sandbox
+_OWNER: Final = "postgres"
+_READER: Final = "query_service"
 _START_SECONDS: Final = "60"
 _UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -34,12 +41,25 @@ _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server; `dsn` is what a driver connects with, by a socket and without TLS."""
+    """A running server.
+
+    Over TCP, a user that may only read connects with a password, as to Query Service. Neither way
+    has TLS: the build in the wheel has none.
+
+    Attributes:
+        dsn: connects its owner through a socket, who may do everything.
+        host: for TCP, with `port`, `user`, `password` and `dbname`.
+    """
 
     dsn: str
+    host: str
+    port: int
+    user: str
+    password: str
+    dbname: str
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Connects to it, for statements that take effect at once."""
+        """Connects its owner, for statements that take effect at once."""
         return psycopg.connect(self.dsn, autocommit=True)
 
 
@@ -77,7 +97,9 @@ def _runs(program: Path) -> bool:
 
 @contextlib.contextmanager
 def run_postgres(programs: Path) -> Iterator[PostgresServer]:
-    """Runs a new server on a socket in a temporary folder, and deletes it with all its data.
+    """Runs a new server, and deletes it with all its data.
+
+    It listens on a socket in a temporary folder, and on a free port of 127.0.0.1.
 
     Args:
         programs: what `find_postgres` returns.
@@ -98,13 +120,35 @@ def run_postgres(programs: Path) -> Iterator[PostgresServer]:
             with Path(folder, f"{program}.log").open("ab") as log:
                 subprocess.run(command, check=True, stdout=log, stderr=log, cwd=folder, **as_user)
 
-        call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _USER)
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c timezone=UTC"
+        access = ("--auth-local=trust", "--auth-host=scram-sha-256")
+        call("initdb", *access, "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _OWNER)
+        port = free_port()
+        options = f"-k {folder} -h {HOST} -p {port} -c fsync=off -c timezone=UTC"
         call("pg_ctl", "start", "-w", "-t", _START_SECONDS, "-o", options)
         try:
-            yield PostgresServer(f"host={folder} user={_USER} dbname=postgres")
+            server = PostgresServer(
+                dsn=f"host={folder} port={port} user={_OWNER} dbname={DATABASE}",
+                host=HOST,
+                port=port,
+                user=_READER,
+                password=secrets.token_urlsafe(),
+                dbname=DATABASE,
+            )
+            _set_up(server, f"host={folder} port={port} user={_OWNER} dbname=template1")
+            yield server
         finally:
             call("pg_ctl", "stop", "-w", "-m", "immediate")
+
+
+def _set_up(server: PostgresServer, dsn: str) -> None:
+    """Names the database as in AEP, and makes the user that reads it."""
+    reader = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE pg_read_all_data").format(
+        sql.Identifier(server.user), sql.Literal(server.password)
+    )
+    name = sql.SQL("ALTER DATABASE postgres RENAME TO {}").format(sql.Identifier(server.dbname))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(reader)
+        connection.execute(name)
 
 
 @dataclass(frozen=True)

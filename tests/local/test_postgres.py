@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from local.postgres import PostgresServer, create_table, find_postgres, run_postgres
@@ -21,6 +22,29 @@ def test_nothing_is_left_of_it() -> None:
         assert folder.is_dir()
 
     assert not folder.exists()
+
+
+def _connect(postgres: PostgresServer, password: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(
+        host=postgres.host,
+        port=postgres.port,
+        user=postgres.user,
+        password=password,
+        dbname=postgres.dbname,
+        autocommit=True,
+    )
+
+
+def test_over_tcp_a_reader_reads_with_its_password(postgres: PostgresServer) -> None:
+    """Nobody else does, and it cannot write."""
+    with postgres.connect() as owner:
+        owner.execute("CREATE TABLE readable AS SELECT 1 AS number")
+    with _connect(postgres, postgres.password) as reader:
+        assert reader.execute("SELECT number FROM readable").fetchall() == [(1,)]
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            reader.execute("DELETE FROM readable")
+    with pytest.raises(psycopg.OperationalError, match="password"):
+        _connect(postgres, "wrong")
 
 
 def test_a_table_has_the_shape_of_its_rows(postgres: PostgresServer) -> None:
