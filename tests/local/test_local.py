@@ -18,7 +18,7 @@ import pytest
 from local.__main__ import main
 from local.aep import AepServer, has_id, refusing
 from local.functions import PROJECT, end_group
-from local.pipeline import SECRET, call_repeatedly, run_pipeline
+from local.pipeline import FLOW_ID, SECRET, call_repeatedly, run_pipeline
 from local.postgres import find_postgres
 from local.pubsub import PubSubServer
 from local.samples import LARGE_BYTES, grown, load_samples, sign
@@ -128,7 +128,7 @@ async def test_ctrl_c_leaves_nothing_behind(number: signal.Signals, tmp_path: Pa
     assert not started & everything()
     assert not lakes & servers()
     assert not file.parent.exists()
-    assert settings["AEP_FLOW_ID"]
+    assert settings["AEP_FLOW_ID"] == FLOW_ID  # known beforehand, for functions started by hand
     assert settings["AEP_PLATFORM_URL"].startswith("http://127.0.0.1:")
 
 
