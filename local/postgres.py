@@ -9,37 +9,52 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import re
+import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import orjson
 import psycopg
+from psycopg import sql
+
+from local.functions import free_port
 
 Json: TypeAlias = dict[str, Any]
 
-_USER: Final = "postgres"
+HOST: Final = "127.0.0.1"
+DATABASE: Final = "prod:all"  # as AEP calls the datasets of a sandbox
+_OWNER: Final = "postgres"
+_READER: Final = "query_service"
 _START_SECONDS: Final = "60"
 _UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresServer:
-    """A running server; `dsn` is what a driver connects with, by a socket and without TLS."""
+    """A running server.
+
+    Over TCP, a user that may only read connects with a password, as to Query Service. Neither way
+    has TLS: the build in the wheel has none.
+
+    Attributes:
+        dsn: connects its owner through a socket, who may do everything.
+        host: for TCP, with `port`, `user`, `password` and `dbname`.
+    """
 
     dsn: str
+    host: str
+    port: int
+    user: str
+    password: str
+    dbname: str
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """Connects to it, for statements that take effect at once."""
+        """Connects its owner, for statements that take effect at once."""
         return psycopg.connect(self.dsn, autocommit=True)
 
 
@@ -77,7 +92,9 @@ def _runs(program: Path) -> bool:
 
 @contextlib.contextmanager
 def run_postgres(programs: Path) -> Iterator[PostgresServer]:
-    """Runs a new server on a socket in a temporary folder, and deletes it with all its data.
+    """Runs a new server, and deletes it with all its data.
+
+    It listens on a socket in a temporary folder, and on a free port of 127.0.0.1.
 
     Args:
         programs: what `find_postgres` returns.
@@ -98,90 +115,32 @@ def run_postgres(programs: Path) -> Iterator[PostgresServer]:
             with Path(folder, f"{program}.log").open("ab") as log:
                 subprocess.run(command, check=True, stdout=log, stderr=log, cwd=folder, **as_user)
 
-        call("initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _USER)
-        options = f"-k {folder} -c listen_addresses= -c fsync=off -c timezone=UTC"
+        access = ("--auth-local=trust", "--auth-host=scram-sha-256")
+        call("initdb", *access, "--encoding=UTF8", "--locale=C", "--no-sync", "-U", _OWNER)
+        port = free_port()
+        options = f"-k {folder} -h {HOST} -p {port} -c fsync=off -c timezone=UTC"
         call("pg_ctl", "start", "-w", "-t", _START_SECONDS, "-o", options)
         try:
-            yield PostgresServer(f"host={folder} user={_USER} dbname=postgres")
+            server = PostgresServer(
+                dsn=f"host={folder} port={port} user={_OWNER} dbname={DATABASE}",
+                host=HOST,
+                port=port,
+                user=_READER,
+                password=secrets.token_urlsafe(),
+                dbname=DATABASE,
+            )
+            _set_up(server, f"host={folder} port={port} user={_OWNER} dbname=template1")
+            yield server
         finally:
             call("pg_ctl", "stop", "-w", "-m", "immediate")
 
 
-@dataclass(frozen=True)
-class _Column:
-    """What the rows have at one path: the values of all rows, none of them None."""
-
-    name: str  # of the type, if it needs one of its own
-    values: list[Any]
-
-    @cached_property
-    def fields(self) -> dict[str, _Column]:
-        """The columns of a composite type."""
-        found: dict[str, list[Any]] = {}
-        for value in self.values:
-            for key, inner in value.items():
-                if not _NAME.fullmatch(key):
-                    raise ValueError(f"{self.name}: {key!r} cannot be the name of a column")
-                found.setdefault(key, []).append(inner)
-        return {key: _Column(f"{self.name}_{key}", inner) for key, inner in found.items()}
-
-    def types(self) -> Iterator[str]:
-        """Yields the types that must be made first, each after those that it uses."""
-        if self._is_array:
-            yield from self._elements.types()
-        elif isinstance(self.values[0], dict):
-            for field in self.fields.values():
-                yield from field.types()
-            yield f"CREATE TYPE {self.name} AS ({self.columns()})"
-
-    def columns(self) -> str:
-        """Returns the columns as a definition has them."""
-        return ", ".join(f"{key} {column.type()}" for key, column in self.fields.items())
-
-    def type(self) -> str:
-        """Returns the type of it."""
-        if self._is_array:
-            return f"{self._elements.type()}[]"
-        first = self.values[0]
-        if isinstance(first, dict):
-            return self.name
-        if isinstance(first, bool):
-            return "boolean"
-        if isinstance(first, int | float):
-            return "double precision"
-        return "timestamp" if all(_TIME.fullmatch(value) for value in self.values) else "text"
-
-    @property
-    def _is_array(self) -> bool:
-        return isinstance(self.values[0], list)
-
-    @property
-    def _elements(self) -> _Column:
-        return _Column(f"{self.name}_e", [x for value in self.values for x in value])
-
-
-def create_table(
-    connection: psycopg.Connection[tuple[Any, ...]], name: str, rows: Iterable[Json]
-) -> None:
-    """Creates a table like those of Query Service: objects are composite types, arrays arrays.
-
-    Adobe: "Working with nested data structures in Query Service" shows them so. The columns are
-    those that the rows have. `identityMap` is left out: PostgreSQL has no maps.
-    """
-    entities = [{key: x for key, x in row.items() if key != "identityMap"} for row in rows]
-    table = _Column(name, entities)
-    for field in table.fields.values():
-        for statement in field.types():
-            connection.execute(statement)
-    connection.execute(f"CREATE TABLE {name} ({table.columns()})")
-    insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_record(NULL::{name}, %s)"  # noqa: S608
-    for entity in entities:
-        text = orjson.dumps(_in_lower_case(entity)).decode()
-        connection.execute(insert, [text])
-
-
-def _in_lower_case(value: Any) -> Any:
-    """Returns a value with its keys as PostgreSQL reads names without quotes."""
-    if isinstance(value, dict):
-        return {key.lower(): _in_lower_case(inner) for key, inner in value.items()}
-    return [_in_lower_case(x) for x in value] if isinstance(value, list) else value
+def _set_up(server: PostgresServer, dsn: str) -> None:
+    """Names the database as in AEP, and makes the user that reads it."""
+    reader = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE pg_read_all_data").format(
+        sql.Identifier(server.user), sql.Literal(server.password)
+    )
+    name = sql.SQL("ALTER DATABASE postgres RENAME TO {}").format(sql.Identifier(server.dbname))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(reader)
+        connection.execute(name)
