@@ -27,11 +27,13 @@ class Target:
         flow_id: the dataflow.
         dataset_id: the dataset that it writes to.
         table: the dataset's table in Query Service; empty as long as it has none.
+        has_diagnostics: whether AEP keeps the reasons of failures; None where it does not say.
     """
 
     flow_id: str
     dataset_id: str
     table: str
+    has_diagnostics: bool | None = None
 
 
 async def find_target(client: Client, settings: LakeSettings) -> Target:
@@ -45,7 +47,15 @@ async def find_target(client: Client, settings: LakeSettings) -> Target:
     dataset_id = settings.aep_dataset_id or await _dataset_of(client, flow_id)
     if settings.aep_flow_id and settings.aep_dataset_id:
         await _read_flow(client, flow_id)  # an unknown one would look like one without events
-    return Target(flow_id, dataset_id, await _table(client, dataset_id))
+    dataset = await read_dataset(client, dataset_id)
+    tables = (dataset.get("tags") or {}).get(_TABLE_TAG) or [""]
+    diagnostics = dataset.get("enableErrorDiagnostics")
+    return Target(
+        flow_id,
+        dataset_id,
+        table=str(tables[0]),
+        has_diagnostics=None if diagnostics is None else bool(diagnostics),
+    )
 
 
 async def read_dataset(client: Client, dataset_id: str) -> Json:
@@ -108,9 +118,3 @@ async def _dataset_of(client: Client, flow_id: str) -> str:
     raise PlatformError(
         f"the dataflow {flow_id} does not say which dataset it writes to: set AEP_DATASET_ID"
     )
-
-
-async def _table(client: Client, dataset_id: str) -> str:
-    tags: Any = (await read_dataset(client, dataset_id)).get("tags") or {}
-    names = tags.get(_TABLE_TAG) or [""]
-    return str(names[0])
