@@ -187,9 +187,7 @@ def _print_hours(hours: Sequence[Hour], console: Console) -> None:
             line.stylize("bold")
         console.print(line)
     if any(hour.is_from_batches for hour in shown):
-        console.print(
-            "* counted from batches: the dataflow has no run of that hour, or none to see"
-        )
+        console.print("* counted from batches: no flow run of that hour is to be seen")
 
 
 def _total(hours: Sequence[Hour]) -> Hour:

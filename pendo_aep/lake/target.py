@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote
@@ -42,12 +44,16 @@ async def find_target(client: Client, settings: LakeSettings) -> Target:
     Raises:
         PlatformError: one of them does not exist, or there are several.
     """
-    name = Choices().name
-    flow_id = settings.aep_flow_id or await _find_flow(client, name)
-    dataset_id = settings.aep_dataset_id or await _dataset_of(client, flow_id)
-    if settings.aep_flow_id and settings.aep_dataset_id:
-        await _read_flow(client, flow_id)  # an unknown one would look like one without events
-    dataset = await read_dataset(client, dataset_id)
+    flow_id = settings.aep_flow_id or await _find_flow(client, Choices().name)
+    dataset_id = settings.aep_dataset_id
+    if not dataset_id:
+        dataset_id = await _dataset_of(client, flow_id)
+    elif settings.aep_flow_id:  # an unknown one would look like one without events
+        with _if_permitted():
+            await _read_flow(client, flow_id)
+    dataset: Json = {}
+    with _if_permitted():
+        dataset = await read_dataset(client, dataset_id)
     tables = (dataset.get("tags") or {}).get(_TABLE_TAG) or [""]
     diagnostics = dataset.get("enableErrorDiagnostics")
     return Target(
@@ -56,6 +62,16 @@ async def find_target(client: Client, settings: LakeSettings) -> Target:
         table=str(tables[0]),
         has_diagnostics=None if diagnostics is None else bool(diagnostics),
     )
+
+
+@contextmanager
+def _if_permitted() -> Iterator[None]:
+    """Goes on without what the credential may not see: whoever needs it says so then."""
+    try:
+        yield
+    except RequestRejected as rejected:
+        if not rejected.is_permission:
+            raise
 
 
 async def read_dataset(client: Client, dataset_id: str) -> Json:
