@@ -174,7 +174,7 @@ def _print_hours(hours: Sequence[Hour], console: Console) -> None:
             (_time(hour.start) + ("*" if hour.is_from_batches else ""), *_counts(hour))
             for hour in shown
         ),
-        (f"{len(hours):,} hours", *_counts(_total(hours))),
+        (f"{len(hours):,} hour{'s' * (len(hours) > 1)}", *_counts(_total(hours))),
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):

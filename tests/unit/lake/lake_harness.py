@@ -44,14 +44,7 @@ class LakeHarness:
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Sends events as `deliver` does; AEP accepts them all."""
-        messages = [Raw().encode(orjson.dumps(event), event) for event in events]  # type: ignore[arg-type]
-        environment = {"GOOGLE_CLOUD_PROJECT": "p", **await self.adobe.show()}
-        settings = load(DeliverSettings, environment)
-        async with self.adobe.connected() as platform:
-            connection = http_connection("AEP", lambda: platform.session)
-            client = StreamingClient.of(settings, connection, platform.tokens)
-            response = await client.post(messages, asyncio.get_running_loop().time() + 10)
-        assert response.status == 207
+        await send_events(self.adobe, *events)
 
     def wait(self, **time: float) -> None:
         """Moves the clock; what is due is ingested."""
@@ -83,6 +76,17 @@ class LakeHarness:
                 key = (end.batch, end.code)
                 counts[key] = counts.get(key, 0) + 1
         return counts
+
+
+async def send_events(adobe: Harness, *events: dict[str, Any]) -> None:
+    """Sends events to the dataflow as `deliver` does; AEP accepts them all."""
+    messages = [Raw().encode(orjson.dumps(event), event) for event in events]  # type: ignore[arg-type]
+    settings = load(DeliverSettings, {"GOOGLE_CLOUD_PROJECT": "p", **await adobe.show()})
+    async with adobe.connected() as platform:
+        connection = http_connection("AEP", lambda: platform.session)
+        client = StreamingClient.of(settings, connection, platform.tokens)
+        response = await client.post(messages, asyncio.get_running_loop().time() + 10)
+    assert response.status == 207
 
 
 def events(*ids: str, **changes: Any) -> Sequence[dict[str, Any]]:
