@@ -142,8 +142,9 @@ def print_status(status: Status, file: TextIO) -> None:
             ("stored", [hour.stored for hour in hours], "green"),
             ("failed", [hour.failed for hour in hours], "red"),
         ):
-            bars = sparkline(counts, console.width - _LABEL)
-            console.print(Text(name.ljust(_LABEL)) + Text(bars, style))
+            most = f"  at most {max(counts):,} an hour"
+            bars = sparkline(counts, console.width - _LABEL - len(most))
+            console.print(Text(name.ljust(_LABEL)) + Text(bars, style) + Text(most, "dim"))
     console.print()
     _print_hours(hours, console)
     if status.failures:
