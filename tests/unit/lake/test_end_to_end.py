@@ -9,6 +9,7 @@ import pytest
 
 from local.aep_platform import Answering, Call, Delay, Permission
 from pendo_aep.lake.failed_records import WITHOUT_DIAGNOSTICS
+from pendo_aep.lake.follow import End, Followed, Follower
 from pendo_aep.lake.status import Status
 from pendo_aep.provisioning.errors import PlatformError
 from tests.unit.lake.lake_harness import START, LakeHarness, events, lake_harness
@@ -148,6 +149,53 @@ async def test_nothing_accepted_is_no_failure(lake: LakeHarness) -> None:
 
     assert status.is_success
     assert [hour.received for hour in status.hours] == [0]
+
+
+async def follow(lake: LakeHarness, *ids: str) -> Followed:
+    """Follows events that were just sent, for an hour of the stand-in's time."""
+    dataset_id = only(lake.adobe.state.datasets).id
+
+    async def sleep(seconds: float) -> None:
+        lake.wait(seconds=seconds)
+
+    async with lake.adobe.connected() as platform:
+        follower = Follower(
+            platform.client, dataset_id, ids, lake.now, now=lambda: lake.now, sleep=sleep
+        )
+        return await follower.follow(timedelta(hours=1), lambda _: None)
+
+
+async def test_test_events_are_followed(lake: LakeHarness) -> None:
+    """Through the minutes that AEP takes."""
+    await lake.send(*events("t1", "t2"))
+
+    followed = await follow(lake, "t1", "t2")
+
+    assert (followed.end, followed.records) == (End.LIKELY, 2)
+    assert timedelta(minutes=5) <= lake.now - START <= timedelta(minutes=6)
+
+
+@pytest.mark.parametrize("has_diagnostics", [True, False])
+async def test_a_test_event_that_fails_is_found(
+    lake: LakeHarness, *, has_diagnostics: bool
+) -> None:
+    """Also without the reason."""
+    lake.adobe.platform.record_faults.diagnostics_off = not has_diagnostics
+    await lake.send(*events("t1"), *events("t2", occurredAt="yesterday"))
+
+    followed = await follow(lake, "t1", "t2")
+
+    assert followed.end is End.FAILED
+    assert [(one.event_id, one.stage) for one in followed.failed] == [("t2", "mapping")]
+    assert (followed.failed[0].code == WITHOUT_DIAGNOSTICS) is not has_diagnostics
+
+
+async def test_a_test_event_that_vanishes_is_not_taken_for_stored(lake: LakeHarness) -> None:
+    """One of two: the time ends, and nothing is claimed."""
+    lake.adobe.platform.record_faults.lost = {"t2"}.__contains__
+    await lake.send(*events("t1", "t2"))
+
+    assert (await follow(lake, "t1", "t2")).end is End.UNKNOWN
 
 
 @pytest.mark.parametrize(
