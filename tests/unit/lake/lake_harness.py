@@ -25,6 +25,7 @@ from pendo_aep.settings import DeliverSettings, LakeSettings, load
 from tests.unit.provisioning.harness import FAST_RETRIES, Harness
 
 INGEST_AFTER: Final = 300.0
+CANARY: Final = "CANARY@example.com"
 START: Final = datetime(2026, 1, 31, 9, 5, tzinfo=UTC)
 
 
@@ -105,6 +106,18 @@ def events(*ids: str, **changes: Any) -> Sequence[dict[str, Any]]:
         }
         for one in ids
     ]
+
+
+async def send_in_three_hours(lake: LakeHarness) -> None:
+    """Stores 12 of 18 events, in several batches of two hours; one in an hour without others."""
+    await lake.send(*events("a1", "a2", "a3"), *events("m1", "m2", occurredAt="yesterday"))
+    lake.wait(minutes=20)
+    await lake.send(*events("a4", "a5"), *events("v1", visitorId=CANARY))
+    lake.wait(minutes=20)
+    await lake.send(*events("a6"), *events("v2", "v3", visitorId=CANARY))
+    lake.wait(hours=2)
+    await lake.send(*events(*(f"b{n}" for n in range(6))), *events("m3", occurredAt="then"))
+    lake.wait(minutes=10)
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -12,31 +11,14 @@ from pendo_aep.lake.failed_records import WITHOUT_DIAGNOSTICS
 from pendo_aep.lake.follow import End, Followed, Follower
 from pendo_aep.lake.status import Status
 from pendo_aep.provisioning.errors import PlatformError
-from tests.unit.lake.lake_harness import START, LakeHarness, events, lake_harness
-from tests.unit.provisioning.harness import only, own_fields
-
-CANARY = "CANARY@example.com"
-
-
-@pytest.fixture
-async def lake() -> AsyncIterator[LakeHarness]:
-    """On which a visitor's id must have small letters, and reasons are kept."""
-    async with lake_harness() as harness:
-        own_fields(harness.adobe.state)["visitorId"]["pattern"] = "^[a-z-]+$"
-        only(harness.adobe.state.datasets).body["enableErrorDiagnostics"] = True
-        yield harness
-
-
-async def send_in_three_hours(lake: LakeHarness) -> None:
-    """Stores 12 of 18 events, in several batches of two hours; one in an hour without others."""
-    await lake.send(*events("a1", "a2", "a3"), *events("m1", "m2", occurredAt="yesterday"))
-    lake.wait(minutes=20)
-    await lake.send(*events("a4", "a5"), *events("v1", visitorId=CANARY))
-    lake.wait(minutes=20)
-    await lake.send(*events("a6"), *events("v2", "v3", visitorId=CANARY))
-    lake.wait(hours=2)
-    await lake.send(*events(*(f"b{n}" for n in range(6))), *events("m3", occurredAt="then"))
-    lake.wait(minutes=10)
+from tests.unit.lake.lake_harness import (
+    CANARY,
+    START,
+    LakeHarness,
+    events,
+    send_in_three_hours,
+)
+from tests.unit.provisioning.harness import only
 
 
 def check(lake: LakeHarness, status: Status) -> None:
