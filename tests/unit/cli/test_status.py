@@ -127,7 +127,6 @@ async def adobe() -> AsyncIterator[Harness]:
     """With a dataflow that has stored two events, and could not store one."""
     async with new_harness() as harness:
         await harness.apply()
-        only(harness.state.datasets).body["enableErrorDiagnostics"] = True
         await send_events(harness, *events("a", "b"), *events("c", occurredAt="yesterday"))
         yield harness
 

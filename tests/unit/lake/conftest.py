@@ -9,7 +9,7 @@ import pytest
 from local.aep import AepServer
 from tests.unit.lake.adobe import Adobe
 from tests.unit.lake.lake_harness import LakeHarness, lake_harness
-from tests.unit.provisioning.harness import only, own_fields
+from tests.unit.provisioning.harness import own_fields
 
 
 @pytest.fixture
@@ -21,8 +21,7 @@ async def adobe(aep: AepServer) -> AsyncIterator[Adobe]:
 
 @pytest.fixture
 async def lake() -> AsyncIterator[LakeHarness]:
-    """On which a visitor's id must have small letters, and reasons are kept."""
+    """On which a visitor's id must have small letters."""
     async with lake_harness() as harness:
         own_fields(harness.adobe.state)["visitorId"]["pattern"] = "^[a-z-]+$"
-        only(harness.adobe.state.datasets).body["enableErrorDiagnostics"] = True
         yield harness

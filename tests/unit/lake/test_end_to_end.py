@@ -114,6 +114,16 @@ async def test_without_diagnostics_failures_are_failures(lake: LakeHarness) -> N
     assert status.lacks_reasons
 
 
+async def test_a_dataset_that_will_keep_no_reasons_is_named(lake: LakeHarness) -> None:
+    """Before anything fails: afterwards it is too late."""
+    assert not (await lake.status()).lacks_reasons
+    only(lake.adobe.state.datasets).body["enableErrorDiagnostics"] = False
+
+    status = await lake.status()
+
+    assert (status.is_success, status.lacks_reasons) == (True, True)
+
+
 async def test_what_is_before_the_span_is_not_of_it(lake: LakeHarness) -> None:
     """Only the last hour; also after a compaction."""
     await send_in_three_hours(lake)
