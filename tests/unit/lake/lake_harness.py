@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -57,10 +57,11 @@ class LakeHarness:
         """The stand-in's time."""
         return datetime.fromtimestamp(self.clock.now, UTC)
 
-    async def status(self, since: datetime = START, **settings: str) -> Status:
+    async def status(
+        self, since: datetime = START, settings: Mapping[str, str] | None = None
+    ) -> Status:
         """Reads the status up to now."""
-        environment = {**self.adobe.environ, **settings}
-        loaded = load(LakeSettings, environment)
+        loaded = load(LakeSettings, {**self.adobe.environ, **(settings or {})})
         async with open_client(loaded, FAST_RETRIES) as client:
             target = await find_target(client, loaded)
             return await read_status(client, target, since, self.now + timedelta(seconds=1))
