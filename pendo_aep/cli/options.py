@@ -16,6 +16,7 @@ from pendo_aep.dead_letters import Reason
 NAME: Final = "pendo-aep"
 _DISTRIBUTION: Final = "pendo-to-aep"
 _LONGEST_WAIT: Final = 3600
+_LONGEST_FOLLOW: Final = timedelta(hours=24)
 _JSON_LINES: Final = "JSON Lines: one object a line"
 
 
@@ -40,6 +41,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_aep(commands)
     _add_doctor(commands)
     _add_catalog(commands)
+    _add_status(commands)
     _add_dead_letters(commands)
     _add_completion(commands, parser)
     return parser
@@ -165,8 +167,16 @@ def _add_aep(commands: Any) -> None:
     apply.add_argument(
         "--test-event",
         action="store_true",
-        help="then send two made-up events as deliver does, and show AEP's answer; they stay in "
-        "the dataset. Finds the AEP_RAW_MODE that the inlet accepts",
+        help="then send two made-up events as deliver does, show AEP's answer, and follow them "
+        "into the data lake, where they stay. Finds the AEP_RAW_MODE that the inlet accepts",
+    )
+    apply.add_argument(
+        "--follow",
+        type=_duration,
+        default="15m",
+        metavar="TIME",
+        help="how long to follow the test events until they are stored or have failed, such as "
+        "90s, 15m, 1h; 0 does not follow them (default: %(default)s)",
     )
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument(
@@ -294,6 +304,47 @@ def _add_catalog(commands: Any) -> None:
         help="where Pendo's API is, instead of PENDO_API_URL (default: https://app.pendo.io)",
     )
     command.add_argument("--json", action="store_true", help="the summary as one JSON object")
+
+
+def _add_status(commands: Any) -> None:
+    prog = f"{NAME} status"
+    command = _add_parser(
+        commands,
+        "status",
+        "show what AEP stored of what it accepted, and what failed",
+        texts.STATUS,
+        (prog, "the last 24 hours"),
+        (f"{prog} --since 7d", "the last week"),
+        (f"{prog} --json | jq .failures", "for a script"),
+        exit_codes=texts.EXIT_CODES.replace("0 success, 1 failure", "0 nothing failed, 1 failures"),
+    )
+    command.set_defaults(module="pendo_aep.cli.status")
+    command.add_argument(
+        "--since",
+        type=_time,
+        default="24h",
+        metavar="TIME",
+        help="from the beginning of that hour on: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, "
+        "3d, 1w (default: %(default)s)",
+    )
+    command.add_argument(
+        "--until",
+        type=_time,
+        metavar="TIME",
+        help="before then: a time as for --since (default: now)",
+    )
+    _add_config(command)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a file of NAME=value lines with the settings; environment variables go before it "
+        "(default: pendo-aep.env in the current folder, if there is one)",
+    )
 
 
 def _add_dead_letters(commands: Any) -> None:
@@ -437,6 +488,16 @@ def _time(text: str) -> datetime:
         return parse_time(text, clock.now())
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _duration(text: str) -> timedelta:
+    if text == "0":
+        return timedelta(0)
+    if (found := _AGE.fullmatch(text)) and (
+        length := timedelta(**{_UNITS[found[2]]: int(found[1])})
+    ) <= _LONGEST_FOLLOW:
+        return length
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 15m or 1h, 24h at most")
 
 
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])")

@@ -71,6 +71,8 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     one, other = only(cli.adobe.state.datasets).rows
     assert f"test events {one['_id']}, {other['_id']}: accepted" in applied.out
     assert "    AEP: 207 {" in applied.out
+    assert "test events: most likely stored: AEP has stored 2 records since" in applied.out
+    assert "you may stop it" in applied.err
 
     again = await cli.run("plan")
     assert "take back" not in again.out
@@ -112,11 +114,12 @@ async def test_json_is_one_object_a_line(cli: AepCli) -> None:
     assert plan.lines[-1]["irrevocable"][1] == "identity namespace PendoAnonymous, type Cookie"
 
     applied = await cli.run("apply", "--json", "--no-wait", "--test-event")
-    *steps, environment, trial = applied.lines
+    *steps, environment, trial, end = applied.lines
     assert {(step["action"], step["done"]) for step in steps} == {("create", True)}
     assert (trial["taken"], trial["status"], trial["environment"]) == (True, 207, {})
     assert [trial["testEvent"]] == trial["testEvents"][:1]
     assert len(trial["testEvents"]) == 2
+    assert (end["testEvents"], end["end"], end["failed"]) == (trial["testEvents"], "likely", [])
     assert (await cli.run("show", "--json")).lines == [environment]
     assert environment["environment"]["AEP_FORMAT"] == "raw"
 
@@ -126,7 +129,7 @@ async def test_the_mode_of_raw_events_is_found(cli: AepCli) -> None:
     aep = cli.adobe.aep
     aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
 
-    ran = await cli.run("apply", "--no-wait", "--test-event")
+    ran = await cli.run("apply", "--no-wait", "--test-event", "--follow", "0")
 
     assert ran.code == 0, ran.err
     dataset_id = only(cli.adobe.state.datasets).id
@@ -147,7 +150,7 @@ async def test_a_file_holds_the_choices(cli: AepCli, tmp_path: Path) -> None:
     file.write_text('source = "http"\nformat = "xdm"\nauthenticated = true\nname = "Two"\n')
     given = ("--file", str(file))
 
-    applied = await cli.run("apply", "--no-wait", "--test-event", *given)
+    applied = await cli.run("apply", "--no-wait", "--test-event", "--follow", "0", *given)
     assert applied.code == 0, applied.err
     assert "deliver also needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
     assert len(only(cli.adobe.state.datasets).rows) == 2
@@ -201,7 +204,7 @@ async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> N
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
-    assert planned.out.splitlines()[-1] == "6 to be created or changed"
+    assert planned.out.splitlines()[-1] == "7 to be created or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
     paused, waited, resumed = (
         applied.err.index('modify-push-config mine --push-endpoint=""\n'),
@@ -437,3 +440,44 @@ async def test_an_interrupted_apply_has_shown_what_it_did(
     assert signs == ["+", "+", "+", "+", "?"]
     cli.adobe.platform.heal()
     assert (await cli.run("apply", "--no-wait")).code == 0
+
+
+async def test_following_can_be_interrupted(cli: AepCli) -> None:
+    """The settings are there by then; the test events are lost, so it would go on for an hour."""
+    cli.adobe.platform.record_faults.lost = lambda _: True
+    looked = asyncio.Event()
+
+    def is_look(call: Call) -> bool:
+        if call.path.endswith("/catalog/batches") and "createdAfter" in call.query:
+            looked.set()
+        return False
+
+    cli.adobe.platform.fail(Delay(0), matching=is_look, times=None)
+    arguments = ("aep", "apply", "--no-wait", "--test-event", "--follow", "1h")
+    async with start(*arguments, settings=cli.settings()) as process:
+        await asyncio.wait_for(looked.wait(), 60)
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 130
+    assert "AEP_ENDPOINT=" in out.decode()
+    assert "for 1 hour at most" in err.decode()
+    assert err.decode().endswith(f"{PROG} apply: interrupted\n")
+
+
+async def test_a_test_event_that_fails_later_fails_the_command(cli: AepCli) -> None:
+    """AEP accepts it, and cannot store it: exit 1 and the reason."""
+
+    def change_schema(call: Call) -> bool:
+        if call.method == "POST" and call.path.endswith("/flows"):
+            own_fields(cli.adobe.state)["visitorId"]["pattern"] = "^nobody$"
+        return False
+
+    cli.adobe.platform.fail(Delay(0), matching=change_schema, times=None)
+    ran = await cli.run("apply", "--no-wait", "--test-event", "--follow", "1m")
+
+    assert ran.code == 1
+    assert "accepted; whether they are stored shows later" in ran.out
+    assert "failed in validation: DCVS-1103-400" in ran.out
+    assert "does not match pattern" in ran.out
+    assert "pendo-to-aep-test" not in ran.out
