@@ -37,8 +37,8 @@ TOPIC: Final = f"projects/local/topics/{EVENTS}"
 DEAD_TOPIC: Final = f"projects/local/topics/{DEAD}"
 BACKLOG: Final = "projects/local/subscriptions/backlog"
 Consumer = Literal["push", "drain"]
-# Seen with 0.8.20: it opens no more connections, whatever the retry policy says.
-EMULATOR_GIVES_UP: Final = "Google's emulator stops pushing for minutes after repeated failures"
+# Seen with 0.8.20: it keeps one request open and no more, whatever the retry policy says.
+EMULATOR_GIVES_UP: Final = "Google's emulator pushes hardly anything for minutes after failures"
 _FUNCTIONS: Final[dict[Consumer, FunctionName]] = {"push": "deliver", "drain": "drain"}
 
 
