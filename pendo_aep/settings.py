@@ -460,6 +460,32 @@ class PlatformSettings(_AdobeSettings):
         return ("AEP_CLIENT_ID", "AEP_CLIENT_SECRET", "AEP_IMS_ORG_ID")
 
 
+class LakeSettings(PlatformSettings, _GoogleSettings):
+    """The settings of `status` and `reconcile`, which follow events into the data lake.
+
+    Named as those of the functions: all of them mean the same deployment.
+    """
+
+    google_cloud_project: Project = ""
+    """The project that short names of topics and subscriptions are in; `reconcile` requires it.
+    `my-project`"""
+    aep_flow_id: Header = ""
+    """The id of the dataflow; if it is not set, the one that `aep apply` made is looked for by its
+    name."""
+    aep_dataset_id: Header = ""
+    """The dataset; if it is not set, the one that the dataflow writes to."""
+    pubsub_topic: Topic = "pendo-events"
+    """Where events were published. A name, or `projects/P/topics/T`."""
+    dead_letter_subscription: Subscription = "pendo-events-dead-kept"
+    """What keeps the dead letters. A name, or `projects/P/subscriptions/S`."""
+    drain_subscription: Subscription = ""
+    """What `drain` pulls from, if there is one. A name, or `projects/P/subscriptions/S`."""
+
+    def subscription_path(self, subscription: str) -> str:
+        """Returns `projects/P/subscriptions/S` of a subscription, given by name or by path."""
+        return self._path(subscription, "subscriptions")
+
+
 class CatalogSettings(_Settings):
     """The settings of `catalog`, which reads Pendo's guides."""
 

@@ -119,9 +119,13 @@ def without_values(said: str, message: bytes) -> str:
 
     AEP may quote the event, and a log line must not hold personal data.
     """
-    values = "\n".join(_values(orjson.loads(message))).casefold()
-    masked = _WORD.sub(lambda word: "..." if word[0].casefold() in values else word[0], said)
-    return masked[:_MAX_CHARACTERS]
+    return mask_values(said, orjson.loads(message))[:_MAX_CHARACTERS]
+
+
+def mask_values(said: str, event: Any) -> str:
+    """Returns AEP's text with every word masked that occurs in a value of the event."""
+    values = "\n".join(_values(event)).casefold()
+    return _WORD.sub(lambda word: "..." if word[0].casefold() in values else word[0], said)
 
 
 def _values(value: Any) -> Iterator[str]:

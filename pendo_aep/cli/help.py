@@ -95,6 +95,26 @@ In Pendo, an admin makes the key: Settings > Integrations > Integration Keys. It
 access. Run the command again when polls change; docs/pendo.md says how the functions get the file.
 """
 
+STATUS: Final = """\
+AEP answers before it validates: mapping, schema and identities are checked minutes after it has
+accepted an event. This shows by hour what the dataflow received, stored and failed, from its runs,
+and the failures by code with AEP's own message, the batch, and what usually mends them. It changes
+nothing.
+
+Settings, from the environment or the configuration file:
+  AEP_CLIENT_ID       required
+  AEP_CLIENT_SECRET   required, or AEP_CLIENT_SECRET_FILE
+  AEP_IMS_ORG_ID      required
+  AEP_SANDBOX         default: prod
+  AEP_FLOW_ID         default: the dataflow that `aep apply` made
+  AEP_DATASET_ID      default: the dataset of the dataflow
+  AEP_SCOPES, AEP_IMS_URL, AEP_PLATFORM_URL   default: Adobe's
+
+In AEP, the role of the API credential must include the sandbox and these permissions: View Sources
+for the runs, View Datasets for the batches and their failed records. With one of the two it shows
+what it can, and says what is missing.
+"""
+
 DEAD_LETTERS: Final = """\
 Dead letters are messages that could not be delivered: webhooks that receive could not read, and
 events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter

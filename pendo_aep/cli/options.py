@@ -40,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_aep(commands)
     _add_doctor(commands)
     _add_catalog(commands)
+    _add_status(commands)
     _add_dead_letters(commands)
     _add_completion(commands, parser)
     return parser
@@ -294,6 +295,47 @@ def _add_catalog(commands: Any) -> None:
         help="where Pendo's API is, instead of PENDO_API_URL (default: https://app.pendo.io)",
     )
     command.add_argument("--json", action="store_true", help="the summary as one JSON object")
+
+
+def _add_status(commands: Any) -> None:
+    prog = f"{NAME} status"
+    command = _add_parser(
+        commands,
+        "status",
+        "show what AEP stored of what it accepted, and what failed",
+        texts.STATUS,
+        (prog, "the last 24 hours"),
+        (f"{prog} --since 7d", "the last week"),
+        (f"{prog} --json | jq .failures", "for a script"),
+        exit_codes=texts.EXIT_CODES.replace("0 success, 1 failure", "0 nothing failed, 1 failures"),
+    )
+    command.set_defaults(module="pendo_aep.cli.status")
+    command.add_argument(
+        "--since",
+        type=_time,
+        default="24h",
+        metavar="TIME",
+        help="from the beginning of that hour on: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, "
+        "3d, 1w (default: %(default)s)",
+    )
+    command.add_argument(
+        "--until",
+        type=_time,
+        metavar="TIME",
+        help="before then: a time as for --since (default: now)",
+    )
+    _add_config(command)
+    command.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a file of NAME=value lines with the settings; environment variables go before it "
+        "(default: pendo-aep.env in the current folder, if there is one)",
+    )
 
 
 def _add_dead_letters(commands: Any) -> None:

@@ -87,7 +87,7 @@ def read_config(path: Path) -> Config:
     Raises:
         InvalidConfig: with a line for each problem.
     """
-    known, given = _parse(TEMPLATE), _parse(path)
+    known, given = read_lines(TEMPLATE), read_lines(path)
     unknown = [f"{name}: no such name; is it misspelt?" for name in given if name not in known]
     values = known | {name: value for name, value in given.items() if name in known}
     if wrong := [*unknown, *problems(values)]:
@@ -101,7 +101,7 @@ def read_values(path: Path) -> dict[str, str]:
     Raises:
         InvalidConfig: it cannot be read, or a line is not `NAME=value`.
     """
-    return (_parse(TEMPLATE) if TEMPLATE.is_file() else {}) | _parse(path)
+    return (read_lines(TEMPLATE) if TEMPLATE.is_file() else {}) | read_lines(path)
 
 
 def _invalid(path: Path, wrong: list[str]) -> InvalidConfig:
@@ -114,8 +114,12 @@ def message_regions(values: Mapping[str, str]) -> list[str]:
     return [] if regions == ANY_REGION else regions.split(",")
 
 
-def _parse(path: Path) -> dict[str, str]:
-    """Returns the `NAME=value` lines of a file; a value may use the names above it."""
+def read_lines(path: Path) -> dict[str, str]:
+    """Returns the `NAME=value` lines of a file; a value may use the names above it.
+
+    Raises:
+        InvalidConfig: it cannot be read, or a line is not `NAME=value`.
+    """
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

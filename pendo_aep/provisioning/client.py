@@ -8,7 +8,7 @@ is uncertain, the caller must look first.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 from urllib.parse import quote, urlencode
@@ -31,6 +31,8 @@ from pendo_aep.provisioning.errors import (
 
 Query: TypeAlias = Sequence[tuple[str, str]]
 
+LONGEST_LINE: Final = 4 * 2**20
+"""In bytes; AEP takes events of 1 MB, which become longer when their JSON is escaped."""
 _THROTTLED: Final = 429
 # Adobe: "Platform troubleshooting", "Oauth token is not valid": it may have been revoked.
 _NOT_VALID: Final = "401013"
@@ -132,6 +134,48 @@ class Client:
         headers = {"Content-Type": "application/json"} if body is not None else {}
         return await self._call(operation, query, headers, body, is_read=True)
 
+    async def stream_lines(
+        self, operation: Operation, query: Query = (), *, longest: int = LONGEST_LINE
+    ) -> AsyncGenerator[bytes, None]:
+        """Yields the lines of an answer while it arrives, so that its length does not matter.
+
+        It is repeated like a read until the first line has come. Close the iterator
+        (`contextlib.aclosing`) if you leave it early.
+
+        Args:
+            operation: a GET.
+            query: follows the path.
+            longest: what is longer is cut off, in bytes.
+
+        Raises:
+            RequestRejected: AEP rejects the call.
+            Unreachable: there was no answer within the retry policy, or it broke off.
+        """
+        failures = 0
+        while True:
+            is_begun, retry_after = False, 0.0
+            try:
+                response = await self._open(operation, query)
+                async with response:
+                    if not _is_transient(response.status):
+                        if not 200 <= response.status < 300:
+                            raise self._rejected(operation, response.status, await response.read())
+                        async for line in _lines(response.content, longest):
+                            is_begun = True
+                            yield line
+                        return
+                    retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+                    cause = f"AEP: {response.status}"
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                cause = type(error).__name__
+                if is_begun:
+                    raise Unreachable(
+                        f"{operation.action}: AEP's answer broke off ({cause}): run the command "
+                        "again"
+                    ) from None
+            failures += 1
+            await self._back_off(operation, failures, retry_after, cause)
+
     async def write(
         self,
         operation: Operation,
@@ -222,10 +266,42 @@ class Client:
         data: bytes | None,
         token: str,
     ) -> _Response:
+        timeout = aiohttp.ClientTimeout(total=self.retry_policy.timeout_seconds)
+        async with self._request(operation, query, headers, data, token, timeout) as response:
+            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
+            return _Response(response.status, await response.read(), retry_after)
+
+    async def _open(self, operation: Operation, query: Query) -> aiohttp.ClientResponse:
+        """Returns the answer to a GET, whose body is still to be read."""
+        seconds = self.retry_policy.timeout_seconds
+        timeout = aiohttp.ClientTimeout(total=None, connect=seconds, sock_read=seconds)
+        token = await self._token()
+        response: aiohttp.ClientResponse
+        response = await self._request(operation, query, {}, None, token, timeout)
+        if response.status == 401:
+            async with response:
+                body = await response.read()
+            if read_problem(body).code != _NOT_VALID:
+                raise self._rejected(operation, response.status, body)
+            self._tokens.reject(token)
+            token = await self._token()
+            response = await self._request(operation, query, {}, None, token, timeout)
+        return response
+
+    def _request(
+        self,
+        operation: Operation,
+        query: Query,
+        headers: Mapping[str, str],
+        data: bytes | None,
+        token: str,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Any:
+        """Returns aiohttp's request, which is to be awaited or entered."""
         address = f"{self._url}{operation.path}"
         if query:  # with %20: not every server takes a plus for a space
             address += f"?{urlencode(query, quote_via=quote)}"
-        async with self._session.request(
+        return self._session.request(
             operation.method,
             URL(address, encoded=True),  # an id in a path is a URL itself, and stays encoded
             data=data,
@@ -237,26 +313,40 @@ class Client:
             },
             # Adobe's OpenAPI has no Content-Type for a call without a body; aiohttp would add one.
             skip_auto_headers=["Content-Type"],
-            timeout=aiohttp.ClientTimeout(total=self.retry_policy.timeout_seconds),
+            timeout=timeout,
             allow_redirects=False,  # the token is sent only where the settings say
-        ) as response:
-            retry_after = retry_after_seconds(response.headers.get("Retry-After"))
-            return _Response(response.status, await response.read(), retry_after)
+        )
 
     def _parse(self, operation: Operation, response: _Response) -> Any:
         """Returns the JSON of a success, whichever 2xx it is: Adobe's APIs differ in that."""
         if not 200 <= response.status < 300:
-            problem = read_problem(response.body)
-            text = explain(
-                response.status, problem, operation.action, operation.needs, self.sandbox
-            )
-            raise RequestRejected(response.status, problem.code, text)
+            raise self._rejected(operation, response.status, response.body)
         if not response.body:
             return None
         try:
             return orjson.loads(response.body)
         except orjson.JSONDecodeError:
             raise unexpected_answer(operation.action, "the answer is not JSON") from None
+
+    def _rejected(self, operation: Operation, status: int, body: bytes) -> RequestRejected:
+        problem = read_problem(body)
+        text = explain(status, problem, operation.action, operation.needs, self.sandbox)
+        return RequestRejected(status, problem.code, text)
+
+
+async def _lines(content: aiohttp.StreamReader, longest: int) -> AsyncIterator[bytes]:
+    """Yields the lines that are not empty, each cut off at `longest` bytes."""
+    line = bytearray()
+    async for chunk in content.iter_any():
+        *ended, begun = chunk.split(b"\n")
+        for part in ended:
+            line += part[: longest - len(line)]
+            if line.strip():
+                yield bytes(line)
+            line.clear()
+        line += begun[: longest - len(line)]
+    if line.strip():
+        yield bytes(line)
 
 
 def unexpected_answer(action: str, what: str) -> PlatformError:

@@ -40,6 +40,28 @@ async def connect(settings: PlatformSettings, retry_policy: RetryPolicy) -> Asyn
     Raises:
         PlatformError: AEP does not answer, or has no such sandbox, or another tenant.
     """
+    async with _open(settings, retry_policy) as (client, session, tokens):
+        tenant_id = await _tenant_id(client, settings.aep_tenant_id.removeprefix("_"))
+        yield Platform(client, Tenant(tenant_id, MappingOptions.of(settings)), session, tokens)
+
+
+@asynccontextmanager
+async def open_client(
+    settings: PlatformSettings, retry_policy: RetryPolicy
+) -> AsyncIterator[Client]:
+    """Does the same for what needs no tenant, so that the credential need not see schemas.
+
+    Raises:
+        PlatformError: AEP does not answer, or has no such sandbox.
+    """
+    async with _open(settings, retry_policy) as (client, _, _):
+        yield client
+
+
+@asynccontextmanager
+async def _open(
+    settings: PlatformSettings, retry_policy: RetryPolicy
+) -> AsyncIterator[tuple[Client, aiohttp.ClientSession, TokenSource]]:
     credentials = Credentials(
         settings.aep_ims_url,
         settings.aep_client_id,
@@ -58,8 +80,7 @@ async def connect(settings: PlatformSettings, retry_policy: RetryPolicy) -> Asyn
             retry_policy=retry_policy,
         )
         await _check_sandbox(client)
-        tenant_id = await _tenant_id(client, settings.aep_tenant_id.removeprefix("_"))
-        yield Platform(client, Tenant(tenant_id, MappingOptions.of(settings)), session, tokens)
+        yield client, session, tokens
 
 
 async def _check_sandbox(client: Client) -> None:

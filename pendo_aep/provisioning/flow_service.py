@@ -41,14 +41,15 @@ async def find(client: Client, kind: Kind, name: str) -> list[str]:
         answer = await client.read(operation, query)
         items = answer.get("items") or []
         found += [str(item["id"]) for item in items if item.get("name") == name]
-        token = _next_page(answer)
+        token = next_page(answer)
         if not token or not items:
             return list(dict.fromkeys(found))
         query = [("limit", _PAGE_SIZE), ("continuationToken", token)]
     raise unexpected_answer(operation.action, f"over {_MAX_PAGES} pages")
 
 
-def _next_page(answer: Json) -> str:
+def next_page(answer: Json) -> str:
+    """Returns the token that the next page is asked for with; empty on the last."""
     link: Any = (answer.get("_links") or {}).get("next") or {}
     query = parse_qs(urlsplit(str(link.get("href", ""))).query)
     return query.get("continuationToken", [""])[0]
