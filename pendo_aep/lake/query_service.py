@@ -17,7 +17,7 @@ import asyncio
 import math
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -161,7 +161,7 @@ class QueryService:
 
     async def stored_ids(
         self, table: str, since: datetime, until: datetime
-    ) -> AsyncIterator[Sequence[Stored]]:
+    ) -> AsyncGenerator[Sequence[Stored], None]:
         """Yields pages of the events whose `timestamp` lies in the span, in whole seconds.
 
         An `_id` that is stored with several times may come in several pages: add them up.

@@ -12,7 +12,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Self, TypeVar
@@ -83,6 +83,10 @@ class Summary:
     missing: int = 0
     dead_letter: int = 0
     waiting: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Returns the counts by their names."""
+        return asdict(self)
 
     @property
     def is_success(self) -> bool:
