@@ -7,8 +7,9 @@ that moves between two readings is met by the later one:
 1. What was published, and what waits. The topic keeps the first whatever happens. An event that no
    longer waits in the snapshot was acknowledged before it, so AEP had accepted it by then, or its
    dead letter was stored.
-2. Then dead letters, failures and what is stored. Nothing leaves the last two. An event that is in
-   none of the three was with AEP when they were read: it is late or, after long enough, missing.
+2. Then dead letters and failures, and after those what is stored. Nothing leaves the lake; an event
+   leaves the failures when AEP retries its batch, and then it is stored. One that is in none of the
+   three was with AEP when they were read: it is late or, after long enough, missing.
 3. At the end, what was published meanwhile, and since the span: a dead letter or a missing event
    that somebody has replayed is young again. Only as far back as an event counts as late.
 """
@@ -113,22 +114,20 @@ async def reconcile(
                 take(page)
                 counts.add(name, len(page))
 
-    async def add_stored() -> None:
-        for start, end in verdicts.occurred():
-            await add("stored", sources.stored(start, end), verdicts.add_stored)
-
     counts.begin("published", "waiting")
     await _together(
         add("published", sources.published(since, until), verdicts.add_published),
         add("waiting", sources.waiting(), verdicts.add_waiting),
     )
-    counts.begin("dead letters", "failed", "stored")
+    counts.begin("dead letters", "failed")
     looked_at = clock.now()
     await _together(
         add("dead letters", sources.dead_letters(), verdicts.add_dead_letters),
         add("failed", sources.failed(since, looked_at), verdicts.add_failed),
-        add_stored(),
     )
+    counts.begin("stored")
+    for start, end in verdicts.occurred():
+        await add("stored", sources.stored(start, end), verdicts.add_stored)
     counts.begin("published since")
     after = sources.published(max(until, looked_at - late_after), clock.now())
     await add("published since", after, verdicts.add_republished)
