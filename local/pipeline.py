@@ -15,12 +15,12 @@ from typing import Literal
 
 import aiohttp
 import grpc.aio
-from google.api_core.exceptions import GoogleAPICallError
+from google.api_core.exceptions import DeadlineExceeded, ServiceUnavailable
 from google.protobuf.duration_pb2 import Duration
 from google.pubsub_v1 import PublisherAsyncClient, SubscriberAsyncClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcAsyncIOTransport
-from google.pubsub_v1.types import PubsubMessage, PushConfig, RetryPolicy, Subscription
+from google.pubsub_v1.types import PubsubMessage, PushConfig, RetryPolicy, Subscription, Topic
 
 from local.aep import AepServer
 from local.functions import Function, Line
@@ -46,6 +46,8 @@ XDM_SETTINGS: Mapping[str, str] = {
     "AEP_IMS_ORG_ID": "ACME@AdobeOrg",
     "AEP_TENANT_ID": "acme",
 }
+# deploy/config.env
+_RETENTION_DAYS = {EVENTS: 7, DEAD: 31}
 _PULL_SECONDS = 30.0
 # The default of CLOUD_RUN_TIMEOUT_SECONDS: no call takes longer.
 _CALL_SECONDS = 60.0
@@ -99,9 +101,14 @@ class PubSubAdmin:
         )
 
     async def create_topics(self, project: str = PROJECT_ID) -> None:
-        """Creates the two topics, for events and for dead letters."""
-        for topic in (EVENTS, DEAD):
-            await self.publisher.create_topic(name=f"projects/{project}/topics/{topic}")
+        """Creates the topics of events and of dead letters, with a deployment's retention."""
+        for topic, days in _RETENTION_DAYS.items():
+            await self.publisher.create_topic(
+                Topic(
+                    name=f"projects/{project}/topics/{topic}",
+                    message_retention_duration=Duration(seconds=days * 86_400),
+                )
+            )
 
     async def create_push_subscription(self, endpoint: str, project: str = PROJECT_ID) -> None:
         """Creates the push subscription of `deliver`, with shorter pauses than in a deployment."""
@@ -132,13 +139,17 @@ class PubSubAdmin:
         return path
 
     async def pull(self, subscription: str, seconds: float) -> list[PubsubMessage]:
-        """Pulls once and returns what came, acknowledged; nothing if nothing came in time."""
+        """Pulls once and returns what came, acknowledged; nothing if nothing came in time.
+
+        Raises:
+            GoogleAPICallError: the server refuses, such as a subscription that does not exist.
+        """
         try:
             answer = await self.subscriber.pull(
                 subscription=subscription, max_messages=1000, retry=None, timeout=seconds
             )
-        except (GoogleAPICallError, grpc.aio.AioRpcError):
-            return []  # no message in time: Google's emulator waits, and does not answer
+        except (DeadlineExceeded, ServiceUnavailable):
+            return []  # no answer in time, or the server is busy for a moment
         if ack_ids := [received.ack_id for received in answer.received_messages]:
             await self.subscriber.acknowledge(subscription=subscription, ack_ids=ack_ids)
         return [received.message for received in answer.received_messages]

@@ -1,16 +1,20 @@
-"""Pub/Sub's state: topics and subscriptions, without a protocol."""
+"""Pub/Sub's state: topics, subscriptions and snapshots, without a protocol."""
+
+from __future__ import annotations
 
 import itertools
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from local.pubsub.model import (
     DELETED_TOPIC,
     AlreadyExistsError,
     Draft,
+    FailedPreconditionError,
+    InvalidArgumentError,
     Message,
     NotFoundError,
     Observers,
@@ -24,6 +28,9 @@ from local.pubsub.model import (
 from local.pubsub.subscription import Subscription
 from local.pubsub.timers import Signal
 
+# Google: `Snapshot.expire_time`.
+_SNAPSHOT_LIFETIME = timedelta(days=7)
+_SHORTEST_LIFETIME = timedelta(hours=1)
 _DEAD_LETTER = "CloudPubSubDeadLetterSource"
 
 
@@ -38,6 +45,17 @@ class PushTransport(Protocol):
 
 
 @dataclass(slots=True, eq=False)
+class Snapshot:
+    """What was unacknowledged in a subscription, and what was published to its topic since."""
+
+    name: str
+    topic: str
+    labels: Mapping[str, str]
+    expire_time: datetime
+    messages: list[Message]
+
+
+@dataclass(slots=True, eq=False)
 class Topic:
     """A topic, its subscriptions, and its published messages as far back as `history`."""
 
@@ -45,6 +63,14 @@ class Topic:
     config: TopicConfig
     published: deque[Message]
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+
+    def retained(self, now: datetime) -> list[Message]:
+        """Returns what any subscription may seek back to, as far as `history` goes."""
+        if self.config.message_retention is None:
+            return []
+        oldest = now - timedelta(seconds=self.config.message_retention)
+        return [message for message in self.published if message.publish_time >= oldest]
 
 
 class Broker:
@@ -74,6 +100,7 @@ class Broker:
         self._history = history
         self._topics: dict[str, Topic] = {}
         self._subscriptions: dict[str, Subscription] = {}
+        self._snapshots: dict[str, Snapshot] = {}
         self._message_ids = itertools.count(1)
 
     # Topics
@@ -118,6 +145,8 @@ class Broker:
         del self._topics[name]
         for subscription in topic.subscriptions.values():
             subscription.topic = DELETED_TOPIC
+        for snapshot in topic.snapshots.values():
+            snapshot.topic = DELETED_TOPIC
 
     def publish(self, topic_name: str, drafts: Sequence[Draft]) -> list[str]:
         """Stores messages and hand them to every subscription of the topic.
@@ -145,6 +174,8 @@ class Broker:
                 self.observers(Published(topic.name, message))
         for subscription in topic.subscriptions.values():
             subscription.enqueue(messages)
+        for snapshot in topic.snapshots.values():
+            snapshot.messages.extend(messages)
         self.changed.notify()
         return [message.id for message in messages]
 
@@ -229,8 +260,88 @@ class Broker:
         subscription.close()
         self.changed.notify()
 
+    # Snapshots and seek (Google: "Replay and purge messages with seek")
+
+    def create_snapshot(
+        self, name: str, subscription_name: str, labels: Mapping[str, str]
+    ) -> Snapshot:
+        """Keeps what is unacknowledged in a subscription, and what is published from now on.
+
+        Raises:
+            InvalidArgumentError: The name is invalid.
+            AlreadyExistsError: The name is taken.
+            NotFoundError: The subscription does not exist.
+            FailedPreconditionError: Its oldest message is too old, or its topic was deleted.
+        """
+        check_name(name, "snapshots")
+        if name in self._snapshots:
+            raise AlreadyExistsError(f"snapshot {name} exists")
+        subscription = self.subscription(subscription_name)
+        topic = self._topics.get(subscription.topic)
+        if topic is None:
+            raise FailedPreconditionError(f"the topic of {subscription_name} was deleted")
+        messages = subscription.unacked()
+        now = datetime.now(UTC)
+        oldest = min((message.publish_time for message in messages), default=now)
+        expire_time = oldest + _SNAPSHOT_LIFETIME
+        if expire_time - now < _SHORTEST_LIFETIME:
+            raise FailedPreconditionError(f"the backlog of {subscription_name} is too old")
+        snapshot = Snapshot(name, topic.name, labels, expire_time, messages)
+        self._snapshots[name] = topic.snapshots[name] = snapshot
+        return snapshot
+
+    def snapshots(self) -> Mapping[str, Snapshot]:
+        """Returns all of them by name."""
+        return self._snapshots
+
+    def delete_snapshot(self, name: str) -> None:
+        """Deletes a snapshot.
+
+        Raises:
+            NotFoundError: It does not exist.
+        """
+        snapshot = self._snapshot(name)
+        del self._snapshots[name]
+        if topic := self._topics.get(snapshot.topic):
+            del topic.snapshots[name]
+
+    def seek_to_time(self, subscription_name: str, moment: datetime) -> None:
+        """Marks as unacknowledged what was published from then on, as far as it is retained.
+
+        A time in the future acknowledges what is there now.
+
+        Raises:
+            NotFoundError: The subscription does not exist.
+        """
+        subscription = self.subscription(subscription_name)
+        topic = self._topics.get(subscription.topic)
+        known = {message.id: message for message in subscription.unacked()}
+        known |= (
+            {message.id: message for message in topic.retained(datetime.now(UTC))} if topic else {}
+        )
+        subscription.seek([one for one in known.values() if one.publish_time >= moment])
+
+    def seek_to_snapshot(self, subscription_name: str, snapshot_name: str) -> None:
+        """Marks as unacknowledged what the snapshot holds.
+
+        Raises:
+            NotFoundError: The subscription or the snapshot does not exist.
+            InvalidArgumentError: The snapshot is of another topic.
+        """
+        subscription = self.subscription(subscription_name)
+        snapshot = self._snapshot(snapshot_name)
+        if snapshot.topic != subscription.topic:
+            raise InvalidArgumentError(f"{snapshot_name} is not of topic {subscription.topic}")
+        subscription.seek(snapshot.messages)
+
+    def _snapshot(self, name: str) -> Snapshot:
+        if snapshot := self._snapshots.get(name):
+            return snapshot
+        raise NotFoundError(f"snapshot {name} does not exist")
+
     def close(self) -> None:
         """Deletes everything, including timers."""
         for name in list(self._subscriptions):
             self.delete_subscription(name)
         self._topics.clear()
+        self._snapshots.clear()

@@ -33,7 +33,7 @@ class PubSubError(Exception):
 
 
 class NotFoundError(PubSubError):
-    """The topic or the subscription does not exist."""
+    """The topic, the subscription or the snapshot does not exist."""
 
 
 class AlreadyExistsError(PubSubError):
@@ -65,7 +65,7 @@ class Message:
     publish_time: datetime
 
 
-def check_name(name: str, kind: Literal["topics", "subscriptions"]) -> None:
+def check_name(name: str, kind: Literal["topics", "subscriptions", "snapshots"]) -> None:
     """Checks that a name is `projects/PROJECT/{kind}/ID` with an ID that Google allows.
 
     Raises:
@@ -141,9 +141,11 @@ class DeadLetterPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TopicConfig:
-    """The configuration of a topic; it is stored and returned, but changes no behaviour.
+    """The configuration of a topic; all but the retention is stored and returned only.
 
     Attributes:
+        message_retention: for how many seconds a subscription may seek back, whatever it has
+            acknowledged and whenever it was created; None only to what it still holds.
         regions: where messages may be stored (Google: MessageStoragePolicy); empty means anywhere.
     """
 

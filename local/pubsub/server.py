@@ -14,6 +14,7 @@ from local.pubsub.model import (
     Observers,
     RetryPolicy,
     SubscriptionConfig,
+    TopicConfig,
 )
 from local.pubsub.push import PushDelivery, PushFlow
 from local.pubsub.services import PublisherService, SubscriberService
@@ -42,8 +43,8 @@ class PubSubServer:
             10); for tests.
         pull_wait: How many seconds Pull waits for a first message.
         push_flow: The bounds of the push window and of the push backoff.
-        history: How many published messages to keep for each topic, and how many settled ones to
-            remember for each subscription; None keeps all.
+        history: How many published messages to keep for each topic, whatever its retention says,
+            and how many settled ones to remember for each subscription; None keeps all.
     """
 
     def __init__(
@@ -86,13 +87,13 @@ class PubSubServer:
 
     # Set-up without a client
 
-    def create_topic(self, name: str) -> None:
-        """Creates the topic `projects/P/topics/T`.
+    def create_topic(self, name: str, *, message_retention: float | None = None) -> None:
+        """Creates the topic `projects/P/topics/T`, which may keep its messages for some seconds.
 
         Raises:
             PubSubError: The service would refuse it too.
         """
-        self._broker.create_topic(name)
+        self._broker.create_topic(name, TopicConfig(message_retention=message_retention))
 
     def create_subscription(
         self,
@@ -126,6 +127,14 @@ class PubSubServer:
         return self._broker.publish(topic, [(data, attributes)])[0]
 
     # State
+
+    def subscriptions(self) -> Sequence[str]:
+        """Returns the names of all subscriptions."""
+        return tuple(self._broker.subscriptions())
+
+    def snapshots(self) -> Sequence[str]:
+        """Returns the names of all snapshots."""
+        return tuple(self._broker.snapshots())
 
     def published(self, topic: str) -> Sequence[Message]:
         """Returns what was published on a topic, as far back as `history`, oldest first.

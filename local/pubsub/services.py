@@ -1,5 +1,7 @@
 """Google's Publisher and Subscriber services on a broker."""
 
+from datetime import UTC
+
 import grpc
 from google.protobuf.empty_pb2 import Empty
 from google.pubsub_v1 import types
@@ -17,6 +19,8 @@ _ListTopicsResponse = types.ListTopicsResponse.pb()
 _ListTopicSubscriptionsResponse = types.ListTopicSubscriptionsResponse.pb()
 _Subscription = types.Subscription.pb()
 _PullResponse = types.PullResponse.pb()
+_ListSnapshotsResponse = types.ListSnapshotsResponse.pb()
+_SeekResponse = types.SeekResponse.pb()
 _ListSubscriptionsResponse = types.ListSubscriptionsResponse.pb()
 
 
@@ -97,6 +101,10 @@ class SubscriberService:
             "Pull": (self._pull, types.PullRequest.pb()),
             "Acknowledge": (self._acknowledge, types.AcknowledgeRequest.pb()),
             "ModifyAckDeadline": (self._modify_ack_deadline, types.ModifyAckDeadlineRequest.pb()),
+            "CreateSnapshot": (self._create_snapshot, types.CreateSnapshotRequest.pb()),
+            "ListSnapshots": (self._list_snapshots, types.ListSnapshotsRequest.pb()),
+            "DeleteSnapshot": (self._delete_snapshot, types.DeleteSnapshotRequest.pb()),
+            "Seek": (self._seek, types.SeekRequest.pb()),
         }
         return grpc.method_handlers_generic_handler(
             "google.pubsub.v1.Subscriber",
@@ -145,3 +153,28 @@ class SubscriberService:
         for ack_id in request.ack_ids:
             subscription.extend(ack_id, request.ack_deadline_seconds)
         return Empty()
+
+    async def _create_snapshot(self, request: Pb) -> Pb:
+        return wire.snapshot(
+            self._broker.create_snapshot(request.name, request.subscription, dict(request.labels))
+        )
+
+    async def _list_snapshots(self, request: Pb) -> Pb:
+        snapshots, token = page_of_project(self._broker.snapshots(), request)
+        return _ListSnapshotsResponse(
+            snapshots=map(wire.snapshot, snapshots), next_page_token=token
+        )
+
+    async def _delete_snapshot(self, request: Pb) -> Empty:
+        self._broker.delete_snapshot(request.snapshot)
+        return Empty()
+
+    async def _seek(self, request: Pb) -> Pb:
+        match request.WhichOneof("target"):
+            case "time":
+                self._broker.seek_to_time(request.subscription, request.time.ToDatetime(UTC))
+            case "snapshot":
+                self._broker.seek_to_snapshot(request.subscription, request.snapshot)
+            case _:
+                raise InvalidArgumentError("a seek needs a time or a snapshot")
+        return _SeekResponse()

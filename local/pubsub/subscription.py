@@ -155,15 +155,38 @@ class Subscription:
                     await self._arrived.wait()
         return self.take(limit)
 
+    def unacked(self) -> list[Message]:
+        """Returns what is not acknowledged: ready, leased or in backoff."""
+        waiting = itertools.chain(self._ready, self._backing_off)
+        leased = [lease.message for lease in self._leases.values()]
+        return [*leased, *(one.message for one in waiting)]
+
+    def seek(self, unacked: Sequence[Message]) -> None:
+        """Marks these messages as unacknowledged, and all others as acknowledged.
+
+        Those that are leased or in backoff stay so (assumed: Google does not say).
+        """
+        held = {message.id for message in self.unacked()}
+        wanted = {message.id for message in unacked}
+
+        def is_wanted(item: _Waiting) -> bool:
+            return item.message.id in wanted
+
+        for lease in [one for one in self._leases.values() if one.message.id not in wanted]:
+            self.ack(lease.ack_id)
+        dropped = [one for one in (*self._ready, *self._backing_off) if not is_wanted(one)]
+        self._ready = deque(filter(is_wanted, self._ready))
+        self._backing_off.keep(is_wanted)
+        for waiting in dropped:
+            self._count_acked(waiting.message, waiting.attempts)
+        self.enqueue([message for message in unacked if message.id not in held])
+
     # The end of a lease
 
     def ack(self, ack_id: str) -> None:
         """Acknowledges a message."""
         if lease := self._leases.pop(ack_id, None):
-            self._settled.acked += 1
-            if self._observers:
-                self._observers(Acked(self.name, lease.message, lease.attempt))
-            self._settle(lease)
+            self._count_acked(lease.message, lease.attempt)
 
     def nack(self, ack_id: str) -> None:
         """Returns a message for redelivery."""
@@ -212,12 +235,18 @@ class Subscription:
                 self.name, lease.message, lease.attempt, policy.topic, dead_letter_id
             )
             self._observers(event)
-        self._settle(lease)
+        self._settle(lease.message, lease.attempt)
         return True
 
-    def _settle(self, lease: Lease) -> None:
+    def _count_acked(self, message: Message, attempt: int) -> None:
+        self._settled.acked += 1
+        if self._observers:
+            self._observers(Acked(self.name, message, attempt))
+        self._settle(message, attempt)
+
+    def _settle(self, message: Message, attempt: int) -> None:
         attempts = self._settled.attempts
-        attempts[lease.message.id] = lease.attempt
+        attempts[message.id] = attempt
         if self._history is not None and len(attempts) > self._history:
             del attempts[next(iter(attempts))]
         self._changed.notify()

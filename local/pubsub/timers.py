@@ -77,6 +77,12 @@ class Timetable(Generic[T]):
             self._compact_above = max(_COMPACT_ABOVE, 2 * len(self._heap))
         self._arm()
 
+    def keep(self, wanted: Callable[[T], bool]) -> None:
+        """Removes every item for which `wanted(item)` is false."""
+        self._heap = [entry for entry in self._heap if wanted(entry[2])]
+        heapq.heapify(self._heap)
+        self._arm()
+
     def close(self) -> None:
         """Removes every item."""
         self._heap.clear()

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from google.pubsub_v1 import types
 
 from local.faults import FaultPlan
-from local.pubsub.broker import Topic
+from local.pubsub.broker import Snapshot, Topic
 from local.pubsub.faults import Effect, InjectedError, PublishedMessage
 from local.pubsub.model import (
     AlreadyExistsError,
@@ -38,6 +38,7 @@ T = TypeVar("T")
 _ReceivedMessage = types.ReceivedMessage.pb()
 _Topic = types.Topic.pb()
 _Subscription = types.Subscription.pb()
+_Snapshot = types.Snapshot.pb()
 
 _TOPIC_FIELDS = frozenset(
     {"name", "labels", "message_retention_duration", "message_storage_policy"}
@@ -193,6 +194,13 @@ def subscription(subscription: Subscription) -> Pb:
     if config.expiration is not None:
         _set(pb.expiration_policy.ttl, config.expiration)
     _set(pb.message_retention_duration, config.message_retention)
+    return pb
+
+
+def snapshot(snapshot: Snapshot) -> Pb:
+    """Returns the Snapshot message that describes a snapshot."""
+    pb = _Snapshot(name=snapshot.name, topic=snapshot.topic, labels=snapshot.labels)
+    pb.expire_time.FromDatetime(snapshot.expire_time)
     return pb
 
 

@@ -65,7 +65,7 @@ class PubSubCalls:
         self,
         method: str,
         *,
-        seconds: float = _CALL_SECONDS,
+        seconds: float | None = None,
         attempt_seconds: float | None = None,
         **fields: Any,
     ) -> Any:
@@ -73,7 +73,7 @@ class PubSubCalls:
 
         Args:
             method: its name, such as `GetTopic`.
-            seconds: how long the call may take, its repetitions included.
+            seconds: how long the call may take, its repetitions included; 10 by default.
             attempt_seconds: how long one attempt may take; it is not repeated afterwards. All of
                 the time by default.
             fields: those of the request.
@@ -82,7 +82,7 @@ class PubSubCalls:
             CallFailed: Pub/Sub refuses, or did not answer in time.
         """
         known = _METHODS[method]
-        resource = fields[known.route]
+        resource, seconds = fields[known.route], seconds or _CALL_SECONDS
         call = self._calls.get((method, resource))
         if call is None:
             call = self._calls[method, resource] = self._open(method, known, resource)

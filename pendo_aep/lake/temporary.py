@@ -29,6 +29,7 @@ LABELS: Final = {"managed-by": "pendo-to-aep"}
 # Google: an ack deadline is at least 10 s. What a lost response has leased is out of reach for so
 # long.
 ACK_DEADLINE_SECONDS: Final = 10
+_PAGE_SIZE: Final = 100
 _DAY_SECONDS: Final = 86_400
 # Longer than any reading is expected to take; an interrupted reading would say that its
 # subscription is gone.
@@ -78,7 +79,7 @@ class TemporaryResources:
 
     def __init__(self, calls: PubSubCalls, project: str) -> None:
         """Takes how to call Pub/Sub, and the project's ID."""
-        self.left_behind: list[str] = []
+        self.left_behind: set[str] = set()
         self._calls = calls
         self._project = project
         self._in_use: set[str] = set()
@@ -131,7 +132,8 @@ class TemporaryResources:
             finally:
                 self._in_use.discard(path)
 
-    async def _delete(self, path: str) -> None:
+    async def _delete(self, path: str) -> bool:
+        """Returns whether it does not exist any more."""
         try:
             if "/snapshots/" in path:
                 await self._calls("DeleteSnapshot", snapshot=path)
@@ -139,7 +141,10 @@ class TemporaryResources:
                 await self._calls("DeleteSubscription", subscription=path)
         except CallFailed as error:
             if error.code is not grpc.StatusCode.NOT_FOUND:
-                self.left_behind.append(path)
+                self.left_behind.add(path)
+                return False
+        self.left_behind.discard(path)
+        return True
 
     async def remove_leftovers(self) -> list[str]:
         """Deletes what runs have left that were killed, and returns the paths.
@@ -150,22 +155,20 @@ class TemporaryResources:
             CallFailed: Pub/Sub does not list them.
         """
         found = [path async for path in self._leftovers()]
-        for path in found:
-            await uninterrupted(self._delete(path))
-        return [path for path in found if path not in self.left_behind]
+        return [path for path in found if await uninterrupted(self._delete(path))]
 
     async def _leftovers(self) -> AsyncGenerator[str, None]:
         before = clock.now() - _MAY_BE_IN_USE
-        for method, field in (
-            ("ListSubscriptions", "subscriptions"),
-            ("ListSnapshots", "snapshots"),
-        ):
+        for kind in ("Subscriptions", "Snapshots"):
             token = ""
             while True:
                 page = await self._calls(
-                    method, project=f"projects/{self._project}", page_token=token
+                    f"List{kind}",
+                    project=f"projects/{self._project}",
+                    page_size=_PAGE_SIZE,
+                    page_token=token,
                 )
-                for resource in getattr(page, field):
+                for resource in getattr(page, kind.lower()):
                     made = made_at(resource.name)
                     is_ours = LABELS.items() <= dict(resource.labels).items()
                     if made and made < before and is_ours and resource.name not in self._in_use:

@@ -31,7 +31,8 @@ _PULLERS: Final = 4
 _MAX_PULL: Final = 1000
 # How long a reading goes on without an answer from Pub/Sub.
 _OUTAGE_SECONDS: Final = 60.0
-_FIRST_PAUSE_SECONDS: Final = 0.05
+# The longer nothing came, the longer the pause before the next pull.
+_PAUSE_SHARE: Final = 0.2
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 # Assumed: the clocks of Pub/Sub's servers differ by less.
 _SKEW: Final = timedelta(seconds=10)
@@ -129,7 +130,7 @@ class TopicReader:
     @property
     def left_behind(self) -> Sequence[str]:
         """The subscriptions and snapshots that could not be deleted; the next run does it."""
-        return tuple(self._resources.left_behind)
+        return sorted(self._resources.left_behind)
 
     async def retention(self, topic: str) -> timedelta:
         """Returns for how long the topic keeps its messages; zero if it does not.
@@ -306,12 +307,14 @@ class TopicReader:
         patience = self._patience
         heard_at = loop.time()
         settled_at = heard_at + patience.settle_seconds
-        pause = 0.0
         pulls: set[asyncio.Task[list[PublishedMessage]]] = set()
         done: set[asyncio.Task[list[PublishedMessage]]] = set()
         try:
             while True:
-                if loop.time() < max(heard_at + patience.quiet_seconds, settled_at):
+                now = loop.time()
+                if now < max(heard_at + patience.quiet_seconds, settled_at):
+                    # An empty answer may come early, and the next one too.
+                    pause = min((now - heard_at) * _PAUSE_SHARE, _LONGEST_PAUSE_SECONDS)
                     while len(pulls) < _PULLERS:
                         pulls.add(asyncio.create_task(self._pull(subscription, pause)))
                 elif not pulls:
@@ -320,9 +323,7 @@ class TopicReader:
                 for pull in done:
                     page = pull.result()
                     if any(one.published_at < began for one in page):
-                        heard_at, pause = loop.time(), 0.0
-                    else:
-                        pause = min(pause * 2 or _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS)
+                        heard_at = loop.time()
                     if page:
                         yield page
         finally:
@@ -332,15 +333,16 @@ class TopicReader:
 
     async def _pull(self, subscription: str, pause: float) -> list[PublishedMessage]:
         """Returns what one pull brings, acknowledged: if this reading fails, so does the whole."""
-        await asyncio.sleep(pause)  # an empty answer may come early, and the next one too
+        await asyncio.sleep(pause)
         try:
-            answer = await self._calls(
-                "Pull",
-                subscription=subscription,
-                max_messages=_MAX_PULL,
-                attempt_seconds=self._patience.pull_seconds,
-                seconds=_OUTAGE_SECONDS,
-            )
+            with _permissions():
+                answer = await self._calls(
+                    "Pull",
+                    subscription=subscription,
+                    max_messages=_MAX_PULL,
+                    attempt_seconds=self._patience.pull_seconds,
+                    seconds=_OUTAGE_SECONDS,
+                )
         except CallFailed as error:
             if error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise
