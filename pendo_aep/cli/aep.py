@@ -7,14 +7,19 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from pendo_aep import logs
+from pendo_aep import clock, logs
 from pendo_aep.aep.auth import TokenUnavailable
 from pendo_aep.cli import aep_messages as messages
+from pendo_aep.cli.aep_follow import as_json as follow_as_json
+from pendo_aep.cli.aep_follow import as_text as follow_as_text
+from pendo_aep.cli.aep_follow import follow_test_events
 from pendo_aep.cli.terminal import printable, progress, run_interruptibly
+from pendo_aep.lake.follow import End
 from pendo_aep.provisioning.account_relationship import AccountRelationship
 from pendo_aep.provisioning.apply import (
     FIELDS_SECONDS,
@@ -48,7 +53,7 @@ from pendo_aep.provisioning.mapping_check import MappingMismatch, PreviewUnavail
 from pendo_aep.provisioning.plan import Action, Plan, Step, find_existing, make_plan
 from pendo_aep.provisioning.resource import Kind, Observed, Resolved
 from pendo_aep.provisioning.schema import missing_groups
-from pendo_aep.provisioning.smoke_test import run_smoke_test
+from pendo_aep.provisioning.smoke_test import SmokeTest, run_smoke_test
 from pendo_aep.settings import PlatformSettings, SettingsError, load
 
 _CHOICES: Final = (
@@ -169,7 +174,11 @@ async def _apply(task: _Task) -> bool:
     if not task.options.test_event:
         return True
     envelope = envelope_settings(client, known)
-    return await _send_test_events(task, environment, envelope, is_closed=is_closed)
+    sent_at = clock.now()
+    sent = await _send_test_events(task, environment, envelope, is_closed=is_closed)
+    if not sent.is_accepted or not task.options.follow:
+        return sent.is_accepted
+    return await _follow(task, known[Kind.DATASET].id, sent.event_ids, sent_at)
 
 
 async def _make_plan(task: _Task) -> tuple[Tenant, Plan]:
@@ -245,7 +254,7 @@ def _seconds_left(plan: Plan, known: Resolved, flow: float, fields: float) -> tu
 
 async def _send_test_events(
     task: _Task, environment: dict[str, str], envelope: dict[str, str], *, is_closed: bool
-) -> bool:
+) -> SmokeTest:
     platform = task.platform
     tokens = platform.tokens if is_closed else None
     try:
@@ -255,7 +264,23 @@ async def _send_test_events(
     task.write(
         (messages.smoke_test_as_json if task.options.json else messages.smoke_test_as_text)(result)
     )
-    return result.is_accepted
+    return result
+
+
+async def _follow(
+    task: _Task, dataset_id: str, event_ids: Sequence[str], sent_at: datetime
+) -> bool:
+    """Returns False if a test event failed; what is not known yet is no failure."""
+    limit: timedelta = task.options.follow
+    task.note(
+        f"following the test events into the data lake for {limit.total_seconds() / 60:.0f} "
+        "minutes at most (--follow); everything is set up, so you may stop it"
+    )
+    client = task.platform.client
+    followed = await follow_test_events(client, dataset_id, event_ids, sent_at, limit, None)
+    as_json = task.options.json
+    task.write(follow_as_json(followed, event_ids) if as_json else follow_as_text(followed))
+    return followed.end is not End.FAILED
 
 
 async def _show(task: _Task) -> bool:

@@ -16,6 +16,7 @@ from pendo_aep.dead_letters import Reason
 NAME: Final = "pendo-aep"
 _DISTRIBUTION: Final = "pendo-to-aep"
 _LONGEST_WAIT: Final = 3600
+_LONGEST_FOLLOW: Final = timedelta(hours=24)
 _JSON_LINES: Final = "JSON Lines: one object a line"
 
 
@@ -167,8 +168,16 @@ def _add_aep(commands: Any) -> None:
     apply.add_argument(
         "--test-event",
         action="store_true",
-        help="then send two made-up events as deliver does, and show AEP's answer; they stay in "
-        "the dataset. Finds the AEP_RAW_MODE that the inlet accepts",
+        help="then send two made-up events as deliver does, show AEP's answer, and follow them "
+        "into the data lake, where they stay. Finds the AEP_RAW_MODE that the inlet accepts",
+    )
+    apply.add_argument(
+        "--follow",
+        type=_duration,
+        default="15m",
+        metavar="TIME",
+        help="how long to follow the test events until they are stored or have failed, such as "
+        "90s, 15m, 1h; 0 does not follow them (default: %(default)s)",
     )
     destroy.add_argument("--yes", action="store_true", help="do not ask")
     destroy.add_argument(
@@ -541,6 +550,16 @@ def _age(text: str) -> timedelta:
     if age is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age: write 90s, 30m, 2h, 3d")
     return timedelta(**{_UNITS[age[2]]: int(age[1])})
+
+
+def _duration(text: str) -> timedelta:
+    if text == "0":
+        return timedelta(0)
+    if (found := _AGE.fullmatch(text)) and (
+        length := timedelta(**{_UNITS[found[2]]: int(found[1])})
+    ) <= _LONGEST_FOLLOW:
+        return length
+    raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 15m or 1h, 24h at most")
 
 
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])")

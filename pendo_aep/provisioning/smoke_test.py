@@ -41,8 +41,7 @@ class SmokeTest:
         event_ids: the `_id`s of the events.
         status: the HTTP status.
         body: of the answer, or the beginning of it.
-        is_accepted: whether AEP has accepted both; whether they are mapped and stored, AEP does
-            not tell.
+        is_accepted: whether AEP has accepted both; whether they are mapped and stored shows later.
         wants_header: whether AEP rejects them for want of a header, in every mode that was tried.
         settings: what `deliver` needs besides its settings, to send as these were sent.
     """
