@@ -5,9 +5,21 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
+
+
+@dataclass(slots=True)
+class ManualClock:
+    """A clock that stands still until a test moves it; `now` in seconds."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """Returns the time."""
+        return self.now
 
 
 class _SimulatedSelector(selectors.SelectSelector):

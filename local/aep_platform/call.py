@@ -10,6 +10,7 @@ from typing import Any
 
 import jsonpatch
 import orjson
+from multidict import MultiMapping
 
 from local import http_server
 from local.aep_platform import errors
@@ -36,6 +37,7 @@ class Permission(StrEnum):
     MANAGE_SOURCES = "Manage Sources"
     MANAGE_PROFILES = "Manage Profiles"
     MANAGE_LABELS = "Manage Usage Labels"
+    MANAGE_QUERIES = "Manage Queries"
 
 
 # Inferred from Adobe's descriptions ("read, create, edit and delete"): managing includes viewing.
@@ -89,15 +91,15 @@ class Call(http_server.Call):
                 raise errors.service(service, 400, f"'{name}' is required")
         return document
 
-    def matches(self, item: Mapping[str, Any]) -> bool:
-        """Returns whether an item passes every `property` filter of the query.
+    def matches(self, item: Mapping[str, Any], query: MultiMapping[str] | None = None) -> bool:
+        """Returns whether an item passes every `property` filter of the query, or of another one.
 
         Of Adobe's filters only `name==value` is simulated; of a list, one element is enough.
 
         Raises:
             ApiError: it is another filter.
         """
-        for text in self.query.getall("property", []):
+        for text in (self.query if query is None else query).getall("property", []):
             found = _FILTER.fullmatch(text)
             if found is None:
                 raise errors.not_simulated(f"property={text}")

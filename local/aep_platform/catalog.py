@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-from local.aep_platform import assumed, errors
+from local.aep_platform import assumed, batches, errors
 from local.aep_platform.call import Call, InvalidPatch, Permission, Route, apply_json_patch
-from local.aep_platform.state import Dataset, Json, PlatformState, now_ms
+from local.aep_platform.state import TABLE_TAG, Dataset, Json, PlatformState, now_ms
 from local.http_server import ApiError, JsonResponse
 
 BASE = "/data/foundation/catalog"
@@ -30,31 +30,15 @@ def routes() -> tuple[Route, ...]:
         Route("GET", one, _look_up, view),
         Route("PATCH", one, _patch, manage, changes=True),
         Route("DELETE", one, _delete, manage, changes=True),
-        Route("GET", f"{BASE}/batches", _list_batches, view),
-    )
-
-
-def store(state: PlatformState, dataset: Dataset, row: Json) -> None:
-    """Stores an XDM entity in a dataset; all of them are in one batch, which the first makes."""
-    dataset.rows.append(row)
-    if dataset.batch_id is None:
-        dataset.batch_id = uuid4().hex
-        state.batches[dataset.batch_id] = {
-            "status": "success",
-            "created": now_ms(),
-            "relatedObjects": [{"type": "dataSet", "id": dataset.id}],
-            "imsOrg": state.ims_org_id,
-        }
-    state.batches[dataset.batch_id].update(
-        updated=now_ms(), metrics={"recordsWritten": len(dataset.rows)}
+        *batches.routes(BASE, _page),
     )
 
 
 def _shown(state: PlatformState, dataset: Dataset) -> Json:
     """Returns a dataset as Catalog shows it."""
-    batches = {}
+    last: Json = {}
     if dataset.batch_id is not None:
-        batches = {
+        last = {
             "lastBatchId": dataset.batch_id,
             "lastBatchStatus": "success",
             "lastSuccessfulBatch": dataset.batch_id,
@@ -69,7 +53,7 @@ def _shown(state: PlatformState, dataset: Dataset) -> Json:
         "updated": dataset.updated,
         "viewId": f"{dataset.id}-view",
         "files": f"@/dataSetFiles?dataSetId={dataset.id}",
-        **batches,
+        **last,
     }
 
 
@@ -82,18 +66,6 @@ def _list(call: Call) -> JsonResponse:
     return JsonResponse(200, _page(call, items))
 
 
-def _list_batches(call: Call) -> JsonResponse:
-    """Adobe, "Catalog Service API": by `dataSet` and by `status`."""
-    dataset_id, status = call.query.get("dataSet"), call.query.get("status")
-    batches = {
-        key: batch
-        for key, batch in call.state.batches.items()
-        if (dataset_id is None or any(r["id"] == dataset_id for r in batch["relatedObjects"]))
-        and (status is None or batch["status"] == status)
-    }
-    return JsonResponse(200, _page(call, batches))
-
-
 def _page(call: Call, items: Mapping[str, Json]) -> Json:
     """Returns what a list shows (Adobe, "Filter Catalog data using query parameters").
 
@@ -104,12 +76,14 @@ def _page(call: Call, items: Mapping[str, Json]) -> Json:
     direction, _, name = call.query.get("orderBy", "").partition(":")
     if name:
         found.sort(key=lambda entry: _rank(entry[1].get(name)), reverse=direction == "desc")
-    limit, start = call.query.get("limit", "20"), call.query.get("start", "0")
+    limit = call.query.get("limit", "20")
+    start = call.query.get("start", call.query.get("offset", "0"))
     if not limit.isdecimal() or not 1 <= int(limit) <= 100:
         raise _error(400, f"limit '{limit}' is not a number from 1 to 100")
     if not start.isdecimal():
         raise _error(400, f"start '{start}' is not a number")
-    shown = dict(found[int(start) : int(start) + int(limit)])
+    size = min(int(limit), call.state.page_size or int(limit))
+    shown = dict(found[int(start) : int(start) + size])
     names = set(filter(None, call.query.get("properties", "").split(",")))
     if not names:
         return shown
@@ -135,6 +109,7 @@ def _look_up(call: Call) -> JsonResponse:
 def _create(call: Call) -> JsonResponse:
     body = call.fields(_SERVICE, "name", "schemaRef")
     _check(call, body, {})
+    body["tags"] = {TABLE_TAG: [_free_table(call.state, body["name"])], **body.get("tags", {})}
     dataset = Dataset(id=uuid4().hex[:24], body=body)
     call.state.datasets[dataset.id] = dataset
     reference = f"@/dataSets/{dataset.id}"
@@ -152,6 +127,7 @@ def _patch(call: Call) -> JsonResponse:
     else:
         body = {**dataset.body, **call.fields(_SERVICE)}
     _check(call, body, dataset.body)
+    body["tags"] = {TABLE_TAG: dataset.body["tags"][TABLE_TAG], **body.get("tags", {})}
     dataset.body = body
     dataset.revision += 1
     dataset.updated = now_ms()
@@ -164,8 +140,18 @@ def _delete(call: Call) -> JsonResponse:
         return JsonResponse(200, [], changed=False)
     _check_version(call, dataset)
     del call.state.datasets[dataset.id]
-    call.state.batches.pop(dataset.batch_id or "", None)
+    for batch in list(call.state.batches.values()):
+        if batch.dataset_id == dataset.id:
+            del call.state.batches[batch.id]
     return JsonResponse(200, [f"@/dataSets/{dataset.id}"])
+
+
+def _free_table(state: PlatformState, name: str) -> str:
+    """Returns the name of a new dataset's table, in the way of Adobe's examples."""
+    base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "dataset"
+    taken = {dataset.table for dataset in state.datasets.values()}
+    names = (base, *(f"{base}_{number}" for number in range(1, len(taken) + 1)))
+    return next(one for one in names if one not in taken)
 
 
 def _error(status: int, detail: str) -> ApiError:

@@ -1,4 +1,4 @@
-"""Faults that tests inject on the way to the APIs.
+"""Faults that tests inject on the way to the APIs, and on the way of a record to the data lake.
 
 A missing permission, wrong credentials and an unknown sandbox need no fault: change
 `platform.permissions`, the client of the `AepServer`, or the sandbox that is asked for.
@@ -89,3 +89,40 @@ class Faults:
                 rule.times -= 1
             return rule.fault
         return None
+
+
+WhichRecord: TypeAlias = Callable[[str], bool]
+"""Whether a fault is for the event of this id; it is empty for a message without one."""
+
+
+def _nothing(_: str) -> bool:
+    return False
+
+
+@dataclass(slots=True)
+class RecordFaults:
+    """What goes wrong between the inlet's answer and the data lake; change it at any time.
+
+    Attributes:
+        lost: records that vanish: stored nowhere, counted nowhere.
+        duplicated: records that are written twice, and counted so.
+        late: records that are written `late_seconds` later than the others.
+        late_seconds: how much later.
+        diagnostics_off: batches keep no reasons, whatever their dataset asks for.
+        replayed_batches: so many of the next batches come to be written `replay_seconds` later,
+            and show as `retrying` until then.
+        replay_seconds: how much later.
+    """
+
+    lost: WhichRecord = _nothing
+    duplicated: WhichRecord = _nothing
+    late: WhichRecord = _nothing
+    late_seconds: float = 4 * 3600.0
+    diagnostics_off: bool = False
+    replayed_batches: int = 0
+    replay_seconds: float = 3 * 3600.0
+
+    def clear(self) -> None:
+        """Ends every fault; what is late already stays so."""
+        self.lost = self.duplicated = self.late = _nothing
+        self.diagnostics_off, self.replayed_batches = False, 0

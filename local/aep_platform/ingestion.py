@@ -1,51 +1,33 @@
-"""Ingests a message that an inlet has accepted: maps, validates and stores it, or notes why not."""
+"""Checks a message that an inlet has accepted: maps it if it is raw, and validates the row."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from local.aep.messages import raw_record
-from local.aep_platform import assumed
-from local.aep_platform.catalog import store
-from local.aep_platform.mapping import apply_mappings
+from local.aep_platform import assumed, failures
+from local.aep_platform.mapping import Mapping, MappingError, apply_mappings
 from local.aep_platform.mapping_sets import compiled
 from local.aep_platform.schema_resources import resolve
-from local.aep_platform.state import Dataset, Flow, FlowError, Json, LostMessage, PlatformState
+from local.aep_platform.state import Dataset, Failure, Flow, Json, PlatformState
 from local.aep_platform.validation import problems_of_event
 
 
-def receive(
-    clock: Callable[[], float],
-    state: PlatformState,
-    inlet: str,
-    flow_id: str | None,
-    message: object,
-) -> None:
-    """Takes one message that an inlet accepted; never refuses it, the sender has its answer.
-
-    Args:
-        clock: that a flow's readiness is measured by.
-        state: of the inlet's sandbox.
-        inlet: where it came in.
-        flow_id: of the request; None where it had none.
-        message: as it was parsed.
-    """
-    header: Any = message.get("header") if isinstance(message, dict) else None
-    is_xdm = isinstance(header, dict) and isinstance(message, dict) and "body" in message
-    named = flow_id or (header.get("flowId") if is_xdm else None)
-    flow = _flow_of(state, inlet, named)
-    if named is not None and (reason := _reason_to_lose(flow, clock())) is not None:
-        state.lost.append(LostMessage(reason, message))
-    elif flow is not None and flow.body.get("transformations"):
-        _ingest_raw(state, flow, message)
-    elif is_xdm:
-        _ingest_xdm(state, flow, message)
-    else:
-        state.lost.append(LostMessage(assumed.UNKNOWN_FLOW, message))
+def is_xdm(message: object) -> bool:
+    """Returns whether a message has a header and a body, as every XDM message does."""
+    return (
+        isinstance(message, dict) and isinstance(message.get("header"), dict) and "body" in message
+    )
 
 
-def _flow_of(state: PlatformState, inlet: str, flow_id: str | None) -> Flow | None:
+def named_flow(flow_id: str | None, message: Any) -> str | None:
+    """Returns the flow that a request names, else the one in the header of its message."""
+    return flow_id or (message["header"].get("flowId") if is_xdm(message) else None)
+
+
+def flow_of(state: PlatformState, inlet: str, flow_id: str | None) -> Flow | None:
     """Returns the flow of that id, if it takes data from this inlet."""
     flow = state.flows.get(flow_id or "")
     if flow is None:
@@ -56,7 +38,8 @@ def _flow_of(state: PlatformState, inlet: str, flow_id: str | None) -> Flow | No
     return flow if inlet in (flow.inlet, base.inlet if base else None) else None
 
 
-def _reason_to_lose(flow: Flow | None, now: float) -> str | None:
+def reason_to_lose(flow: Flow | None, now: float) -> str | None:
+    """Returns why no flow takes what comes now; None if one does."""
     if flow is None:
         return assumed.UNKNOWN_FLOW
     if not flow.enabled:
@@ -64,44 +47,81 @@ def _reason_to_lose(flow: Flow | None, now: float) -> str | None:
     return assumed.TOO_EARLY if now < flow.ready_at else None
 
 
-def _ingest_raw(state: PlatformState, flow: Flow, message: object) -> None:
-    params = flow.body["transformations"][0]["params"]
-    mapping_set = state.mapping_sets[params["mappingId"]]
-    target = state.target_connections[flow.body["targetConnectionIds"][0]]
-    dataset = state.datasets.get(target.body["params"]["dataSetId"])
-    mappings = compiled(state, mapping_set.versions[params["mappingVersion"]])
-    row, errors = apply_mappings(mappings, raw_record(message))
-    for error in errors:
-        reason = f"{error.mapping.destination}: {error.reason}"
-        flow.errors.append(FlowError(reason, dropped=False, message=message))
-    _store_valid(state, flow, dataset, row, message)
+def maps(flow: Flow | None) -> bool:
+    """Returns whether a flow maps what it gets."""
+    return flow is not None and bool(flow.body.get("transformations"))
 
 
-def _ingest_xdm(state: PlatformState, flow: Flow | None, message: Any) -> None:
-    header = message["header"]
-    dataset = state.datasets.get(header["datasetId"])
-    row = message["body"]["xdmEntity"]
-    if header["imsOrgId"] != state.ims_org_id:
-        _drop(state, flow, "the organisation is another", message)
-    elif dataset is not None and header["schemaRef"]["id"] != dataset.schema_id:
-        _drop(state, flow, "the schema is not the dataset's", message)
-    else:
-        _store_valid(state, flow, dataset, row, message)
+def dataset_id_of(state: PlatformState, flow: Flow | None, message: Any) -> str:
+    """Returns where a message goes: its flow's dataset, or the one in the header of XDM."""
+    if flow is not None and maps(flow):
+        target = state.target_connections.get(flow.body["targetConnectionIds"][0])
+        return str(target.body["params"]["dataSetId"]) if target is not None else ""
+    return str(message["header"]["datasetId"])
 
 
-def _store_valid(
-    state: PlatformState, flow: Flow | None, dataset: Dataset | None, row: Json, message: object
-) -> None:
-    if dataset is None:
-        _drop(state, flow, "there is no such dataset", message)
-    elif problems := problems_of_event(row, resolve(state, state.schemas[dataset.schema_id].body)):
-        _drop(state, flow, "; ".join(problems), message)
-    else:
-        store(state, dataset, row)
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check made of a message.
+
+    Attributes:
+        row: the XDM entity.
+        failures: why it cannot be stored; empty if it can.
+        warnings: mappings that failed, whose fields the row lacks.
+    """
+
+    row: Json
+    failures: tuple[Failure, ...] = ()
+    warnings: list[MappingError] = field(default_factory=list)
 
 
-def _drop(state: PlatformState, flow: Flow | None, reason: str, message: object) -> None:
-    if flow is None:
-        state.lost.append(LostMessage(reason, message))
-    else:
-        flow.errors.append(FlowError(reason, dropped=True, message=message))
+class Checker:
+    """Checks messages of one flow for one dataset; made anew for each batch.
+
+    Resolving a schema and parsing a mapping set takes longer than checking many messages.
+    """
+
+    def __init__(
+        self, state: PlatformState, flow: Flow | None, dataset: Dataset, now: datetime
+    ) -> None:
+        """Takes what the messages go through, and the time after which no event can be."""
+        self.schema = resolve(state, state.schemas[dataset.schema_id].body)
+        self._state = state
+        self._dataset = dataset
+        self._now = now
+        self._required = frozenset(self.schema.get("required", ()))
+        self._mappings: list[Mapping] | None = None
+        if flow is not None and maps(flow):
+            params = flow.body["transformations"][0]["params"]
+            mapping_set = state.mapping_sets[params["mappingId"]]
+            version = mapping_set.versions[int(params["mappingVersion"])]
+            self._mappings = list(compiled(state, version))
+
+    def check(self, message: Any) -> Checked:
+        """Returns the row that a message becomes, or why it becomes none."""
+        if self._mappings is not None:
+            return self._check_raw(self._mappings, raw_record(message))
+        header, row = message["header"], message["body"]["xdmEntity"]
+        if header["imsOrgId"] != self._state.ims_org_id:
+            return _misdirected(row, "the organisation is another")
+        if header["schemaRef"]["id"] != self._dataset.schema_id:
+            return _misdirected(row, "the schema is not the dataset's")
+        return Checked(row, self._problems(row))
+
+    def _check_raw(self, mappings: list[Mapping], record: object) -> Checked:
+        row, errors = apply_mappings(mappings, record)
+        # Adobe, "Data Prep overview": a field whose mapping fails is left out. Without a required
+        # one there is no record, and what is wrong with it is the mapping.
+        fatal = [error for error in errors if error.mapping.path[0] in self._required]
+        if fatal:
+            found = tuple(failures.of_mapping(error, record) for error in fatal)
+            return Checked(row, found, errors)
+        return Checked(row, self._problems(row), errors)
+
+    def _problems(self, row: Json) -> tuple[Failure, ...]:
+        problems = problems_of_event(row, self.schema, self._now)
+        return tuple(failures.of_problem(problem) for problem in problems)
+
+
+def _misdirected(row: Json, reason: str) -> Checked:
+    return Checked(row, (Failure("ingestion", assumed.MISDIRECTED_CODE, reason),))

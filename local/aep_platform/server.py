@@ -5,27 +5,41 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
 
 from aiohttp import web
 
 from local.aep import AepServer
 from local.aep_platform import (
     assumed,
+    batches,
     catalog,
     descriptors,
     errors,
+    exports,
+    flow_runs,
     identities,
-    ingestion,
     mapping_sets,
     schema_registry,
 )
+from local.aep_platform import (
+    lake as data_lake,
+)
 from local.aep_platform.call import Call, Permission, Route
-from local.aep_platform.faults import Answering, Delay, Drop, Fault, Faults, Which
+from local.aep_platform.faults import (
+    Answering,
+    Delay,
+    Drop,
+    Fault,
+    Faults,
+    RecordFaults,
+    Which,
+)
 from local.aep_platform.flow_service import FlowService
 from local.aep_platform.gateway import Gateway, check_content_type, check_permission
+from local.aep_platform.lake import Lake, Observer
+from local.aep_platform.late_ingestion import LateIngestion
 from local.aep_platform.schema_resources import standard_resources
-from local.aep_platform.state import PlatformState
+from local.aep_platform.state import Batch, PlatformState
 from local.http_server import (
     ApiError,
     CallRecord,
@@ -56,7 +70,10 @@ class PlatformServer(HttpServer):
         *,
         sandbox_names: Sequence[str] = ("prod",),
         ready_after_seconds: float = 0.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
+        ingest_after_seconds: float = 0.0,
+        lake: Lake | None = None,
+        observer: Observer | None = None,
     ) -> None:
         """Sets the server up; it listens from `async with` on.
 
@@ -65,7 +82,11 @@ class PlatformServer(HttpServer):
             sandbox_names: those that the credential may use.
             ready_after_seconds: how long a flow takes no data after it was made or changed; what
                 is sent to it in that time is lost.
-            clock: in seconds; measures that.
+            clock: in seconds since the epoch; measures that, and dates batches and flow runs.
+            ingest_after_seconds: how long a message that an inlet accepted waits until it is
+                mapped, validated and stored.
+            lake: gets what is stored; None keeps it in the state only.
+            observer: called with every record that is stored or has failed.
         """
         super().__init__(self._respond)
         standard, calls = standard_resources(), list[CallRecord]()
@@ -86,8 +107,10 @@ class PlatformServer(HttpServer):
         self._calls = calls
         self._faults = Faults()
         self._gateway = Gateway(aep, self.states)
+        self._clock = clock
+        self._ingestion = LateIngestion(clock, ingest_after_seconds, lake, observer)
         flow_service = FlowService(
-            aep, partial(ingestion.receive, clock), lambda: clock() + ready_after_seconds
+            aep, self._ingestion.receive, lambda: clock() + ready_after_seconds
         )
         self._routes: tuple[Route, ...] = (
             *self._gateway.routes(),
@@ -95,7 +118,10 @@ class PlatformServer(HttpServer):
             *descriptors.routes(),
             *identities.routes(),
             *catalog.routes(),
+            *exports.routes(),
+            *flow_runs.routes(),
             *flow_service.routes(),
+            *data_lake.routes(lake),
             *mapping_sets.routes(),
         )
 
@@ -126,6 +152,42 @@ class PlatformServer(HttpServer):
     def heal(self) -> None:
         """Ends every fault."""
         self._faults.clear()
+        self.record_faults.clear()
+        for state in self.states.values():
+            state.page_size = None
+
+    @property
+    def record_faults(self) -> RecordFaults:
+        """What goes wrong on the way of a record to the data lake; change it at any time."""
+        return self._ingestion.faults
+
+    @property
+    def waiting_records(self) -> int:
+        """How many accepted messages are not ingested yet."""
+        return self._ingestion.waiting
+
+    def ingest_due(self) -> int:
+        """Ingests what is due by the clock, as happens in time while the server runs.
+
+        For tests, whose clock jumps. Each message is ingested as of the moment when it was due.
+
+        Returns:
+            How many records were ingested.
+        """
+        return self._ingestion.ingest_due()
+
+    def compact(self) -> list[Batch]:
+        """Replaces the small successful batches of each hour by one; returns the new ones."""
+        return [
+            batch
+            for state in self.states.values()
+            for batch in batches.compact(state, self._clock())
+        ]
+
+    async def stop(self) -> None:
+        """Ends every pause and the ingestion in the background, then the open requests."""
+        self._ingestion.stop()
+        await super().stop()
 
     async def _respond(self, request: web.Request) -> web.Response:
         body = await request.read()

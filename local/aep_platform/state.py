@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import secrets
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
@@ -12,6 +14,11 @@ from local.http_server import CallRecord
 
 Json: TypeAlias = dict[str, Any]
 Kind: TypeAlias = Literal["classes", "mixins", "schemas"]
+Stage: TypeAlias = Literal["mapping", "validation", "identity", "ingestion"]
+"""Where an accepted record failed: the values that metrics of a batch tell apart."""
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+TABLE_TAG = "adobe/pqs/table"
 
 
 def now_ms() -> int:
@@ -22,6 +29,12 @@ def now_ms() -> int:
 def new_etag() -> str:
     """Returns a new etag as Flow Service writes it: with its quotes."""
     return f'"{uuid4().hex}"'
+
+
+def new_batch_id(created_ms: int) -> str:
+    """Returns a new id of a batch: a ULID, as in every sample of Adobe's."""
+    number = created_ms << 80 | secrets.randbits(80)
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,9 +79,105 @@ class Dataset:
         return f"1.0.{self.revision}"
 
     @property
+    def table(self) -> str:
+        """The name of its table in Query Service."""
+        return str(self.body["tags"][TABLE_TAG][0])
+
+    @property
+    def has_diagnostics(self) -> bool:
+        """Whether batches that are made now keep the reasons of their failures."""
+        return self.body.get("enableErrorDiagnostics") is True
+
+    @property
     def schema_id(self) -> str:
         """The `$id` of its schema."""
         return str(self.body["schemaRef"]["id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a record failed: AEP's code and its own words, which may show a value of the record."""
+
+    stage: Stage
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRecord:
+    """A record of a failed batch.
+
+    Attributes:
+        id: of the event; empty if the message has none.
+        header: of the message, or what stands for it where a raw message has none.
+        body: of the message: `xdmEntity` and more, or the raw record.
+        failures: at least one.
+    """
+
+    id: str
+    header: Json
+    body: Any
+    failures: tuple[Failure, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class Batch:
+    """What was written to the data lake at once, or what could not be.
+
+    Attributes:
+        id: a ULID.
+        dataset_id: of its dataset.
+        flow_id: of the dataflow; None for data without one.
+        status: `success`, `failed`, `retrying`, or `inactive` where another one replaces it.
+        created: in milliseconds since the epoch.
+        updated: in milliseconds since the epoch.
+        stored: how many records it wrote.
+        failed: the records that it did not write.
+        has_diagnostics: whether it keeps the reasons.
+        successor: the id of the batch that replaces it.
+        predecessors: the ids of the batches that it replaces.
+    """
+
+    id: str
+    dataset_id: str
+    flow_id: str | None
+    status: Literal["success", "failed", "retrying", "inactive"]
+    created: int
+    updated: int
+    stored: int = 0
+    failed: list[FailedRecord] = field(default_factory=list)
+    has_diagnostics: bool = False
+    successor: str | None = None
+    predecessors: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class FlowRun:
+    """What a dataflow did within an hour.
+
+    Attributes:
+        id: a UUID.
+        flow_id: of the dataflow.
+        start: the beginning of the hour, in milliseconds since the epoch.
+        updated: in milliseconds since the epoch.
+        received: how many records came.
+        stored: how many were written.
+        failed: how many were not.
+        warnings: how many fields could not be mapped in records that were written.
+        failures: how many records failed for each reason.
+        batches: the ids of the batches that it made.
+    """
+
+    id: str
+    flow_id: str
+    start: int
+    updated: int
+    received: int = 0
+    stored: int = 0
+    failed: int = 0
+    warnings: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
+    batches: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,6 +246,9 @@ class PlatformState:
         descriptors: as the registry shows them.
         namespaces: identity namespaces by their code.
         calls: every call to any sandbox, in the order of ending.
+        batches: by their id, the oldest first.
+        runs: of dataflows, the oldest first.
+        page_size: no list of batches, runs or files shows more on a page; None for no such limit.
         lost: what reached an inlet and belongs to no flow that takes it.
     """
 
@@ -150,7 +262,9 @@ class PlatformState:
     descriptors: dict[str, Json] = field(default_factory=dict)
     namespaces: dict[str, Json] = field(default_factory=dict)
     datasets: dict[str, Dataset] = field(default_factory=dict)
-    batches: dict[str, Json] = field(default_factory=dict)
+    batches: dict[str, Batch] = field(default_factory=dict)
+    runs: list[FlowRun] = field(default_factory=list)
+    page_size: int | None = None
     connections: dict[str, Connection] = field(default_factory=dict)
     source_connections: dict[str, Connection] = field(default_factory=dict)
     target_connections: dict[str, Connection] = field(default_factory=dict)

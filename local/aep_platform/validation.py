@@ -1,10 +1,8 @@
 """Validates an XDM entity against the schema of its dataset: what AEP does after it has answered.
 
-`problems_of` is where validation that comes late belongs. `ingestion` calls it for each row, at
-once; what AEP makes of a failure later (failed batches, records, error codes) is not simulated yet.
-
 By hand, because JSON Schema in a library differs from XDM in what decides here: XDM takes no field
-that the schema lacks and no 7.0 for an integer. And a text that a library writes shows the value.
+that the schema lacks and no 7.0 for an integer. The texts are those of the library in Java that AEP
+uses, as far as public tools show them; that of a pattern shows the value, which may be somebody's.
 """
 
 from __future__ import annotations
@@ -14,11 +12,19 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any, Final
 
-from local.aep.messages import utc_now, wrong_in_entity
+from local.aep.messages import wrong_in_entity
 from local.aep_platform import assumed
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)")
 _URI_REFERENCE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")
+_NAMES: Final = {
+    "string": "String",
+    "boolean": "Boolean",
+    "array": "JSONArray",
+    "object": "JSONObject",
+    "integer": "Integer",
+    "number": "Number",
+}
 _TYPES: Final = {"string": str, "boolean": bool, "array": list, "object": dict}
 
 
@@ -32,7 +38,8 @@ def problems_of(value: Any, field: dict[str, Any], path: str = "#") -> Iterator[
     """
     kind = field.get("type")
     if not _has_type(value, kind):  # Adobe: null is not accepted "for any ingested field"
-        yield f"{path}: expected type: {kind}"
+        expected = _NAMES.get(str(kind), kind)
+        yield f"{path}: expected type: {expected}, found: {_found(value)}"
     elif kind == "string":
         yield from _problems_of_text(value, field, path)
     elif kind in {"integer", "number"}:
@@ -45,12 +52,18 @@ def problems_of(value: Any, field: dict[str, Any], path: str = "#") -> Iterator[
         yield from _problems_of_object(value, field, path)
 
 
-def problems_of_event(row: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Returns what is wrong with an event: by its schema, else by what holds for every event."""
+def problems_of_event(row: dict[str, Any], schema: dict[str, Any], now: datetime) -> list[str]:
+    """Returns what is wrong with an event: by its schema, else by what holds for every event.
+
+    Args:
+        row: the entity.
+        schema: resolved.
+        now: no event can be later.
+    """
     problems = list(problems_of(row, schema))
     # An inlet for XDM has checked the second before it answered; one for raw data could not.
     if not problems and "timestamp" in row:
-        reason = wrong_in_entity(row, utc_now())
+        reason = wrong_in_entity(row, now)
         problems = [] if reason is None else [reason]
     return problems
 
@@ -94,6 +107,21 @@ def _has_type(value: Any, kind: str | None) -> bool:
     return isinstance(value, _TYPES.get(str(kind), object))
 
 
+def _found(value: Any) -> str:
+    """Names the type of a value as the library in Java does."""
+    for kind, name in (
+        (bool, "Boolean"),
+        (str, "String"),
+        (list, "JSONArray"),
+        (dict, "JSONObject"),
+        (int, "Integer"),
+        (float, "Double"),
+    ):
+        if isinstance(value, kind):
+            return name
+    return "Null"
+
+
 def _problems_of_text(value: str, field: dict[str, Any], path: str) -> Iterator[str]:
     least, most = field.get("minLength", 0), field.get("maxLength")
     if len(value) < least:
@@ -103,7 +131,7 @@ def _problems_of_text(value: str, field: dict[str, Any], path: str) -> Iterator[
     if "enum" in field and value not in field["enum"]:
         yield f"{path}: not one of the values of the enum"
     if "pattern" in field and not re.search(field["pattern"], value):
-        yield f"{path}: does not match the pattern"
+        yield f"{path}: string [{value}] does not match pattern {field['pattern']}"
     has_format = _FORMATS.get(str(field.get("format")))
     if value and has_format is not None and not has_format(value):
         yield f"{path}: not of the format {field['format']}"

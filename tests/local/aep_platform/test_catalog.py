@@ -21,7 +21,10 @@ async def test_dataset_is_shown_under_its_id(empty: PlatformClient) -> None:
 
     assert dataset["schemaRef"] == empty.body("dataset")["schemaRef"]
     assert dataset["version"] == answered.headers["E-Tag"] == "1.0.0"
-    assert dataset["tags"] == {"managedBy": ["pendo-to-aep"]}
+    assert dataset["tags"] == {
+        "managedBy": ["pendo-to-aep"],
+        "adobe/pqs/table": ["pendo_events"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,11 @@ async def test_both_kinds_of_patch_change_a_dataset(empty: PlatformClient) -> No
     assert deep.headers["E-Tag"] == "1.0.2"
     dataset = (await empty.get(path))[empty.ids["dataset"]]
     assert dataset["name"] == "n"
-    assert dataset["tags"] == {"managedBy": ["pendo-to-aep"], "more": ["y"]}
+    assert dataset["tags"] == {
+        "managedBy": ["pendo-to-aep"],
+        "adobe/pqs/table": ["pendo_events"],
+        "more": ["y"],
+    }
 
 
 async def test_profile_needs_a_schema_in_the_union(empty: PlatformClient) -> None:
@@ -119,7 +126,11 @@ async def test_dataset_with_data_has_a_batch(pendo: PlatformClient) -> None:
 
     ((batch_id, batch),) = (await pendo.get(path)).items()
     assert batch["status"] == "success"
-    assert batch["metrics"] == {"recordsWritten": 2}
+    assert batch["metrics"] == {
+        "inputRecordCount": 2,
+        "outputRecordCount": 2,
+        "failedRecordCount": 0,
+    }
     assert batch["relatedObjects"] == [{"type": "dataSet", "id": pendo.ids["dataset"]}]
     dataset = (await pendo.get(pendo.path("dataset")))[pendo.ids["dataset"]]
     assert dataset["lastBatchId"] == dataset["lastSuccessfulBatch"] == batch_id

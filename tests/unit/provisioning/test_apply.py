@@ -88,6 +88,7 @@ async def test_profile_can_be_added_later(harness: Harness) -> None:
 
     assert changes(later).keys() == {Kind.SCHEMA, Kind.DATASET}
     assert only(harness.state.datasets).body["tags"] == {
+        "adobe/pqs/table": ["pendo_events"],
         "managedBy": ["pendo-to-aep"],
         "unifiedProfile": ["enabled:true"],
         "unifiedIdentity": ["enabled:true"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.aep_platform import Answering, Call, Drop
+from local.aep_platform import Answering, Batch, Call, Drop
 from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import PlatformError
 from pendo_aep.provisioning.plan import Action
@@ -86,11 +86,14 @@ async def test_data_that_comes_late_stays(harness: Harness) -> None:
 
     def add_data(call: Call) -> bool:
         if call.method == "DELETE" and "/flows/" in call.path:
-            harness.state.batches["late"] = {
-                "status": "success",
-                "created": 0,
-                "relatedObjects": [{"type": "dataSet", "id": dataset_id}],
-            }
+            harness.state.batches["late"] = Batch(
+                id="late",
+                dataset_id=dataset_id,
+                flow_id=None,
+                status="success",
+                created=0,
+                updated=0,
+            )
         return False
 
     harness.platform.fail(Drop.AFTER, matching=add_data)
