@@ -288,6 +288,18 @@ def deliver_env(
     }
 
 
+def pubsub_env(host: str, project: str = PROJECT_ID) -> dict[str, str]:
+    """Returns the settings with which `pendo-aep` finds the topics and subscriptions."""
+    return {
+        "GOOGLE_CLOUD_PROJECT": project,
+        "PUBSUB_EMULATOR_HOST": host,
+        "PUBSUB_TOPIC": EVENTS,
+        "DEAD_LETTER_TOPIC": DEAD,
+        "PUSH_SUBSCRIPTION": PUSH,
+        "DEAD_LETTER_SUBSCRIPTION": DEAD_KEPT,
+    }
+
+
 def token_settings(aep: AepServer) -> dict[str, str]:
     """Returns the settings with which `deliver` and `drain` get a token if the inlet needs one."""
     return {

@@ -23,7 +23,6 @@ from local.postgres import PostgresServer, find_postgres, run_postgres
 Json: TypeAlias = dict[str, Any]
 Columns: TypeAlias = Mapping[str, "Column"]
 
-HOW_TO_INSTALL: Final = "pip install -e '.[local]'"
 _ROWS_AT_ONCE: Final = 1_000
 _LONGEST_NAME: Final = 63  # PostgreSQL cuts off the rest
 _HASH_LENGTH: Final = 8
@@ -108,7 +107,7 @@ def growth(
     for key, column in wanted.items():
         if column.fields:
             before = known.get(key) if known else None
-            yield from growth("TYPE", column.type, before and before.fields, column.fields)
+            yield from growth("TYPE", column.type, before.fields if before else None, column.fields)
     if known is None:
         yield f"CREATE {kind} {name} {'AS ' * (kind == 'TYPE')}()"
     word = "ATTRIBUTE" if kind == "TYPE" else "COLUMN"

@@ -10,7 +10,9 @@ from typing import Any
 import aiohttp
 import orjson
 
+from local.adobe import RecordLog
 from local.aep import AepServer
+from local.aep_platform.lake import RecordFailed
 from local.functions import Function
 from local.pipeline import SECRET, Pipeline
 from local.samples import Sample, sign, without_empty_values
@@ -29,7 +31,7 @@ class SampleTrace:
         event_type: the normalised type; empty for a ping.
         answer: the HTTP status and the `status` of the body that `receive` answered with.
         attempts: how often it was delivered.
-        outcome: what AEP did with it, in a word.
+        outcome: what became of it in AEP, in a word.
         milliseconds: from sending it to its acceptance by AEP; None if it never arrived.
         problem: what differs from the expected result; empty if nothing does.
     """
@@ -48,15 +50,17 @@ async def trace_sample(
     pipeline: Pipeline,
     aep: AepServer,
     *,
+    records: RecordLog | None = None,
     url: str | None = None,
     secret: str = SECRET,
 ) -> SampleTrace:
-    """Sends one signed sample and follows it to AEP.
+    """Sends one signed sample and follows it to AEP, and into the data lake.
 
     Args:
         sample: the sample.
         pipeline: the pipeline it goes through.
         aep: where it must arrive.
+        records: what becomes of it there; None if AEP stores nothing.
         url: where to send it, if not to `receive` itself.
         secret: a secret that `receive` accepts.
     """
@@ -85,15 +89,34 @@ async def trace_sample(
             sample, event_type, answer, attempts, "-", None, "it never arrived at AEP"
         )
     accepted = next(message for message in aep.accepted if message.id == event_id)
+    outcome, problem = "accepted", _difference(sample, accepted.message)
+    if records is not None:
+        outcome, failure = await _end(records, event_id)
+        problem = problem or failure
     return SampleTrace(
         sample,
         event_type,
         answer,
         _attempts(pipeline.deliver, event_id),
-        "accepted",
+        outcome,
         (accepted.at - started) * 1000,
-        _difference(sample, accepted.message),
+        problem,
     )
+
+
+async def _end(records: RecordLog, event_id: str) -> tuple[str, str]:
+    """Waits for the end of an accepted event; returns it in a word, and what is wrong with it."""
+    try:
+        async with asyncio.timeout(_ARRIVAL_SECONDS):
+            outcome = await records.outcome_of(event_id)
+    except TimeoutError:
+        return "accepted", "AEP accepted it, and neither stored it nor said why not"
+    if isinstance(outcome, RecordFailed):
+        return (
+            "failed later",
+            f"AEP accepted it, and failed later: {outcome.code} {outcome.message}",
+        )
+    return "stored", ""
 
 
 def _attempts(deliver: Function, event_id: str) -> int:

@@ -9,21 +9,26 @@ import os
 import shlex
 import signal
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 
+from local.adobe import Adobe, run_adobe
 from local.aep import AepServer
 from local.console.run import ExternalFunctions, Ports, Running, run_with_console
 from local.emulator import Emulator
+from local.environment_file import environment_file
 from local.functions import Line
-from local.pipeline import SECRET, XDM_SETTINGS, run_pipeline
+from local.pipeline import SECRET, pubsub_env, run_pipeline, token_settings
 from local.pubsub import PubSubServer
 from local.sample_trace import SampleTrace, trace_sample
 from local.samples import load_samples
 
 _SECRETS: Final = "PENDO_WEBHOOK_SECRETS"
+# Nobody watches it happen: just long enough for the samples to make one batch.
+_INGEST_AFTER_SECONDS: Final = 0.2
 _STYLES: Final = {"INFO": "", "WARNING": "yellow"}
 
 
@@ -50,7 +55,7 @@ async def run_until_interrupted(options: argparse.Namespace, console: Console) -
             any_webhooks=options.any_webhook_port,
         ),
         secrets=secrets,
-        deliver_settings=_settings(options),
+        message_format=options.format,
         external=ExternalFunctions(
             receive_url=options.receive_url, deliver_url=options.deliver_url or ""
         )
@@ -59,6 +64,7 @@ async def run_until_interrupted(options: argparse.Namespace, console: Console) -
         on_line=log,
     ) as running:
         is_ok = True
+        _print_lake_problem(console, running.lake_problem)
         if running.pipeline is not None and not options.no_samples:
             traces = await asyncio.gather(
                 *(
@@ -66,16 +72,19 @@ async def run_until_interrupted(options: argparse.Namespace, console: Console) -
                         sample,
                         running.pipeline,
                         running.aep,
+                        records=running.adobe.records,
                         url=running.webhook_url,
                         secret=secrets.split()[0],
                     )
                     for sample in load_samples()
                 )
             )
-            is_ok = print_report(console, traces, running.aep)
-        _print_addresses(console, running, has_own_secret=secrets != SECRET)
-        log.is_shown = True
-        await _wait_for_ctrl_c()
+            is_ok = print_report(console, traces, running.adobe)
+        settings = running.environments["pendo-aep"]
+        with environment_file(settings) as file:
+            _print_addresses(console, running, file, has_own_secret=secrets != SECRET)
+            log.is_shown = True
+            await _wait_for_ctrl_c()
     return 0 if is_ok else 1
 
 
@@ -88,21 +97,25 @@ async def _run_without_console(
     async with (
         AepServer() as aep,
         server,
+        run_adobe(aep, options.format, ingest_after_seconds=_INGEST_AFTER_SECONDS) as adobe,
         run_pipeline(
-            server.host, aep, deliver_settings=_settings(options), on_line=log
+            server.host,
+            aep,
+            deliver_settings=token_settings(aep) | dict(adobe.dataflow.settings),
+            on_line=log,
         ) as pipeline,
     ):
-        traces = await asyncio.gather(*(trace_sample(s, pipeline, aep) for s in load_samples()))
-        is_ok = print_report(console, traces, aep)
+        _print_lake_problem(console, await adobe.lake.started())
+        traces = await asyncio.gather(
+            *(trace_sample(s, pipeline, aep, records=adobe.records) for s in load_samples())
+        )
+        is_ok = print_report(console, traces, adobe)
         if keep_running:
-            _print_curl(console, pipeline.receive.url, aep)
-            log.is_shown = True
-            await _wait_for_ctrl_c()
+            with environment_file(adobe.settings | pubsub_env(server.host)) as file:
+                _print_curl(console, pipeline.receive.url, adobe, file)
+                log.is_shown = True
+                await _wait_for_ctrl_c()
     return 0 if is_ok else 1
-
-
-def _settings(options: argparse.Namespace) -> dict[str, str]:
-    return dict(XDM_SETTINGS) if options.format == "xdm" else {}
 
 
 def _exit_on_sigterm() -> None:
@@ -142,23 +155,25 @@ class LogPrinter:
         )
 
 
-def print_report(console: Console, traces: Sequence[SampleTrace], aep: AepServer) -> bool:
+def print_report(console: Console, traces: Sequence[SampleTrace], adobe: Adobe) -> bool:
     """Prints what became of each sample; returns whether all ended as expected."""
     console.print(_table(traces))
     failed = [trace for trace in traces if trace.problem]
     for trace in failed:
         console.print(f"{trace.sample.name}: {trace.problem}", style="red", markup=False)
+    aep = adobe.aep
     batches = len(aep.requests)
     console.print(
         f"{len(traces) - len(failed)} of {len(traces)} samples ended as expected; "
-        f"{len(aep.accepted)} messages in {batches} AEP request{'s' if batches > 1 else ''}."
+        f"{len(aep.accepted)} messages in {batches} AEP request{'s' if batches > 1 else ''}, "
+        f"{adobe.records.stored} stored."
     )
     return not failed
 
 
 def _table(traces: Sequence[SampleTrace]) -> Table:
     table = Table(
-        title="Pendo -> receive -> Pub/Sub -> deliver -> AEP",
+        title="Pendo -> receive -> Pub/Sub -> deliver -> AEP -> data lake",
         title_justify="left",
         box=None,
         padding=(0, 1, 0, 0),  # fits a terminal of 80 columns
@@ -168,7 +183,7 @@ def _table(traces: Sequence[SampleTrace]) -> Table:
     for heading in ("event type", "receive"):
         table.add_column(heading, no_wrap=True, min_width=len("200 accepted"))
     table.add_column("tries", justify="right", min_width=5)
-    table.add_column("AEP", min_width=len("accepted"))
+    table.add_column("end", no_wrap=True, min_width=len("accepted"))
     table.add_column("ms", justify="right", min_width=4)
     for trace in traces:
         table.add_row(
@@ -183,14 +198,23 @@ def _table(traces: Sequence[SampleTrace]) -> Table:
     return table
 
 
-def _print_addresses(console: Console, running: Running, *, has_own_secret: bool) -> None:
+def _print_lake_problem(console: Console, problem: str) -> None:
+    if problem:
+        text = f"The data lake cannot be queried, so reconcile cannot run: {problem}"
+        console.print(text, style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_addresses(
+    console: Console, running: Running, file: Path | None, *, has_own_secret: bool
+) -> None:
     secret = f"yours, from {_SECRETS}" if has_own_secret else SECRET
     lines = [
         "",
         f"console        {running.url}",
         f"webhooks       {running.webhook_url} (recorded and forwarded to receive)",
         f"webhook secret {secret}",
-        f"AEP stand-in   {running.aep.endpoint}",
+        f"AEP stand-in   {running.adobe.dataflow.endpoint}",
+        *_pendo_aep(file),
     ]
     if running.pipeline is None:
         lines += ["", *_start_commands(running)]
@@ -198,24 +222,32 @@ def _print_addresses(console: Console, running: Running, *, has_own_secret: bool
     _print(console, "\n".join(lines))
 
 
+def _pendo_aep(file: Path | None) -> list[str]:
+    if file is None:
+        return ["pendo-aep      no settings for it: this folder cannot be written to"]
+    return [f"pendo-aep      its settings are in {file}: pendo-aep status --config {file}"]
+
+
 def _start_commands(running: Running) -> list[str]:
     lines = ["Start your functions with these settings, at the URLs that you gave:"]
-    for target, environment in running.environments.items():
+    for target in ("receive", "deliver"):
         if target in running.actions.functions:
             continue
+        environment = running.environments[target]
         settings = " ".join(f"{name}={shlex.quote(v)}" for name, v in environment.items())
         lines.append(f"  {settings} \\\n    functions-framework --target={target} --port=...")
     return lines
 
 
-def _print_curl(console: Console, receive_url: str, aep: AepServer) -> None:
+def _print_curl(console: Console, receive_url: str, adobe: Adobe, file: Path | None) -> None:
     body = "sample_events/nps_submitted_comment.json"
     _print(
         console,
         f"""
 receive        {receive_url}
-AEP stand-in   {aep.endpoint}
+AEP stand-in   {adobe.dataflow.endpoint}
 webhook secret {SECRET}
+{"".join(_pendo_aep(file))}
 
 Send one yourself:
   curl {receive_url} --data-binary @{body} -H "X-Pendo-Signature: \

@@ -14,7 +14,7 @@ import grpc.aio
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from local.console.fault_injection import FaultInjector, FaultKind, Injection
+from local.console.fault_injection import FaultInjector, FaultKind, Injection, NothingToBreak
 from local.functions import Function, FunctionFailed
 from local.samples import sign
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
@@ -136,9 +136,17 @@ class Actions:
         return {}
 
     async def inject(self, request: InjectRequest) -> Result:
-        """Injects a fault."""
-        self.injector.inject(Injection(request.kind, request.share, request.seconds))
-        return {}
+        """Injects a fault, and returns it in words.
+
+        Raises:
+            ActionRejected: There is nothing that it could affect.
+        """
+        injection = Injection(request.kind, request.share, request.seconds)
+        try:
+            self.injector.inject(injection)
+        except NothingToBreak as error:
+            raise ActionRejected(str(error)) from None
+        return {"text": injection.text}
 
     async def clear(self, request: ClearRequest) -> Result:
         """Clears injected faults."""

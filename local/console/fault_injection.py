@@ -11,6 +11,7 @@ import grpc
 
 from local.aep import (
     AepServer,
+    Behaviour,
     answering,
     cut_before_body,
     id_share,
@@ -18,6 +19,7 @@ from local.aep import (
     throttled,
     token_endpoint_down,
 )
+from local.console.lake_faults import LakeFaults
 from local.pubsub import PubSubServer, failing
 
 
@@ -32,6 +34,41 @@ class FaultKind(StrEnum):
     NEEDS_TOKEN = "token"  # noqa: S105 (no secret)
     TOKEN_DOWN = "token_down"  # noqa: S105 (no secret)
     PUBSUB_DOWN = "pubsub_down"
+    MAPPING = "mapping"
+    SCHEMA = "schema"
+    LOST = "lost"
+    DUPLICATED = "duplicated"
+    LATE = "late"
+    DIAGNOSTICS_OFF = "diagnostics_off"
+
+
+AFTER_ACCEPTING: Final = (
+    FaultKind.MAPPING,
+    FaultKind.SCHEMA,
+    FaultKind.LOST,
+    FaultKind.DUPLICATED,
+    FaultKind.LATE,
+    FaultKind.DIAGNOSTICS_OFF,
+)
+"""What goes wrong between AEP's answer and its data lake."""
+
+
+_TEXTS: Final = {
+    FaultKind.THROTTLE: "AEP throttles {every} requests (429)",
+    FaultKind.FAIL: "AEP fails {every} requests (503)",
+    FaultKind.PARTIAL: "AEP refuses {every} messages inside its 207",
+    FaultKind.SLOW: "AEP takes {seconds:g} s for each request",
+    FaultKind.DOWN: "AEP is down: connections are cut",
+    FaultKind.NEEDS_TOKEN: "AEP requires a token, and every old token has expired",
+    FaultKind.TOKEN_DOWN: ("Adobe's token endpoint is down (503), and every old token has expired"),
+    FaultKind.PUBSUB_DOWN: "Pub/Sub accepts no messages (UNAVAILABLE)",
+    FaultKind.MAPPING: "AEP's mapping of a required field fails",
+    FaultKind.SCHEMA: "AEP's schema requires a field that no event has",
+    FaultKind.LOST: "AEP loses {every} accepted events without a word",
+    FaultKind.DUPLICATED: "AEP stores {every} events twice",
+    FaultKind.LATE: "AEP stores events {seconds:g} s later",
+    FaultKind.DIAGNOSTICS_OFF: "AEP keeps no reasons of failures: error diagnostics are off",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +76,8 @@ class Injection:
     """One injected fault.
 
     Attributes:
-        share: of the requests that are affected; of the messages, for a partial 207.
-        seconds: how long a slow answer takes.
+        share: of the requests that are affected; of the events, where single ones are.
+        seconds: how long a slow answer takes, or how much later an event is stored.
     """
 
     kind: FaultKind
@@ -51,32 +88,34 @@ class Injection:
     def text(self) -> str:
         """Describes the fault in a few words."""
         every = "all" if self.share >= 1 else f"{self.share:.0%} of"
-        match self.kind:
-            case FaultKind.THROTTLE:
-                return f"AEP throttles {every} requests (429)"
-            case FaultKind.FAIL:
-                return f"AEP fails {every} requests (503)"
-            case FaultKind.PARTIAL:
-                return f"AEP refuses {every} messages inside its 207"
-            case FaultKind.SLOW:
-                return f"AEP takes {self.seconds:g} s for each request"
-            case FaultKind.DOWN:
-                return "AEP is down: connections are cut"
-            case FaultKind.NEEDS_TOKEN:
-                return "AEP requires a token, and every old token has expired"
-            case FaultKind.TOKEN_DOWN:
-                return "Adobe's token endpoint is down (503), and every old token has expired"
-            case FaultKind.PUBSUB_DOWN:
-                return "Pub/Sub accepts no messages (UNAVAILABLE)"
+        return _TEXTS[self.kind].format(every=every, seconds=self.seconds)
+
+
+class NothingToBreak(Exception):
+    """What the fault affects is not there; the text says why."""
 
 
 class FaultInjector:
     """The injected faults, and the servers that they affect."""
 
-    def __init__(self, aep: AepServer, pubsub: PubSubServer, on_change: Callable[[], None]) -> None:
-        """Takes the servers; AEP's present behaviour is restored when all faults are cleared."""
+    def __init__(
+        self,
+        aep: AepServer,
+        pubsub: PubSubServer,
+        on_change: Callable[[], None],
+        lake: LakeFaults | None = None,
+    ) -> None:
+        """Takes the servers; AEP's present behaviour is restored when all faults are cleared.
+
+        Args:
+            aep: The inlets.
+            pubsub: The topics.
+            on_change: Called after each change.
+            lake: What comes after an inlet's answer; None if there is no data lake.
+        """
         self._aep = aep
         self._pubsub = pubsub
+        self._lake = lake
         self._on_change = on_change
         self._normal: Final = aep.behaviour
         self._active: dict[FaultKind, Injection] = {}
@@ -87,7 +126,15 @@ class FaultInjector:
         return list(self._active.values())
 
     def inject(self, injection: Injection) -> None:
-        """Injects a fault, instead of one of the same kind."""
+        """Injects a fault, instead of one of the same kind.
+
+        Raises:
+            NothingToBreak: It would change nothing.
+        """
+        if injection.kind in AFTER_ACCEPTING and self._lake is None:
+            raise NothingToBreak("there is no data lake here")
+        if injection.kind is FaultKind.MAPPING and self._lake is not None and not self._lake.maps:
+            raise NothingToBreak("deliver sends XDM, which AEP does not map: use --format raw")
         self._active[injection.kind] = injection
         self._apply()
         if injection.kind in {FaultKind.NEEDS_TOKEN, FaultKind.TOKEN_DOWN}:
@@ -102,28 +149,57 @@ class FaultInjector:
         self._apply()
 
     def _apply(self) -> None:
-        aep, pubsub = self._aep.faults, self._pubsub.faults
-        aep.clear()
-        pubsub.clear()
+        self._aep.faults.clear()
+        self._pubsub.faults.clear()
+        if self._lake is not None:
+            self._lake.clear()
         behaviour = self._normal
         for injection in self._active.values():
-            match injection.kind:
-                case FaultKind.THROTTLE:
-                    aep.add(throttled().with_probability(injection.share))
-                case FaultKind.FAIL:
-                    aep.add(answering(503).with_probability(injection.share))
-                case FaultKind.PARTIAL:
-                    aep.add(refusing(id_share(injection.share)))
-                case FaultKind.DOWN:
-                    aep.add(cut_before_body())
-                case FaultKind.SLOW:
-                    behaviour = replace(behaviour, latency_seconds=injection.seconds)
-                case FaultKind.NEEDS_TOKEN:
-                    behaviour = replace(behaviour, needs_token=True)
-                case FaultKind.TOKEN_DOWN:
-                    behaviour = replace(behaviour, needs_token=True)
-                    aep.add(token_endpoint_down())
-                case FaultKind.PUBSUB_DOWN:
-                    pubsub.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
+            behaviour = _behaviour(behaviour, injection)
+            self._add_faults(injection)
+            if self._lake is not None:
+                _break_lake(self._lake, injection)
         self._aep.behaviour = behaviour
         self._on_change()
+
+    def _add_faults(self, injection: Injection) -> None:
+        aep = self._aep.faults
+        match injection.kind:
+            case FaultKind.THROTTLE:
+                aep.add(throttled().with_probability(injection.share))
+            case FaultKind.FAIL:
+                aep.add(answering(503).with_probability(injection.share))
+            case FaultKind.PARTIAL:
+                aep.add(refusing(id_share(injection.share)))
+            case FaultKind.DOWN:
+                aep.add(cut_before_body())
+            case FaultKind.TOKEN_DOWN:
+                aep.add(token_endpoint_down())
+            case FaultKind.PUBSUB_DOWN:
+                self._pubsub.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
+
+
+def _behaviour(before: Behaviour, injection: Injection) -> Behaviour:
+    match injection.kind:
+        case FaultKind.SLOW:
+            return replace(before, latency_seconds=injection.seconds)
+        case FaultKind.NEEDS_TOKEN | FaultKind.TOKEN_DOWN:
+            return replace(before, needs_token=True)
+        case _:
+            return before
+
+
+def _break_lake(lake: LakeFaults, injection: Injection) -> None:
+    match injection.kind:
+        case FaultKind.MAPPING:
+            lake.break_mapping()
+        case FaultKind.SCHEMA:
+            lake.require_absent_field()
+        case FaultKind.LOST:
+            lake.lose(injection.share)
+        case FaultKind.DUPLICATED:
+            lake.duplicate(injection.share)
+        case FaultKind.LATE:
+            lake.delay(injection.seconds)
+        case FaultKind.DIAGNOSTICS_OFF:
+            lake.switch_diagnostics_off()

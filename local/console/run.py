@@ -7,14 +7,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from local.adobe import Adobe, run_adobe
 from local.aep import AepServer
 from local.console.actions import Actions, WebhookSender, make_replayer
 from local.console.fault_injection import FaultInjector
+from local.console.lake_faults import LakeFaults
 from local.console.recording_proxy import recording
 from local.console.security import PortTaken
 from local.console.server import ConsoleServer
 from local.console.state import State
+from local.console.lake_tracker import LakeTracker
 from local.console.trackers import AepTracker, PubSubTracker, ReceiveTracker
+from local.dataflow import MessageFormat
 from local.functions import Function, Line
 from local.pipeline import (
     DEAD,
@@ -27,6 +31,7 @@ from local.pipeline import (
     Pipeline,
     administer,
     deliver_env,
+    pubsub_env,
     receive_env,
     run_pipeline,
     token_settings,
@@ -40,6 +45,8 @@ _PUSH: Final = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
 _KEPT: Final = f"projects/{PROJECT_ID}/subscriptions/{DEAD_KEPT}"
 # The Pub/Sub server keeps everything by default, for tests.
 _HISTORY: Final = 20_000
+# AEP takes minutes; people who watch should see it happen, and not wait for it.
+_INGEST_AFTER_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +82,10 @@ class Running:
     Attributes:
         url: the URL of the console.
         webhook_url: where to send webhooks: the recording proxy in front of `receive`.
+        adobe: AEP with its dataflow and its data lake.
+        lake_problem: why the data lake cannot be queried; empty if it can.
         pipeline: the functions; None if `receive` was started elsewhere.
-        environments: the settings that make functions part of the pipeline, by their names.
+        environments: the settings of the functions and of `pendo-aep`, by their names.
     """
 
     url: str
@@ -84,6 +93,8 @@ class Running:
     state: State
     pubsub: PubSubServer
     aep: AepServer
+    adobe: Adobe
+    lake_problem: str
     actions: Actions
     pipeline: Pipeline | None
     environments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -94,7 +105,7 @@ async def run_with_console(
     *,
     ports: Ports | None = None,
     secrets: str = SECRET,
-    deliver_settings: Mapping[str, str] | None = None,
+    message_format: MessageFormat = "raw",
     external: ExternalFunctions | None = None,
     on_line: Callable[[str, Line], None] | None = None,
 ) -> AsyncIterator[Running]:
@@ -103,7 +114,7 @@ async def run_with_console(
     Args:
         ports: The ports; any free ones by default.
         secrets: The webhook secrets of `receive`; the console signs with the first.
-        deliver_settings: Further settings of `deliver`.
+        message_format: What `deliver` sends.
         external: Functions that were started elsewhere.
         on_line: Called with each log line of the functions started here.
 
@@ -129,10 +140,19 @@ async def run_with_console(
             except (OSError, RuntimeError):  # gRPC raises RuntimeError
                 raise PortTaken(port) from None
         pubsub.observe(PubSubTracker(state, events=_EVENTS, dead=_DEAD, push=_PUSH, kept=_KEPT))
-        settings = token_settings(aep) | dict(deliver_settings or {})
+        adobe = await stack.enter_async_context(
+            run_adobe(
+                aep,
+                message_format,
+                ingest_after_seconds=_INGEST_AFTER_SECONDS,
+                observer=LakeTracker(state),
+            )
+        )
+        settings = token_settings(aep) | dict(adobe.dataflow.settings)
         environments = {
             "receive": receive_env(pubsub.host, settings={"PENDO_WEBHOOK_SECRETS": secrets}),
             "deliver": deliver_env(pubsub.host, aep, settings=settings),
+            "pendo-aep": adobe.settings | pubsub_env(pubsub.host),
         }
         pipeline: Pipeline | None = None
         functions: dict[str, Function] = {}
@@ -153,6 +173,7 @@ async def run_with_console(
             functions = await _set_up_external(
                 stack, pubsub.host, external, environments, track_line
             )
+        lake_problem = await adobe.lake.started()
         webhook_url = await stack.enter_async_context(
             recording(receive_url, webhooks.webhook, port=ports.webhooks, or_any=ports.any_webhooks)
         )
@@ -161,12 +182,18 @@ async def run_with_console(
         )
         actions = Actions(
             sender,
-            FaultInjector(aep, pubsub, state.changed),
+            FaultInjector(aep, pubsub, state.changed, LakeFaults(adobe.platform, adobe.dataflow)),
             make_replayer(pubsub.host, _EVENTS, _KEPT),
             functions,
             state.changed,
         )
-        facts = {"webhooks": webhook_url, "receive": receive_url, "AEP": aep.endpoint}
+        facts = {
+            "webhooks": webhook_url,
+            "receive": receive_url,
+            "AEP": adobe.dataflow.endpoint,
+            "AEP's APIs": adobe.platform.url,
+            "data lake": lake_problem or adobe.lake.address,
+        }
         server = ConsoleServer(state, actions, load_samples(), facts)
         url = await stack.enter_async_context(
             server.serving(ports.console, or_any=ports.any_console)
@@ -177,6 +204,8 @@ async def run_with_console(
             state=state,
             pubsub=pubsub,
             aep=aep,
+            adobe=adobe,
+            lake_problem=lake_problem,
             actions=actions,
             pipeline=pipeline,
             environments=environments,

@@ -32,7 +32,11 @@ class Status(StrEnum):
     RETRYING = "retrying"
     """In the topic again: it was returned and will be redelivered."""
     ACCEPTED = "accepted"
-    """AEP accepted it."""
+    """AEP accepted it, and has not stored it yet."""
+    STORED = "stored"
+    """It lies in the data lake."""
+    FAILED_LATER = "failed later"
+    """AEP accepted it, and could not store it; with AEP's reason."""
     DEAD = "dead"
     """A dead letter, with its reason."""
     REJECTED = "rejected"
@@ -324,6 +328,10 @@ class Counts:
         in_flight: requests to AEP in progress.
         accepted: distinct events that AEP accepted.
         duplicates: messages that AEP accepted again.
+        ingesting: messages that AEP accepted, and that it has neither stored nor failed yet.
+        in_lake: distinct events in the data lake.
+        copies: rows in the data lake beyond the first of each event.
+        failed_later: messages that AEP accepted and could not store.
         letters: dead letters in the dead-letter topic now.
         tokens: tokens issued by Adobe's token endpoint.
     """
@@ -341,6 +349,10 @@ class Counts:
     in_flight: int = 0
     accepted: int = 0
     duplicates: int = 0
+    ingesting: int = 0
+    in_lake: int = 0
+    copies: int = 0
+    failed_later: int = 0
     letters: int = 0
     tokens: int = 0
 
@@ -364,6 +376,7 @@ class State:
         self.batches: Table[BatchRecord] = Table(MAX_BATCHES, self.changed)
         self.letters: Table[DeadLetterRecord] = Table(MAX_LETTERS, self.changed)
         self.accepted_ids: set[str] = set()
+        self.lake_ids: set[str] = set()
         self._orders = count(1)
 
     def changed(self) -> None:

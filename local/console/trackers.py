@@ -313,6 +313,7 @@ class AepTracker:
         else:
             state.accepted_ids.add(event.id)
             state.counts.accepted += 1
+        state.counts.ingesting += 1
         state.series.accepted(event.at)
         if batch := state.batches.get(str(event.request)):
             batch.accepted += 1

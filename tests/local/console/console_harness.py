@@ -22,8 +22,11 @@ from local.aep import (
     RequestStarted,
     TokenRequested,
 )
+from local.aep_platform.lake import RecordFailed, RecordStored
+from local.aep_platform.state import Stage
 from local.console.actions import Actions, Result, WebhookSender
 from local.console.fault_injection import FaultInjector
+from local.console.lake_tracker import LakeTracker
 from local.console.server import ConsoleServer, Pace
 from local.console.state import State, Webhook
 from local.console.trackers import AepTracker, PubSubTracker, ReceiveTracker
@@ -58,6 +61,7 @@ class TrackedPipeline:
         self._receive = ReceiveTracker(self.state)
         self._pubsub = PubSubTracker(self.state, events=EVENTS, dead=DEAD, push=PUSH, kept=KEPT)
         self._aep = AepTracker(self.state)
+        self._lake = LakeTracker(self.state)
         self._messages: dict[str, Message] = {}
         self._attempts: dict[str, int] = {}
         self._numbers = count(1)
@@ -141,6 +145,14 @@ class TrackedPipeline:
     def accepted(self, event: str) -> None:
         """AEP accepted one of them."""
         self._aep(AcceptedMessage(event, {"id": event}, self._request, self.now))
+
+    def ingested(self, event: str) -> None:
+        """AEP stored it in the data lake."""
+        self._lake(RecordStored(event, "batch-1", self.now))
+
+    def failed_later(self, event: str, stage: Stage, code: str) -> None:
+        """AEP could not store what it had accepted."""
+        self._lake(RecordFailed(event, stage, code, "because", "batch-1", self.now))
 
     def refused(self, event: str, status: int, reason: str) -> None:
         """AEP refused one of them."""

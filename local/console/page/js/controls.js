@@ -76,6 +76,7 @@ function sendResult({ status, answer }, onOpen) {
 
 const OF_REQUESTS = { name: "share", label: "of the requests", options: [[1, "all"], [0.5, "half"], [0.1, "1 in 10"]] };
 const OF_EVENTS = { name: "share", label: "of the events", options: [[0.1, "1 in 10"], [0.5, "half"], [1, "all"]] };
+const LATER = { name: "seconds", label: "later", options: [[20, "20 s"], [60, "1 min"], [120, "2 min"]] };
 const FOR_SECONDS = { name: "seconds", label: "for each request", options: [[2, "2 s"], [10, "10 s"], [40, "40 s"]] };
 
 const FAULTS = [
@@ -89,9 +90,20 @@ const FAULTS = [
   { kind: "pubsub_down", title: "Pub/Sub is down", note: "accepts no messages" },
 ];
 
+const LATE_FAULTS = [
+  { kind: "mapping", title: "The mapping fails", note: "of a required field" },
+  { kind: "schema", title: "The schema refuses events", note: "it requires a field that they lack" },
+  { kind: "lost", title: "Events are lost", note: "without a word", much: OF_EVENTS },
+  { kind: "duplicated", title: "Events are stored twice", note: "", much: OF_EVENTS },
+  { kind: "late", title: "Events are stored late", note: "", much: LATER },
+  { kind: "diagnostics_off", title: "Error diagnostics are off", note: "AEP gives no reasons" },
+];
+
 export function faults() {
-  const switches = FAULTS.map(faultRow);
-  byId("faults").append(...switches.map(({ element }) => element));
+  const [now, later] = [FAULTS, LATE_FAULTS].map((kinds) => kinds.map(faultRow));
+  const switches = [...now, ...later];
+  byId("faults").append(...now.map(({ element }) => element));
+  byId("late-faults").append(...later.map(({ element }) => element));
   onChange(() => {
     const active = new Set(store.injections.map(({ kind }) => kind));
     for (const { kind, button } of switches) button.setAttribute("aria-checked", String(active.has(kind)));

@@ -28,7 +28,9 @@ export const percent = (share) => (share > 0 && share < 0.01 ? "< 1%" : `${whole
 export const several = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
 
 export const STATUSES = {
-  accepted: { sign: "✓", tone: "good", means: "accepted by AEP" },
+  stored: { sign: "✓", tone: "good", means: "in the data lake" },
+  accepted: { sign: "◦", tone: "good", means: "accepted by AEP, not in the data lake yet" },
+  "failed later": { sign: "✕", tone: "bad", means: "accepted by AEP, and not stored: AEP says why" },
   "in a batch": { sign: "▸", tone: "busy", means: "deliver has it" },
   waiting: { sign: "·", tone: "calm", means: "in the topic, not yet delivered" },
   retrying: { sign: "↻", tone: "warn", means: "returned to the topic, to be redelivered" },

@@ -28,12 +28,13 @@ export function flow({ showEvents, showLetters }) {
     }
     const rate = recently("received");
     setText(byId("rate"), short(rate));
-    const { delivering = 0, waiting = 0, letters = 0 } = store.counts;
+    const { delivering = 0, waiting = 0, letters = 0, ingesting = 0 } = store.counts;
     const moves = {
       pendo: rate > 0,
       receive: rate > 0,
       topic: waiting > 0 || delivering > 0,
       deliver: delivering > 0 || recently("accepted") > 0,
+      aep: ingesting > 0,
     };
     for (const [name, isMoving] of Object.entries(moves)) stages[name].classList.toggle("moves", isMoving);
     stages.dead.classList.toggle("has-any", letters > 0);
