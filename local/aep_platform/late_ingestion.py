@@ -170,7 +170,7 @@ class LateIngestion:
         except RuntimeError:  # a test without a loop drives the queue itself
             return
         pause = self._queue[0][0] - self._clock()
-        if pause <= 0:  # before whoever waits for an answer or an event of the inlet goes on
+        if pause <= 0:  # before the sender has its answer
             self._timer = loop.call_soon(self._ring)
         else:
             self._timer = loop.call_later(max(pause, _SHORTEST_PAUSE_SECONDS), self._ring)
