@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Se
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any, Final, TypeAlias
 
 import grpc.aio
@@ -23,7 +24,7 @@ import orjson
 
 from pendo_aep import clock
 from pendo_aep.lake.pubsub_calls import PubSubCalls
-from pendo_aep.lake.temporary import TemporaryResources
+from pendo_aep.lake.temporary import ACK_DEADLINE_SECONDS, TemporaryResources
 from pendo_aep.pubsub.client import CallFailed
 
 # With several under way Pub/Sub is asked for thousands a second; each may bring 10 MB.
@@ -92,20 +93,33 @@ class PublishedMessage:
 class Patience:
     """When a reading has seen everything. Pub/Sub never says so: an empty answer proves nothing.
 
-    Assumed: everything was delivered, if it is a minute since the seek, and then Pub/Sub has had
-    nothing but empty answers for longer than a lost answer keeps its messages (the ack deadline of
-    10 s), and those still under way are empty too.
+    Assumed: everything was delivered, if it is a minute since the seek, no message has come for
+    `quiet_seconds`, and the pulls still under way bring none either. A pull without any answer may
+    have taken messages, which come again after the ack deadline of 10 s; so that time is waited for
+    too. If Pub/Sub never answers a pull that has nothing to bring, the quiet time counts from one
+    pull and one ack deadline after the last message.
 
     Attributes:
-        quiet_seconds: how long no message came that was published before the reading began.
+        quiet_seconds: for how long no message came that was published before the reading began.
         settle_seconds: how long after the seek at least.
-        pull_seconds: how long one pull may wait for a message. One that is cut off there may have
-            taken messages, which come again after the ack deadline.
+        pull_seconds: for how long one pull may be without an answer: more than Pub/Sub needs to
+            answer if it has messages.
     """
 
-    quiet_seconds: float = 15.0
+    quiet_seconds: float = 10.0
     settle_seconds: float = 60.0
-    pull_seconds: float = 5.0
+    pull_seconds: float = 10.0
+
+    def ends_at(self, settled_at: float, heard_at: float, cut_off_at: float) -> float:
+        """Returns when a reading may end.
+
+        Args:
+            settled_at: when the seek has taken effect.
+            heard_at: when the last message came, or the reading began.
+            cut_off_at: when the last pull ended without an answer.
+        """
+        lost = min(cut_off_at, heard_at + self.pull_seconds) + ACK_DEADLINE_SECONDS
+        return max(settled_at, max(heard_at, lost) + self.quiet_seconds)
 
 
 Pages: TypeAlias = AsyncGenerator[Sequence[PublishedMessage], None]
@@ -307,12 +321,13 @@ class TopicReader:
         patience = self._patience
         heard_at = loop.time()
         settled_at = heard_at + patience.settle_seconds
-        pulls: set[asyncio.Task[list[PublishedMessage]]] = set()
-        done: set[asyncio.Task[list[PublishedMessage]]] = set()
+        cut_off_at = -inf
+        pulls: set[asyncio.Task[list[PublishedMessage] | None]] = set()
+        done: set[asyncio.Task[list[PublishedMessage] | None]] = set()
         try:
             while True:
                 now = loop.time()
-                if now < max(heard_at + patience.quiet_seconds, settled_at):
+                if now < patience.ends_at(settled_at, heard_at, cut_off_at):
                     # An empty answer may come early, and the next one too.
                     pause = min((now - heard_at) * _PAUSE_SHARE, _LONGEST_PAUSE_SECONDS)
                     while len(pulls) < _PULLERS:
@@ -322,6 +337,9 @@ class TopicReader:
                 done, pulls = await asyncio.wait(pulls, return_when=asyncio.FIRST_COMPLETED)
                 for pull in done:
                     page = pull.result()
+                    if page is None:
+                        cut_off_at = loop.time()
+                        continue
                     if any(one.published_at < began for one in page):
                         heard_at = loop.time()
                     if page:
@@ -331,8 +349,12 @@ class TopicReader:
                 pull.cancel()
             await asyncio.gather(*pulls, *done, return_exceptions=True)
 
-    async def _pull(self, subscription: str, pause: float) -> list[PublishedMessage]:
-        """Returns what one pull brings, acknowledged: if this reading fails, so does the whole."""
+    async def _pull(self, subscription: str, pause: float) -> list[PublishedMessage] | None:
+        """Returns what one pull brings, or None if there is no answer in time.
+
+        It is acknowledged at once: no one else reads this subscription, and a reading that fails
+        begins anew with another.
+        """
         await asyncio.sleep(pause)
         try:
             with _permissions():
@@ -346,7 +368,7 @@ class TopicReader:
         except CallFailed as error:
             if error.code is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise
-            return []
+            return None
         received = answer.received_messages
         if received:
             await self._calls(

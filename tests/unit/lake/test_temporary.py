@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
+from typing import Any
 
 import grpc
 import pytest
@@ -17,7 +18,7 @@ from local.pubsub import PubSubServer, delayed, failing, hanging
 from pendo_aep import clock
 from pendo_aep.lake import pubsub_calls
 from pendo_aep.lake import temporary as temporary_resources
-from pendo_aep.lake.temporary import uninterrupted
+from pendo_aep.lake.temporary import TemporaryResources, uninterrupted
 from pendo_aep.lake.topic import Patience, TopicReader
 from tests.cases import Case, rows
 from tests.conftest import PubSub
@@ -187,6 +188,39 @@ async def test_a_creation_whose_answer_is_lost(server: PubSubServer, here: Topic
     server.faults.add(unavailable.times(1))
     assert len(await read(here.everything())) == 1
     assert not await left_by(server, here)
+
+
+async def test_a_creation_that_takes_effect_late() -> None:
+    """A call that is cut off may still be carried out, after the deletion: so it is not cut off."""
+    existing: set[str] = set()
+    effects: list[asyncio.Task[None]] = []
+    begun = asyncio.Event()
+
+    async def call(method: str, **fields: Any) -> None:
+        async def take_effect() -> None:
+            if method == "CreateSubscription":
+                await asyncio.sleep(0.05)
+                existing.add(fields["name"])
+            else:
+                existing.discard(fields["subscription"])
+
+        effects.append(asyncio.create_task(take_effect()))
+        begun.set()
+        await asyncio.shield(effects[-1])
+
+    calls: Any = call
+
+    async def use() -> None:
+        async with TemporaryResources(calls, "p").subscription("projects/p/topics/events"):
+            pytest.fail("it was cancelled")
+
+    using = asyncio.create_task(use())
+    await begun.wait()
+    using.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await using
+    await asyncio.gather(*effects)
+    assert not existing
 
 
 async def test_the_work_that_is_not_interrupted() -> None:

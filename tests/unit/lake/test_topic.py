@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from math import inf
 
 import grpc
 import pytest
@@ -13,7 +14,7 @@ from local.pipeline import in_background
 from local.pubsub import PubSubServer, delayed, failing
 from pendo_aep.lake.topic import NoRetention, NotAllowed, Patience, TooOld, TopicError, TopicReader
 from pendo_aep.pubsub.client import CallFailed
-from tests.cases import Case, cases
+from tests.cases import Case, cases, rows
 from tests.conftest import PubSub
 from tests.unit.lake.topic_harness import (
     FOR_THE_EMULATOR,
@@ -171,16 +172,36 @@ async def test_it_ends_on_a_topic_that_is_never_quiet(here: TopicHarness) -> Non
         assert ids(await read(here.everything())) == MANY[:10]
 
 
-async def test_an_empty_answer_proves_nothing(server: PubSubServer, here: TopicHarness) -> None:
+async def test_an_empty_answer_proves_nothing(
+    server: PubSubServer, here: TopicHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Pulls without an answer come first; the reading goes on for its quiet time."""
+    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
     await here.publish(*MANY[:10])
     server.faults.add(failing("Pull", grpc.StatusCode.DEADLINE_EXCEEDED).times(5))
     assert ids(await read(here.everything())) == MANY[:10]
 
 
-async def test_a_lost_answer_comes_again(project: str) -> None:
+ENDS: list[Case] = [
+    {"case": "nothing came", "heard": 0, "cut": -inf, "ends": 60},
+    {"case": "the last message came late", "heard": 100, "cut": -inf, "ends": 110},
+    {"case": "a pull was cut off before", "heard": 100, "cut": 95, "ends": 115},
+    {"case": "one was cut off after it", "heard": 100, "cut": 105, "ends": 125},
+    {"case": "all are cut off", "heard": 100, "cut": 128, "ends": 130},
+    {"case": "all are, and nothing ever came", "heard": 0, "cut": 55, "ends": 60},
+]
+
+
+@pytest.mark.parametrize("case", rows(ENDS))
+def test_when_a_reading_ends(case: Case) -> None:
+    """After the quiet time, with time for what a lost answer holds, but not without end."""
+    assert Patience().ends_at(60, case["heard"], case["cut"]) == case["ends"]
+
+
+async def test_a_lost_answer_comes_again(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pull that is cut off has leased messages, which come again after the ack deadline."""
-    patience = Patience(quiet_seconds=1, settle_seconds=0, pull_seconds=0.3)
+    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
+    patience = Patience(quiet_seconds=0.2, settle_seconds=0, pull_seconds=0.3)
     async with (
         PubSubServer(pull_wait=0.05, ack_deadline=0.5) as server,
         topic_harness(server.host, project, patience) as harness,

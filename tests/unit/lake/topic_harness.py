@@ -14,9 +14,10 @@ from google.pubsub_v1.types import PubsubMessage, Subscription, Topic
 from local.pipeline import PubSubAdmin
 from pendo_aep.lake.topic import Pages, Patience, PublishedMessage, TopicReader
 
-# The in-process server answers at once; Google's emulator needs moments, more so on a busy machine.
-QUICK = Patience(quiet_seconds=0.15, settle_seconds=0, pull_seconds=2)
-FOR_THE_EMULATOR = Patience(quiet_seconds=2, settle_seconds=0, pull_seconds=2)
+# The in-process server answers at once. Google's emulator answers a second before the caller gives
+# up waiting, and needs moments, more so on a busy machine.
+QUICK = Patience(quiet_seconds=0.15, settle_seconds=0, pull_seconds=20)
+FOR_THE_EMULATOR = Patience(quiet_seconds=1, settle_seconds=0, pull_seconds=3)
 LONG_AGO = timedelta(hours=1)
 
 
