@@ -18,6 +18,7 @@ from pendo_aep.settings import (
     CatalogSettings,
     DeliverSettings,
     DrainSettings,
+    LakeSettings,
     PlatformSettings,
     ReceiveSettings,
     Secret,
@@ -29,6 +30,7 @@ _READERS: Final[Mapping[str, type[BaseModel]]] = {
     "deliver": DeliverSettings,
     "drain": DrainSettings,
     "aep": PlatformSettings,
+    "lake": LakeSettings,
     "catalog": CatalogSettings,
 }
 _NUMBERS: Final[Mapping[Any, str]] = {int: "whole number", float: "number"}
@@ -57,7 +59,8 @@ Environment variables, read once at the start; one that is set to nothing counts
 A wrong one ends the start with one message that names every one that is wrong, and shows no \
 value. For a secret `X`, `X_FILE` may name a file that holds it, which is read again while the \
 function runs. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up, \
-`catalog` the one that reads Pendo's guides.
+`catalog` the one that reads Pendo's guides; `lake` stands for `status` and `reconcile`, which \
+follow events into the data lake and require none of what they can find by themselves.
 
 | name | read by | | default | |
 |---|---|---|---|---|
@@ -71,7 +74,7 @@ def page() -> str:
     fields: dict[str, FieldInfo] = {}
     for reader, model in _READERS.items():
         for name, field in model.model_fields.items():
-            fields[name] = field
+            fields.setdefault(name, field)
             if reader != "drain" or "deliver" not in readers.get(name, ()):
                 readers.setdefault(name, []).append(reader)
     rows = (
@@ -92,7 +95,7 @@ def _texts() -> dict[str, tuple[str, str]]:
                 continue
             if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
                 words = " ".join(str(text.value.value).split())
-                found[field.target.id] = (ast.unparse(field.annotation), words)
+                found.setdefault(field.target.id, (ast.unparse(field.annotation), words))
     return found
 
 

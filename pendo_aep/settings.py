@@ -384,7 +384,8 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
     aep_endpoint: StreamingEndpoint
     """The streaming endpoint as AEP shows it. `https://dcs.adobedc.net/collection/INLET`"""
     aep_flow_id: Header
-    """The id of the dataflow."""
+    """The id of the dataflow. `status` and `reconcile` look for the one that `aep apply` made, if
+    it is not set."""
     aep_format: Literal["raw", "xdm"] = "raw"
     """`raw` sends the normalised event, which the dataflow maps; `xdm` an XDM ExperienceEvent."""
     aep_raw_mode: Literal["batch", "enveloped", "single"] = "batch"
@@ -394,7 +395,8 @@ class DeliverSettings(_GoogleSettings, _AdobeSettings):
     aep_schema_id: str = ""
     """The schema; required for `xdm`. `https://ns.adobe.com/acme/schemas/1`"""
     aep_dataset_id: str = ""
-    """The dataset; required for `xdm`, and for `raw` in an envelope."""
+    """The dataset; required for `xdm`, and for `raw` in an envelope. `status` and `reconcile` take
+    that of the dataflow, if it is not set."""
     aep_trim_properties: bool = False
     """`true` leaves out the largest properties of an event over 10 KB, which Profile would drop."""
     pendo_catalog_file: str = ""
@@ -467,19 +469,17 @@ class LakeSettings(PlatformSettings, _GoogleSettings):
     """
 
     google_cloud_project: Project = ""
-    """The project that short names of topics and subscriptions are in; `reconcile` requires it.
-    `my-project`"""
+    """The project that short names of topics and subscriptions are in; `reconcile` requires it."""
     aep_flow_id: Header = ""
-    """The id of the dataflow; if it is not set, the one that `aep apply` made is looked for by its
-    name."""
+    """The id of the dataflow; empty for the one that `aep apply` made."""
     aep_dataset_id: Header = ""
-    """The dataset; if it is not set, the one that the dataflow writes to."""
+    """The dataset; empty for the one that the dataflow writes to."""
     pubsub_topic: Topic = "pendo-events"
-    """Where events were published. A name, or `projects/P/topics/T`."""
+    """Where events were published, as for `receive`."""
     dead_letter_subscription: Subscription = "pendo-events-dead-kept"
     """What keeps the dead letters. A name, or `projects/P/subscriptions/S`."""
     drain_subscription: Subscription = ""
-    """What `drain` pulls from, if there is one. A name, or `projects/P/subscriptions/S`."""
+    """What `drain` pulls from, if there is one."""
 
     def subscription_path(self, subscription: str) -> str:
         """Returns `projects/P/subscriptions/S` of a subscription, given by name or by path."""

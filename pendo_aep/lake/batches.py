@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import count
 from typing import Any, Final
 
 from pendo_aep.provisioning.client import Client, Operation, unexpected_answer
@@ -116,7 +115,8 @@ async def read_batches(
 async def _list(client: Client, dataset_id: str, since: datetime) -> dict[str, Json]:
     """Returns all batches since then. Adobe: at most 100 a page, and no link to the next.
 
-    The end of the list is fixed: a batch that is made meanwhile cannot move the others.
+    A page may have fewer, so only an empty one is the last. The end of the list is fixed: a batch
+    that is made meanwhile cannot move the others.
     """
     query = [
         ("dataSet", dataset_id),
@@ -126,13 +126,12 @@ async def _list(client: Client, dataset_id: str, since: datetime) -> dict[str, J
         ("limit", str(_PAGE_SIZE)),
     ]
     found: dict[str, Json] = {}
-    for start in count(0, _PAGE_SIZE):
-        page = await client.read(_LIST, [*query, ("start", str(start))])
+    start = 0
+    while page := await client.read(_LIST, [*query, ("start", str(start))]):
         if not isinstance(page, dict):
             raise unexpected_answer(_LIST.action, "the answer is not an object")
         found |= page
-        if len(page) < _PAGE_SIZE:
-            break
+        start += len(page)
     return found
 
 

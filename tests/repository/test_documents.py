@@ -18,6 +18,7 @@ from pendo_aep.gcp.config import TEMPLATE
 from pendo_aep.settings import (
     CatalogSettings,
     DrainSettings,
+    LakeSettings,
     PlatformSettings,
     ReceiveSettings,
 )
@@ -218,10 +219,12 @@ def test_the_configuration_page_is_up_to_date() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", [ReceiveSettings, DrainSettings, PlatformSettings, CatalogSettings]
+    "model", [ReceiveSettings, DrainSettings, PlatformSettings, LakeSettings, CatalogSettings]
 )
 def test_every_setting_is_explained(
-    model: type[ReceiveSettings | DrainSettings | PlatformSettings | CatalogSettings],
+    model: type[
+        ReceiveSettings | DrainSettings | PlatformSettings | LakeSettings | CatalogSettings
+    ],
 ) -> None:
     """Each setting of each function has one row, with a text that says what it does."""
     rows = {row.split("`")[1]: row for row in page().splitlines() if row.startswith("| `")}

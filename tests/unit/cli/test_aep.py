@@ -71,6 +71,8 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     one, other = only(cli.adobe.state.datasets).rows
     assert f"test events {one['_id']}, {other['_id']}: accepted" in applied.out
     assert "    AEP: 207 {" in applied.out
+    assert "test events: most likely stored: AEP has stored 2 records since" in applied.out
+    assert "you may stop it" in applied.err
 
     again = await cli.run("plan")
     assert "take back" not in again.out
@@ -112,11 +114,12 @@ async def test_json_is_one_object_a_line(cli: AepCli) -> None:
     assert plan.lines[-1]["irrevocable"][1] == "identity namespace PendoAnonymous, type Cookie"
 
     applied = await cli.run("apply", "--json", "--no-wait", "--test-event")
-    *steps, environment, trial = applied.lines
+    *steps, environment, trial, end = applied.lines
     assert {(step["action"], step["done"]) for step in steps} == {("create", True)}
     assert (trial["taken"], trial["status"], trial["environment"]) == (True, 207, {})
     assert [trial["testEvent"]] == trial["testEvents"][:1]
     assert len(trial["testEvents"]) == 2
+    assert (end["testEvents"], end["end"], end["failed"]) == (trial["testEvents"], "likely", [])
     assert (await cli.run("show", "--json")).lines == [environment]
     assert environment["environment"]["AEP_FORMAT"] == "raw"
 
@@ -126,7 +129,7 @@ async def test_the_mode_of_raw_events_is_found(cli: AepCli) -> None:
     aep = cli.adobe.aep
     aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.ENVELOPED}))
 
-    ran = await cli.run("apply", "--no-wait", "--test-event")
+    ran = await cli.run("apply", "--no-wait", "--test-event", "--follow", "0")
 
     assert ran.code == 0, ran.err
     dataset_id = only(cli.adobe.state.datasets).id
@@ -147,7 +150,7 @@ async def test_a_file_holds_the_choices(cli: AepCli, tmp_path: Path) -> None:
     file.write_text('source = "http"\nformat = "xdm"\nauthenticated = true\nname = "Two"\n')
     given = ("--file", str(file))
 
-    applied = await cli.run("apply", "--no-wait", "--test-event", *given)
+    applied = await cli.run("apply", "--no-wait", "--test-event", "--follow", "0", *given)
     assert applied.code == 0, applied.err
     assert "deliver also needs AEP_CLIENT_ID and AEP_CLIENT_SECRET" in applied.err
     assert len(only(cli.adobe.state.datasets).rows) == 2
