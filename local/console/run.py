@@ -12,11 +12,11 @@ from local.aep import AepServer
 from local.console.actions import Actions, WebhookSender, make_replayer
 from local.console.fault_injection import FaultInjector
 from local.console.lake_faults import LakeFaults
+from local.console.lake_tracker import LakeTracker
 from local.console.recording_proxy import recording
 from local.console.security import PortTaken
 from local.console.server import ConsoleServer
 from local.console.state import State
-from local.console.lake_tracker import LakeTracker
 from local.console.trackers import AepTracker, PubSubTracker, ReceiveTracker
 from local.dataflow import MessageFormat
 from local.functions import Function, Line
