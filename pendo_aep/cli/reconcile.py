@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,7 +29,7 @@ from pendo_aep.lake.reconcile import Replayed, reconcile, replay_missing
 from pendo_aep.lake.sources import PipelineSources, PubSubNames
 from pendo_aep.lake.status import Status, read_status
 from pendo_aep.lake.target import find_target, read_dataset
-from pendo_aep.lake.topic import NotAllowed, TopicError, TopicReader
+from pendo_aep.lake.topic import NotAllowed, Patience, TopicError, TopicReader
 from pendo_aep.lake.verdicts import EventVerdict, Summary, Verdict, Verdicts
 from pendo_aep.provisioning.client import RetryPolicy
 from pendo_aep.provisioning.connection import open_client
@@ -181,7 +182,7 @@ class _Command:
                     raise _OnlyCounts(str(error), counts) from None
                 show("connecting to Pub/Sub")
                 async with open_channel() as channel:
-                    reader = TopicReader(channel, settings.google_cloud_project)
+                    reader = TopicReader(channel, settings.google_cloud_project, _patience())
                     await self._remove_leftovers(reader)
                     topic = Publisher(self._names.topic, pubsub_connection(lambda: channel))
                     yield PipelineSources(reader, self._names, client, service, target), topic
@@ -209,6 +210,13 @@ class _Command:
             yield f"for the dead letters: {NAME} dead-letters list"
         if summary.missing and not self._options.replay_missing:
             yield "to publish what is missing again: --replay-missing"
+
+
+def _patience() -> Patience:
+    """Returns when a reading of Pub/Sub is complete: an emulator on this machine is quick."""
+    if os.environ.get("PUBSUB_EMULATOR_HOST"):
+        return Patience(quiet_seconds=2.0, settle_seconds=0.0, pull_seconds=2.0)
+    return Patience()
 
 
 def _as_json(event: EventVerdict) -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Final
 
 import aiohttp
@@ -21,6 +22,7 @@ from starlette.requests import Request
 
 from local.aep import AepServer
 from local.aep_platform import PlatformServer
+from local.aep_platform.state import TABLE_TAG
 from local.dataflow import Dataflow, make_dataflow, platform_env
 from local.pipeline import DEAD, DEAD_KEPT, EVENTS, PUSH
 from local.pubsub import PubSubServer
@@ -33,6 +35,7 @@ from pendo_aep.aep.format import event_format
 from pendo_aep.aep.retry import BatchSender
 from pendo_aep.group_commit import Limits
 from pendo_aep.http import http_connection
+from pendo_aep.lake.batches import Batch, read_batches
 from pendo_aep.lake.query_service import QueryLimits, QueryService
 from pendo_aep.lake.reconcile import Replayed, reconcile, replay_missing
 from pendo_aep.lake.sources import PipelineSources, PubSubNames
@@ -54,12 +57,13 @@ from tests.webhooks import event
 PROJECT: Final = "lake"
 LATE_AFTER: Final = timedelta(hours=3)
 INGEST_SECONDS: Final = 300.0
+_numbers: Final = count(1)
 _DAY_SECONDS: Final = 86_400.0
 _TOPIC: Final = f"projects/{PROJECT}/topics/{EVENTS}"
 _DEAD_TOPIC: Final = f"projects/{PROJECT}/topics/{DEAD}"
 _LIVE: Final = f"projects/{PROJECT}/subscriptions/{PUSH}"
 _KEPT: Final = f"projects/{PROJECT}/subscriptions/{DEAD_KEPT}"
-_QUICK: Final = Patience(quiet_seconds=0.3, settle_seconds=0, pull_seconds=2)
+QUICK: Final = Patience(quiet_seconds=0.3, settle_seconds=0, pull_seconds=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +120,14 @@ class World:
             found = orjson.loads(data)
             self.pubsub.publish(_TOPIC, data, eventId=found["id"], eventType=found["type"])
 
-    async def deliver(self, count: int) -> None:
+    async def deliver(self, messages: int) -> None:
         """Delivers so many messages, all that wait, as `drain` does."""
-        while count:
+        while messages:
             with logs.silence():
                 answer = await self._drain(Request({"type": "http"}))
             counts = orjson.loads(bytes(answer.body))
             assert counts["returned"] == 0, counts
-            count -= counts["pulled"]  # an empty pull ends a run early
+            messages -= counts["pulled"]  # an empty pull ends a run early
 
     def advance(self, seconds: float) -> None:
         """Moves the time, and has AEP ingest what is due."""
@@ -139,7 +143,7 @@ class World:
         async with open_client(settings, RetryPolicy(initial_seconds=0.01)) as client:
             target = await find_target(client, settings)
             async with QueryService(client, is_encrypted=False, limits=limits) as service:
-                reader = TopicReader(self._channel, PROJECT, _QUICK)
+                reader = TopicReader(self._channel, PROJECT, QUICK)
                 names = PubSubNames.of(settings)
                 sources = PipelineSources(reader, names, client, service, target)
                 with Verdicts() as verdicts:
@@ -152,12 +156,15 @@ class World:
         assert len(events) == len(listed), "an event has two verdicts"
         return Found(summary, events, replayed.published)
 
-    async def status(self) -> Status:
-        """Returns what `status` shows."""
+    async def counts(self) -> tuple[Status, list[Batch]]:
+        """Returns what `status` shows, and the batches that it counts."""
         settings = load(LakeSettings, self.environ)
         async with open_client(settings, RetryPolicy(initial_seconds=0.01)) as client:
             target = await find_target(client, settings)
-            return await read_status(client, target, self.began, clock.now())
+            since, until = self.began, clock.now()
+            status = await read_status(client, target, since, until)
+            batches = read_batches(client, target.dataset_id, since, until)
+            return status, [batch async for batch in batches]
 
 
 def fine(key: str, at: datetime) -> bytes:
@@ -177,14 +184,19 @@ def invalid(key: str) -> bytes:
 
 @asynccontextmanager
 async def run_world(
-    lake: PostgresLake, patch: pytest.MonkeyPatch, *, query_rows: int = 40_000
+    lake: PostgresLake,
+    patch: pytest.MonkeyPatch,
+    *,
+    query_rows: int = 40_000,
+    ingest_seconds: float = INGEST_SECONDS,
 ) -> AsyncIterator[World]:
-    """Runs everything on an empty data lake.
+    """Runs everything.
 
     Args:
-        lake: of which nothing is left from other tests.
+        lake: where the events of this world get a table of their own.
         patch: moves the clock of the commands.
         query_rows: of a page of Query Service.
+        ingest_seconds: how long AEP takes until it validates; 0 while it accepts.
     """
     began = datetime.now(UTC)
     ours = ManualClock(began.timestamp())
@@ -199,7 +211,7 @@ async def run_world(
     async with (
         PubSubServer(pull_wait=0.05) as pubsub,
         AepServer() as aep,
-        PlatformServer(aep, clock=ours, ingest_after_seconds=INGEST_SECONDS, lake=lake) as platform,
+        PlatformServer(aep, clock=ours, ingest_after_seconds=ingest_seconds, lake=lake) as platform,
         grpc.aio.insecure_channel(pubsub.host) as channel,
         aiohttp.ClientSession() as session,
     ):
@@ -208,7 +220,9 @@ async def run_world(
         pubsub.create_subscription(_LIVE, _TOPIC)
         pubsub.create_subscription(_KEPT, _DEAD_TOPIC)
         dataflow = await make_dataflow(aep, platform)
-        platform.state.datasets[dataflow.dataset_id].body["enableErrorDiagnostics"] = True
+        body = platform.state.datasets[dataflow.dataset_id].body
+        body["enableErrorDiagnostics"] = True
+        body["tags"][TABLE_TAG] = [f"world_{next(_numbers)}"]
         settings = load(DeliverSettings, {**dataflow.settings, "GOOGLE_CLOUD_PROJECT": PROJECT})
         connection = pubsub_connection(lambda: channel)
         dead = DeadLetterPublisher(lambda: Publisher(_DEAD_TOPIC, connection), "deliver")
