@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
@@ -195,17 +195,18 @@ def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFix
     assert err.count("\n") == 1
 
 
-class _Pulled(Effect):
-    """A pull that is never answered, and says when it comes."""
+class _Pulled:
+    """An effect on Pull: it is never answered, and says when it comes."""
+
+    after = is_content = False
 
     def __init__(self) -> None:
-        super().__init__(after=False)
-        object.__setattr__(self, "began", asyncio.Event())
+        self.began = asyncio.Event()
 
     async def apply(self) -> None:
         """Waits for ever."""
         self.began.set()
-        await super().apply()
+        await asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.process
@@ -213,7 +214,7 @@ async def test_interrupted(world: World) -> None:
     """Ctrl-C: exit 130, and no subscription or snapshot is left."""
     resources = world.resources
     pull = _Pulled()
-    world.pubsub.faults.add(Fault(pull, "Pull"))
+    world.pubsub.faults.add(Fault(cast("Effect", pull), "Pull"))
     settings = world.environ
     async with start("reconcile", *SPAN, settings=settings) as process:
         await asyncio.wait_for(pull.began.wait(), 60)
@@ -232,7 +233,7 @@ async def test_a_reader_that_we_did_not_write(world: World, run: Callable[..., A
     pandas = pytest.importorskip("pandas")
     from aepp.queryservice import InteractiveQuery2
 
-    class WithoutProfile(InteractiveQuery2):  # type: ignore[misc] (it has no types)
+    class WithoutProfile(InteractiveQuery2):  # type: ignore[misc]  # it has no types
         """Its constructor also asks for Profile's merge policies, which are not in this lake."""
 
         def query(self, sql: str, output: str = "dataframe") -> Any:
