@@ -12,6 +12,7 @@ from local.aep import AepServer
 from local.aep_platform import PlatformServer, errors
 from local.aep_platform.lake import RecordFailed, RecordStored
 from local.dataflow import Dataflow, MessageFormat, make_dataflow, platform_env
+from local.pipeline import FLOW_ID, INLET
 from local.query_service import Json, LakeUnavailable, PostgresLake, run_lake
 
 Outcome: TypeAlias = RecordStored | RecordFailed
@@ -161,7 +162,12 @@ async def run_adobe(
     async with (
         BackgroundLake() as lake,
         PlatformServer(
-            aep, lake=lake, observer=records, ingest_after_seconds=ingest_after_seconds
+            aep,
+            lake=lake,
+            observer=records,
+            ingest_after_seconds=ingest_after_seconds,
+            flow_ids=(FLOW_ID,),
+            inlets=(INLET,),
         ) as platform,
     ):
         dataflow = await make_dataflow(aep, platform, message_format)

@@ -57,7 +57,11 @@ def platform_env(aep: AepServer, platform: PlatformServer) -> dict[str, str]:
 
 
 async def make_dataflow(
-    aep: AepServer, platform: PlatformServer, message_format: MessageFormat = "raw"
+    aep: AepServer,
+    platform: PlatformServer,
+    message_format: MessageFormat = "raw",
+    *,
+    fields: str = "",
 ) -> Dataflow:
     """Makes the schema, the dataset and the dataflow.
 
@@ -65,6 +69,7 @@ async def make_dataflow(
         aep: the stand-in with the inlets, running.
         platform: the stand-in of AEP's other APIs, running, with nothing in it.
         message_format: what `deliver` will send.
+        fields: `AEP_FIELDS`.
 
     Raises:
         PlatformError: the stand-in refuses what AEP takes, or the other way round.
@@ -72,7 +77,7 @@ async def make_dataflow(
     # Adobe's Pendo source takes raw events alone.
     source: Literal["pendo", "http"] = "pendo" if message_format == "raw" else "http"
     choices = Choices(source=source, format=message_format)
-    settings = load(PlatformSettings, platform_env(aep, platform))
+    settings = load(PlatformSettings, platform_env(aep, platform) | {"AEP_FIELDS": fields})
     async with connect(settings, RetryPolicy()) as connected:
         client = connected.client
         tenant = await with_available_groups(client, connected.tenant, choices)

@@ -9,19 +9,16 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import re
 import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-import orjson
 import psycopg
 from psycopg import sql
 
@@ -35,8 +32,6 @@ _OWNER: Final = "postgres"
 _READER: Final = "query_service"
 _START_SECONDS: Final = "60"
 _UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,83 +144,3 @@ def _set_up(server: PostgresServer, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(reader)
         connection.execute(name)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """What the rows have at one path: the values of all rows, none of them None."""
-
-    name: str  # of the type, if it needs one of its own
-    values: list[Any]
-
-    @cached_property
-    def fields(self) -> dict[str, _Column]:
-        """The columns of a composite type."""
-        found: dict[str, list[Any]] = {}
-        for value in self.values:
-            for key, inner in value.items():
-                if not _NAME.fullmatch(key):
-                    raise ValueError(f"{self.name}: {key!r} cannot be the name of a column")
-                found.setdefault(key, []).append(inner)
-        return {key: _Column(f"{self.name}_{key}", inner) for key, inner in found.items()}
-
-    def types(self) -> Iterator[str]:
-        """Yields the types that must be made first, each after those that it uses."""
-        if self._is_array:
-            yield from self._elements.types()
-        elif isinstance(self.values[0], dict):
-            for field in self.fields.values():
-                yield from field.types()
-            yield f"CREATE TYPE {self.name} AS ({self.columns()})"
-
-    def columns(self) -> str:
-        """Returns the columns as a definition has them."""
-        return ", ".join(f"{key} {column.type()}" for key, column in self.fields.items())
-
-    def type(self) -> str:
-        """Returns the type of it."""
-        if self._is_array:
-            return f"{self._elements.type()}[]"
-        first = self.values[0]
-        if isinstance(first, dict):
-            return self.name
-        if isinstance(first, bool):
-            return "boolean"
-        if isinstance(first, int | float):
-            return "double precision"
-        return "timestamp" if all(_TIME.fullmatch(value) for value in self.values) else "text"
-
-    @property
-    def _is_array(self) -> bool:
-        return isinstance(self.values[0], list)
-
-    @property
-    def _elements(self) -> _Column:
-        return _Column(f"{self.name}_e", [x for value in self.values for x in value])
-
-
-def create_table(
-    connection: psycopg.Connection[tuple[Any, ...]], name: str, rows: Iterable[Json]
-) -> None:
-    """Creates a table like those of Query Service: objects are composite types, arrays arrays.
-
-    Adobe: "Working with nested data structures in Query Service" shows them so. The columns are
-    those that the rows have. `identityMap` is left out: PostgreSQL has no maps.
-    """
-    entities = [{key: x for key, x in row.items() if key != "identityMap"} for row in rows]
-    table = _Column(name, entities)
-    for field in table.fields.values():
-        for statement in field.types():
-            connection.execute(statement)
-    connection.execute(f"CREATE TABLE {name} ({table.columns()})")
-    insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_record(NULL::{name}, %s)"  # noqa: S608
-    for entity in entities:
-        text = orjson.dumps(_in_lower_case(entity)).decode()
-        connection.execute(insert, [text])
-
-
-def _in_lower_case(value: Any) -> Any:
-    """Returns a value with its keys as PostgreSQL reads names without quotes."""
-    if isinstance(value, dict):
-        return {key.lower(): _in_lower_case(inner) for key, inner in value.items()}
-    return [_in_lower_case(x) for x in value] if isinstance(value, list) else value

@@ -159,7 +159,7 @@ class AepServer:
             inlet: Its ID.
             take: Called with each accepted message.
             expects: What it accepts, regardless of the behaviour.
-            needs_token: Whether it requires authentication, regardless of the behaviour.
+            needs_token: Whether it requires authentication, even if the behaviour does not.
         """
         opened = Inlet(inlet, self._log, self.faults, self.tokens, take=take, raw_id=None)
         self._further[inlet] = _Further(opened, expects, needs_token)
@@ -229,7 +229,8 @@ class AepServer:
         further = self._further.get(call.inlet)
         if further is None:
             return self._first.receive(call, self.behaviour)
-        behaviour = replace(self.behaviour, format=further.format, needs_token=further.needs_token)
+        needs_token = further.needs_token or self.behaviour.needs_token
+        behaviour = replace(self.behaviour, format=further.format, needs_token=needs_token)
         return further.inlet.receive(call, behaviour)
 
     async def _token(self, request: web.Request) -> web.Response:

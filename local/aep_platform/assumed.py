@@ -125,9 +125,8 @@ DUPLICATE_DESTINATION_REFUSED: Final = True
 # Adobe does not say what happens to a field that the schema does not have.
 UNKNOWN_FIELD_IS_INVALID: Final = True
 
-# Adobe: "a record must be available in the data lake" within minutes; a public list of batches has
-# one each quarter of an hour. What goes into one batch is not said: here all of one flow and
-# dataset that is ingested at once within a quarter.
+# Adobe does not say what goes into one batch. A public list of failed ones has some each quarter of
+# an hour: here it is all of one flow and dataset that is ingested at once within a quarter.
 BATCH_WINDOW_SECONDS: Final = 900
 # Adobe says nothing of the codes of validation but for three that public tools show.
 OTHER_VALIDATION_CODE: Final = "DCVS-1100-400"
@@ -149,22 +148,21 @@ ERRORS_KEYS: Final[dict[str, str]] = {
 # Adobe shows one file of failed records; whether there can be more is not said.
 FAILED_FILE_RECORDS: Final = 1_000
 FAILED_FILE_NAME: Final = "part-{number:05d}.json"
-# Adobe has `row_errors/conversion_errors_0.json` for batch ingestion, and nothing for streaming.
+# Adobe has `row_errors/conversion_errors_0.json` for batch ingestion, and nothing for streaming; nor
+# does it show the folder of a batch without diagnostics, which is empty here.
 ROW_ERRORS_FILE: Final = "conversion_errors_{number}.json"
-# Adobe shows no answer for a batch without diagnostics: here the folder is empty.
-ROW_ERRORS_WITHOUT_DIAGNOSTICS: Final = "empty"
 # Adobe shows no record that was mapped and has no header of its own.
 RAW_RECORD_HEADER: Final = ("schemaRef", "imsOrgId", "datasetId", "flowId")
 # Adobe: a streaming dataflow has one run an hour. When it is first shown is not said: here at once,
 # with the counts so far. A record counts in the hour in which AEP deals with it.
-RUN_IS_SHOWN_WITHIN_ITS_HOUR: Final = True
 # Adobe prints no next page of runs. `aepp` takes what stands after the first "=" for the token.
 RUNS_NEXT_PAGE: Final = "/runs?continuationToken={token}"
 # Adobe: `adobe/pqs/table` names the table of a dataset; how AEP makes one of a name is shown by
-# examples only, and that a PATCH of `tags` without it leaves it is not said.
-TABLE_TAG_IS_KEPT: Final = True
+# examples only, and that a PATCH of `tags` without it leaves it (as here) is not said.
+TABLE_TAG: Final = "adobe/pqs/table"
+NOT_IN_A_TABLE_NAME: Final = r"[^a-z0-9]+"
 # Adobe does not say which batches are consolidated, nor when: here those of one hour, when asked.
 # A public client names `tags.acp_successor`, `replay.reason` and `replay.predecessors`.
 CONSOLIDATION: Final = "consolidation"
 # Adobe does not say whether a record that AEP writes twice counts twice.
-DUPLICATE_COUNTS_TWICE: Final = True
+DUPLICATE_COUNTS: Final = 2

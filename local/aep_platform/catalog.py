@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from local.aep_platform import assumed, batches, errors
 from local.aep_platform.call import Call, InvalidPatch, Permission, Route, apply_json_patch
-from local.aep_platform.state import TABLE_TAG, Dataset, Json, PlatformState, now_ms
+from local.aep_platform.state import Dataset, Json, PlatformState, now_ms
 from local.http_server import ApiError, JsonResponse
 
 BASE = "/data/foundation/catalog"
@@ -109,7 +109,10 @@ def _look_up(call: Call) -> JsonResponse:
 def _create(call: Call) -> JsonResponse:
     body = call.fields(_SERVICE, "name", "schemaRef")
     _check(call, body, {})
-    body["tags"] = {TABLE_TAG: [_free_table(call.state, body["name"])], **body.get("tags", {})}
+    body["tags"] = {
+        assumed.TABLE_TAG: [_free_table(call.state, body["name"])],
+        **body.get("tags", {}),
+    }
     dataset = Dataset(id=uuid4().hex[:24], body=body)
     call.state.datasets[dataset.id] = dataset
     reference = f"@/dataSets/{dataset.id}"
@@ -127,7 +130,10 @@ def _patch(call: Call) -> JsonResponse:
     else:
         body = {**dataset.body, **call.fields(_SERVICE)}
     _check(call, body, dataset.body)
-    body["tags"] = {TABLE_TAG: dataset.body["tags"][TABLE_TAG], **body.get("tags", {})}
+    body["tags"] = {
+        assumed.TABLE_TAG: dataset.body["tags"][assumed.TABLE_TAG],
+        **body.get("tags", {}),
+    }
     dataset.body = body
     dataset.revision += 1
     dataset.updated = now_ms()
@@ -148,7 +154,7 @@ def _delete(call: Call) -> JsonResponse:
 
 def _free_table(state: PlatformState, name: str) -> str:
     """Returns the name of a new dataset's table, in the way of Adobe's examples."""
-    base = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "dataset"
+    base = re.sub(assumed.NOT_IN_A_TABLE_NAME, "_", name.lower()).strip("_") or "dataset"
     taken = {dataset.table for dataset in state.datasets.values()}
     names = (base, *(f"{base}_{number}" for number in range(1, len(taken) + 1)))
     return next(one for one in names if one not in taken)
@@ -180,6 +186,8 @@ def _check_tags(call: Call, tags: Any, schema_id: str, old: Json) -> None:
         for values in tags.values()
     ):
         raise _error(400, "'tags' must be an object of lists of texts")
+    if not tags.get(assumed.TABLE_TAG, ["table"]):
+        raise _error(400, f"The tag {assumed.TABLE_TAG} must name a table")
     for name in _PROFILE_TAGS:
         values = {value.replace(" ", "") for value in tags.get(name, [])}
         if not values <= {"enabled:true", "enabled:false"}:

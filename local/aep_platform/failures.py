@@ -57,7 +57,7 @@ def of_problem(problem: str) -> Failure:
     Args:
         problem: as `validation.problems_of_event` yields it.
     """
-    if problem.startswith("identityMap"):
+    if problem.removeprefix("#/").startswith("identityMap"):
         return Failure("identity", assumed.IDENTITY_CODE, problem)
     for part, code, text in _OF_PROBLEMS:
         if part in problem:

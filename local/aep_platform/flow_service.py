@@ -5,7 +5,7 @@ Adobe's OpenAPI of Flow Service. Making a flow or a base connection opens an inl
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -27,14 +27,26 @@ Sink: TypeAlias = Callable[[PlatformState, str, str | None, object], None]
 class FlowService:
     """The operations of Flow Service."""
 
-    def __init__(self, aep: AepServer, sink: Sink, ready_at: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        aep: AepServer,
+        sink: Sink,
+        ready_at: Callable[[], float],
+        *,
+        flow_ids: Sequence[str] = (),
+        inlets: Sequence[str] = (),
+    ) -> None:
         """Sets the service up.
 
         Args:
             aep: gets the inlets.
             sink: takes each message that an inlet has accepted.
             ready_at: when a flow that is made now begins to take data.
+            flow_ids: of the first flows; later ones get random ids.
+            inlets: the names of the first inlets, likewise.
         """
+        self._flow_ids = iter(flow_ids)
+        self._inlets = iter(inlets)
         self._aep = aep
         self._sink = sink
         self._ready_at = ready_at
@@ -91,7 +103,8 @@ class FlowService:
     def _create_flow(self, call: Call) -> JsonResponse:
         body = call.fields(flow_rules.SERVICE)
         source = flow_rules.check_flow(call.state, body)
-        made = Flow(id=str(uuid4()), body=body, ready_at=self._ready_at())
+        flow_id = next(self._flow_ids, None) or str(uuid4())
+        made = Flow(id=flow_id, body=body, ready_at=self._ready_at())
         if source.body["connectionSpec"]["id"] == flow_rules.PENDO:
             made.inlet = self._open_inlet(call.state, needs_token=False, is_raw=True)
         call.state.flows[made.id] = made
@@ -159,7 +172,7 @@ class FlowService:
         return JsonResponse(204)
 
     def _open_inlet(self, state: PlatformState, *, needs_token: bool, is_raw: bool) -> str:
-        inlet = uuid4().hex * 2
+        inlet = next(self._inlets, None) or uuid4().hex * 2
         self._aep.open_inlet(
             inlet,
             take=partial(self._sink, state, inlet),

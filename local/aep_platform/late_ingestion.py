@@ -54,7 +54,7 @@ class _Queued:
         flow: that takes it; None for XDM without one.
         message: as it was parsed.
         due: when it is to be ingested, in seconds since the epoch.
-        is_late: whether the fault that makes records late has been applied.
+        is_late: whether no fault makes it later than it is.
         batch: that is to be written again; None for a new one.
     """
 
@@ -205,7 +205,7 @@ class LateIngestion:
             )
             for queued in group:
                 due = at + self.faults.replay_seconds
-                self._put(replace(queued, due=due, batch=batch))
+                self._put(replace(queued, due=due, is_late=True, batch=batch))  # all at once
             return
         latest = max(utc_now(), datetime.fromtimestamp(self._clock(), UTC))
         checker = Checker(state, flow, dataset, latest)
@@ -229,7 +229,7 @@ class LateIngestion:
                 outcome.failed.append(record)
                 continue
             outcome.warnings += len(checked.warnings)
-            times = 2 if self.faults.duplicated(event_id) else 1
+            times = assumed.DUPLICATE_COUNTS if self.faults.duplicated(event_id) else 1
             outcome.stored += [(event_id, checked.row)] * times
         return outcome
 

@@ -74,6 +74,8 @@ class PlatformServer(HttpServer):
         ingest_after_seconds: float = 0.0,
         lake: Lake | None = None,
         observer: Observer | None = None,
+        flow_ids: Sequence[str] = (),
+        inlets: Sequence[str] = (),
     ) -> None:
         """Sets the server up; it listens from `async with` on.
 
@@ -87,6 +89,8 @@ class PlatformServer(HttpServer):
                 mapped, validated and stored.
             lake: gets what is stored; None keeps it in the state only.
             observer: called with every record that is stored or has failed.
+            flow_ids: of the first flows, for people who must know them before they are made.
+            inlets: the names of the first inlets, likewise.
         """
         super().__init__(self._respond)
         standard, calls = standard_resources(), list[CallRecord]()
@@ -110,7 +114,11 @@ class PlatformServer(HttpServer):
         self._clock = clock
         self._ingestion = LateIngestion(clock, ingest_after_seconds, lake, observer)
         flow_service = FlowService(
-            aep, self._ingestion.receive, lambda: clock() + ready_after_seconds
+            aep,
+            self._ingestion.receive,
+            lambda: clock() + ready_after_seconds,
+            flow_ids=flow_ids,
+            inlets=inlets,
         )
         self._routes: tuple[Route, ...] = (
             *self._gateway.routes(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 from uuid import uuid4
 
+from local.aep_platform import assumed
 from local.http_server import CallRecord
 
 Json: TypeAlias = dict[str, Any]
@@ -18,7 +19,6 @@ Stage: TypeAlias = Literal["mapping", "validation", "identity", "ingestion"]
 """Where an accepted record failed: the values that metrics of a batch tell apart."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-TABLE_TAG = "adobe/pqs/table"
 
 
 def now_ms() -> int:
@@ -81,7 +81,7 @@ class Dataset:
     @property
     def table(self) -> str:
         """The name of its table in Query Service."""
-        return str(self.body["tags"][TABLE_TAG][0])
+        return str(self.body["tags"][assumed.TABLE_TAG][0])
 
     @property
     def has_diagnostics(self) -> bool:

@@ -43,18 +43,24 @@ async def take(folder: Path, executable: str) -> None:
         for scheme in ("light", "dark"):
             await _overview(browser, running, folder, scheme)
             await _details(browser, running, folder, scheme)
+        await _failed_later(browser, running, folder)
         await _batches(browser, running, folder)
         await _narrow(browser, running, folder)
         await _failures(browser, running, folder)
 
 
 async def _send_traffic(page: Page, running: Running) -> None:
-    """Sends a minute of traffic, in which AEP throttles for a while, and every sample."""
+    """Sends a minute of traffic, in which AEP throttles and stores nothing for a while each.
+
+    Then every sample.
+    """
     wave = (4 + int(40 * abs(math.sin(number / 7))) for number in count())
     for second, events in zip(range(_SECONDS), wave, strict=False):
         if second == _SECONDS // 3:
             running.actions.injector.inject(Injection(FaultKind.THROTTLE, share=0.6))
-        if second == _SECONDS // 2:
+        if second == _SECONDS * 3 // 4:
+            running.actions.injector.inject(Injection(FaultKind.SCHEMA))
+        if second in {_SECONDS // 2, _SECONDS * 3 // 4 + 2}:
             running.actions.injector.clear()
         sample = load_samples()[second % len(load_samples())]
         running.actions.sender.burst(sample.body.decode(), events, Signature.RIGHT)
@@ -70,6 +76,7 @@ async def _send_traffic(page: Page, running: Running) -> None:
                 pass
     await expect(page.locator("[data-count=waiting]")).to_have_text("0")
     await expect(page.locator("[data-count=delivering]")).to_have_text("0")
+    await expect(page.locator("[data-count=ingesting]")).to_have_text("0")
 
 
 async def _overview(browser: Browser, running: Running, folder: Path, scheme: Scheme) -> None:
@@ -88,6 +95,17 @@ async def _details(browser: Browser, running: Running, folder: Path, scheme: Sch
         await page.locator("#work").evaluate("element => element.scrollIntoView()")
         name = "opened" if scheme == "light" else "opened-dark"
         await page.screenshot(path=folder / f"console-{name}.png")
+
+
+async def _failed_later(browser: Browser, running: Running, folder: Path) -> None:
+    """Shows an event that AEP accepted and could not store."""
+    async with observed_page(browser, running.url, height=1000) as console:
+        page = console.page
+        await page.get_by_role("button", name="failed later").click()
+        await page.locator("#event-list .body [role=row]").first.click()
+        await page.locator(".timeline li", has_text="Failed later").wait_for()
+        await page.locator("#work").evaluate("element => element.scrollIntoView()")
+        await page.screenshot(path=folder / "console-failed-later.png")
 
 
 async def _batches(browser: Browser, running: Running, folder: Path) -> None:

@@ -37,7 +37,7 @@ async def list_of_events(page: Page) -> None:
 
 async def event_details(page: Page) -> None:
     """Shows one event with its JSON."""
-    await page.get_by_label("Search events").fill("nps.submitted accepted")
+    await page.get_by_label("Search events").fill("nps.submitted stored")
     await page.locator(ROWS).first.click()
     await page.get_by_role("tab", name="XDM").click()
     await page.get_by_role("region", name="The XDM in AEP").wait_for()
@@ -77,7 +77,11 @@ async def traffic(browser: Browser, running: Running) -> None:
         await send(page, sample="nps_submitted_comment")
         await send(page, body=body_of("guide_displayed", event=""))
         await expect_count(page, "letters", 1)
-        await expect_count(page, "accepted", 31)
+        await expect_count(page, "in_lake", 31)
+        running.actions.injector.inject(Injection(FaultKind.SCHEMA))
+        await send(page, sample="guide_displayed")
+        await expect_count(page, "failed_later", 1)
+        running.actions.injector.clear()
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.__name__)

@@ -125,7 +125,7 @@ async def test_a_dead_letter_has_its_reason_and_is_replayed(page: Page) -> None:
     await expect(letter).to_have_count(0)
     await expect(page.get_by_text("No dead letters.")).to_be_visible()
     await page.get_by_role("tab", name="Events").click()
-    await expect(row(page, "dead@hand")).to_contain_text("accepted")
+    await expect(row(page, "dead@hand")).to_contain_text("stored")
     await expect_count(page, "letters", 0)
 
 

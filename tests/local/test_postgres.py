@@ -1,4 +1,4 @@
-"""The PostgreSQL server: what it makes of XDM entities, and that nothing of it is left."""
+"""The PostgreSQL server: who may read it, and that nothing of it is left."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.postgres import PostgresServer, create_table, find_postgres, run_postgres
+from local.postgres import PostgresServer, find_postgres, run_postgres
 
 
 @pytest.mark.usefixtures("postgres")
@@ -45,22 +45,3 @@ def test_over_tcp_a_reader_reads_with_its_password(postgres: PostgresServer) -> 
             reader.execute("DELETE FROM readable")
     with pytest.raises(psycopg.OperationalError, match="password"):
         _connect(postgres, "wrong")
-
-
-def test_a_table_has_the_shape_of_its_rows(postgres: PostgresServer) -> None:
-    """Objects within objects, arrays of objects and of texts; what a row does not have is null."""
-    rows = [
-        {"_id": "1", "at": "2026-01-02T03:04:05.678Z", "a": {"bC": {"n": 1.5}, "list": [{"x": 1}]}},
-        {"_id": "2", "a": {"texts": ["p", "q"], "ok": True}, "identityMap": {"N": []}},
-    ]
-    with postgres.connect() as connection:
-        create_table(connection, "shapes", rows)
-        found = connection.execute(
-            "SELECT _id, to_char(at, 'HH24:MI:SS.MS'), ((a).bC).n, (a).list[1].x, (a).texts, (a).ok"
-            " FROM shapes ORDER BY _id"
-        ).fetchall()
-
-    assert found == [
-        ("1", "03:04:05.678", 1.5, 1.0, None, None),
-        ("2", None, None, None, ["p", "q"], True),
-    ]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
 
-from local.aep import AepServer
-from local.aep_platform import PlatformServer
-from local.aep_platform.schema_resources import resolve
-from local.dataflow import make_dataflow
 from local.postgres import PostgresServer
 from local.query_service import LakeUnavailable, PostgresLake, run_lake
 from local.samples import load_samples
+from tests.lake_harness import pendo_schema
 
 Json = dict[str, Any]
 
@@ -28,16 +25,6 @@ def lake(postgres: PostgresServer) -> Iterator[PostgresLake]:
     opened = PostgresLake(postgres)
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="module")
-async def pendo_schema() -> AsyncIterator[Json]:
-    """The schema that `aep apply` makes, resolved."""
-    async with AepServer() as aep, PlatformServer(aep) as platform:
-        dataflow = await make_dataflow(aep, platform)
-        state = platform.state
-        schema_id = state.datasets[dataflow.dataset_id].schema_id
-        yield resolve(state, state.schemas[schema_id].body)
 
 
 def schema(**properties: Json) -> Json:
@@ -145,12 +132,10 @@ def test_a_table_grows_with_its_schema(lake: PostgresLake) -> None:
     assert found == [("1", None, None, None, None), ("2", "3", "3", "1", "4")]
 
 
-async def test_samples_are_stored_as_the_schema_has_them(
-    lake: PostgresLake, pendo_schema: Json
-) -> None:
+async def test_samples_are_stored_as_the_schema_has_them(lake: PostgresLake) -> None:
     """Each sample's XDM, in the table of the schema that `aep apply` makes."""
     entities = [sample.xdm for sample in load_samples() if sample.xdm is not None]
-    lake.write("samples", pendo_schema, entities)
+    lake.write("samples", await pendo_schema(), entities)
 
     found = read(lake, "SELECT _id, eventType, ((_acme).pendo).event FROM samples ORDER BY _id")
 

@@ -6,6 +6,7 @@ wrong; `results.json` has what each recipe must find among them.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -19,8 +20,10 @@ import psycopg
 import pytest
 
 from local.functions import PROJECT
-from local.postgres import PostgresServer, create_table
+from local.postgres import PostgresServer
+from local.query_service import PostgresLake
 from local.samples import load_samples
+from tests.lake_harness import pendo_schema
 
 Json: TypeAlias = dict[str, Any]
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -92,8 +95,11 @@ ROWS: Final = [entity(row) for row in orjson.loads((_HERE / "rows.json").read_by
 @pytest.fixture(scope="module")
 def table(postgres: PostgresServer) -> Iterator[Connection]:
     """A connection to a database whose table `pendo_events` has the samples and the rows."""
+    lake = PostgresLake(postgres)
+    schema = asyncio.run(pendo_schema("properties.eventProperties.toTier:string"))
+    lake.write("pendo_events", schema, [*SAMPLES, *ROWS])
+    lake.close()
     with postgres.connect() as connection:
-        create_table(connection, "pendo_events", [*SAMPLES, *ROWS])
         yield connection
 
 

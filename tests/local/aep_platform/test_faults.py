@@ -9,13 +9,17 @@ import pytest
 
 from local.aep_platform import Answering, Delay, Drop, Permission
 from tests.local.aep_platform.client import (
+    CATALOG,
+    FLOWS,
     LIST,
     LOOKUP,
     NAMESPACES,
     PATHS,
     PlatformClient,
 )
+from tests.local.aep_platform.late import LatePlatform
 
+CONNECTION_PARAMETERS = "/data/foundation/query/connection_parameters"
 SANDBOXES = "/data/foundation/sandbox-management/"
 
 
@@ -70,9 +74,15 @@ async def test_delay_comes_before_the_effect(empty: PlatformClient) -> None:
 
 READS: dict[Permission, list[tuple[str, dict[str, str]]]] = {
     Permission.VIEW_SCHEMAS: [(PATHS["schema"], LIST), (PATHS["fieldgroup"], LIST)],
-    Permission.VIEW_DATASETS: [(PATHS["dataset"], {})],
+    Permission.VIEW_DATASETS: [(PATHS["dataset"], {}), (f"{CATALOG}/batches", {})],
     Permission.VIEW_IDENTITY_NAMESPACES: [(NAMESPACES, {})],
-    Permission.VIEW_SOURCES: [(PATHS["flow"], {}), (PATHS["source"], {}), (PATHS["base"], {})],
+    Permission.VIEW_SOURCES: [
+        (PATHS["flow"], {}),
+        (PATHS["source"], {}),
+        (PATHS["base"], {}),
+        (f"{FLOWS}/runs", {}),
+    ],
+    Permission.MANAGE_QUERIES: [(CONNECTION_PARAMETERS, {})],
     Permission.VIEW_SANDBOXES: [(SANDBOXES, {})],
 }
 WRITES = {
@@ -84,14 +94,14 @@ WRITES = {
 
 
 @pytest.mark.parametrize("permission", READS)
-async def test_viewing_needs_its_permission(empty: PlatformClient, permission: Permission) -> None:
+async def test_viewing_needs_its_permission(late: LatePlatform, permission: Permission) -> None:
     """The permission to view is enough; without it and the one to manage, 403."""
-    platform = empty.platform
+    platform, client = late.platform, late.client
     for path, accept in READS[permission]:
         platform.permissions = {permission}
-        assert (await empty.call("GET", path, headers=accept)).status == 200
+        assert (await client.call("GET", path, headers=accept)).status == 200
         platform.permissions = set()
-        refused = await empty.call("GET", path, headers=accept)
+        refused = await client.call("GET", path, headers=accept)
         assert refused.status == 403
         assert permission in refused.body["detail"]
 

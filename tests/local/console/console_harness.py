@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import aiohttp
 import orjson
+from local.aep_platform.lake import RecordFailed, RecordStored
 
 from local.aep import (
     AcceptedMessage,
@@ -22,7 +23,6 @@ from local.aep import (
     RequestStarted,
     TokenRequested,
 )
-from local.aep_platform.lake import RecordFailed, RecordStored
 from local.aep_platform.state import Stage
 from local.console.actions import Actions, Result, WebhookSender
 from local.console.fault_injection import FaultInjector

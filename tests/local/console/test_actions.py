@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 import aiohttp
 import grpc
 import orjson
+import psycopg
 import pytest
+from psycopg import sql
 
 from local.aep import AepServer
 from local.console.fault_injection import FaultInjector, FaultKind, Injection
@@ -126,6 +128,33 @@ async def test_an_event_survives_a_crash_of_deliver(
     await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.ACCEPTED)
 
 
+@pytest.mark.usefixtures("postgres")  # skipped, or failed, where there is none
+async def test_an_event_ends_in_the_data_lake(
+    pipeline: Running, http: aiohttp.ClientSession
+) -> None:
+    """Its row is found as Query Service is asked: with what its own endpoint answers."""
+    event_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, event_id) is Status.STORED)
+
+    found = pipeline.adobe.lake.connection_parameters()
+    dataset = pipeline.adobe.platform.state.datasets[pipeline.adobe.dataflow.dataset_id]
+    with psycopg.connect(
+        host=found["host"],
+        port=found["port"],
+        user=found["username"],
+        password=found["token"],
+        dbname=found["dbName"],
+    ) as connection:
+        rows = connection.execute(
+            sql.SQL("SELECT ((_acme).pendo).event FROM {} WHERE _id = %s").format(
+                sql.Identifier(dataset.table)
+            ),
+            [event_id],
+        ).fetchall()
+
+    assert rows == [("npsSubmitted",)]
+
+
 async def test_a_failed_restart_is_reported() -> None:
     """The function's last output is returned; a function from elsewhere is not restarted."""
 
@@ -209,6 +238,8 @@ async def test_everything_listens_on_this_machine_only(running: Running) -> None
         running.pipeline.receive.url,
         running.pipeline.deliver.url,
         running.aep.url,
+        running.adobe.platform.url,
+        *([] if running.lake_problem else [f"http://{running.adobe.lake.address.split()[-1]}"]),
         f"http://{running.pubsub.host}",
     ]
     for address in map(urlsplit, addresses):
