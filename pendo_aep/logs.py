@@ -55,7 +55,9 @@ def log(
         line["eventId"] = event_id
     if found := trace_id(trace):
         line["logging.googleapis.com/trace"] = f"{_traces()}/{found}"
-    line.update({name: value for name, value in fields.items() if value is not None})
+    for name, value in fields.items():
+        if value is not None:  # a comprehension takes twice as long
+            line[name] = value  # noqa: PERF403
     _write(line)
 
 

@@ -60,7 +60,18 @@ class RetryReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """AEP has accepted this very message; it can be acknowledged."""
+    """AEP has accepted this very message; it can be acknowledged.
+
+    The ids are AEP's own of the message and of its request: Adobe's support asks for them. All that
+    is delivered is equal, with ids and without.
+
+    Attributes:
+        xaction_id: empty if AEP's answer does not have it.
+        batch_id: the same.
+    """
+
+    xaction_id: str = field(default="", compare=False)
+    batch_id: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

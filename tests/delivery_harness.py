@@ -7,7 +7,9 @@ Pub/Sub server.
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
@@ -89,6 +91,28 @@ def source_with(folder: Path, constants: Mapping[str, float]) -> dict[str, str]:
     source = folder / "source.py"
     source.write_text("\n".join([*lines, "from main import *", ""]), "utf-8")
     return {"FUNCTION_SOURCE": str(source)}
+
+
+def accepted_places(server: AepServer) -> dict[str, set[tuple[int, int]]]:
+    """Returns the requests that AEP accepted each event in, and its places in them.
+
+    It counts what was accepted, so it knows nothing of a batch in which a message was refused.
+    """
+    found: dict[str, set[tuple[int, int]]] = {}
+    sizes: Counter[int] = Counter()
+    for message in server.accepted:
+        found.setdefault(message.id, set()).add((message.request, sizes[message.request]))
+        sizes[message.request] += 1
+    return found
+
+
+def logged_place(line: Line) -> tuple[int, int]:
+    """Returns the same from AEP's ids in the log line of a delivered message.
+
+    The stand-in ends a `batchId` with the number of the request, and an `xactionId` with the place
+    of the message in it.
+    """
+    return int(line["batchId"].rpartition(":")[2]), int(re.split("[:-]", line["xactionId"])[-1])
 
 
 async def wait_for_line(

@@ -148,8 +148,8 @@ ERRORS_KEYS: Final[dict[str, str]] = {
 # Adobe shows one file of failed records; whether there can be more is not said.
 FAILED_FILE_RECORDS: Final = 1_000
 FAILED_FILE_NAME: Final = "part-{number:05d}.json"
-# Adobe has `row_errors/conversion_errors_0.json` for batch ingestion, and nothing for streaming; nor
-# does it show the folder of a batch without diagnostics, which is empty here.
+# Adobe has `row_errors/conversion_errors_0.json` for batch ingestion, and nothing for streaming. It
+# does not show the folder of a batch without diagnostics, which is empty here.
 ROW_ERRORS_FILE: Final = "conversion_errors_{number}.json"
 # Adobe shows no record that was mapped and has no header of its own.
 RAW_RECORD_HEADER: Final = ("schemaRef", "imsOrgId", "datasetId", "flowId")

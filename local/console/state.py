@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
 from typing import Final, Generic, TypeVar
@@ -406,3 +406,11 @@ class State:
         """Adds a step to the timeline of an event."""
         record.steps.append(Step(self.now() if at is None else at, text, detail, level))
         self.events.touch(record.key)
+
+    def explain(self, record: EventRecord, text: str, detail: str) -> None:
+        """Gives the latest step of this text its detail, which came later; none: does nothing."""
+        for place in reversed(range(len(record.steps))):
+            if record.steps[place].text == text:
+                record.steps[place] = replace(record.steps[place], detail=detail)
+                self.events.touch(record.key)
+                return

@@ -44,6 +44,7 @@ from pendo_aep.pendo.webhook import coerce_text
 
 _RETURN_REASONS: Final = {"refused": "nacked", "expired": "not acknowledged in time"}
 _ACCEPTED_STATUSES: Final = (200, 207)
+_ACCEPTED: Final = "Accepted by AEP"
 
 
 class ReceiveTracker:
@@ -72,9 +73,13 @@ class ReceiveTracker:
     def line(self, target: str, line: Line) -> None:
         """Records a log line of a function."""
         record = self._state.events.get(str(line.get("eventId")))
-        if record is not None and line.get("message") == "message returned":
-            text = f"{target} returned it"
-            self._state.step(record, text, detail=str(line.get("reason")), level=Level.WARN)
+        match line.get("message"):
+            case "message returned" if record is not None:
+                text = f"{target} returned it"
+                self._state.step(record, text, detail=str(line.get("reason")), level=Level.WARN)
+            case "message delivered" if record is not None:
+                ids = [f"{key} {line[key]}" for key in ("xactionId", "batchId") if line.get(key)]
+                self._state.explain(record, _ACCEPTED, ", ".join(ids))
 
     def _record(self, webhook: Webhook, answer: dict[str, Any]) -> EventRecord:
         state, at = self._state, webhook.started_at
@@ -320,7 +325,7 @@ class AepTracker:
         if record := state.events.get(event.id):
             record.status, record.reason = Status.ACCEPTED, ""
             record.accepted_at = record.accepted_at or event.at
-            state.step(record, "Accepted by AEP", at=event.at, level=Level.GOOD)
+            state.step(record, _ACCEPTED, at=event.at, level=Level.GOOD)
 
     def _refused(self, event: RefusedMessage) -> None:
         if batch := self._state.batches.get(str(event.request)):

@@ -18,7 +18,7 @@ import orjson
 
 from pendo_aep.aep.misconfiguration import is_configuration_error
 from pendo_aep.dead_letters import Reason
-from pendo_aep.outcome import DELIVERED, Outcome, Rejected, Retry, RetryReason
+from pendo_aep.outcome import DELIVERED, Delivered, Outcome, Rejected, Retry, RetryReason
 
 # Adobe: "Streaming ingestion", status codes. After these no later attempt can succeed.
 _PERMANENT: Final = {400: Reason.REJECTED, 413: Reason.TOO_LARGE, 422: Reason.REJECTED}
@@ -31,6 +31,8 @@ BATCH_REJECTED: Final = Retry(RetryReason.BATCH_REJECTED)
 """The batch was refused as a whole: perhaps because of this message, perhaps of another."""
 # Characters. A dead letter keeps no more (Google: Pub/Sub quotas, attributes).
 _MAX_DETAIL: Final = 1024
+# Characters of an id of AEP's, which has 20 to 40 in all published answers (assumed).
+_MAX_ID: Final = 128
 _STATUS_KEYS: Final = ("statusCode", "status")
 # "1565628583792:1485:153:0" in the documentation, "9341f8eb-494a-4c89-9879-4d06a58d2dc7-0" in
 # Adobe's Kafka sink: the last number is the message's position in the batch.
@@ -63,14 +65,15 @@ def _each(body: bytes, count: int) -> list[Outcome]:
         responses = answer.get("responses")
     except (orjson.JSONDecodeError, AttributeError):
         return [UNKNOWN_OUTCOME] * count
+    batch_id = _id(answer.get("batchId"))
     if responses is None and count == 1 and answer.get("xactionId"):
-        return [_entry(answer)]
+        return [_entry(answer, batch_id)]
     if not isinstance(responses, list) or not responses:
         return [UNKNOWN_OUTCOME] * count
     if len(responses) != count:
         # A smaller batch is clearer; a batch of one cannot be made smaller.
         return [AMBIGUOUS_ENTRIES if count > 1 else UNKNOWN_OUTCOME] * count
-    outcomes = [_entry(entry) for entry in responses]
+    outcomes = [_entry(entry, batch_id) for entry in responses]
     # Match entries to messages by the number at the end of `xactionId`, if every message is named
     # exactly once.
     positions = [_position(entry) for entry in responses]
@@ -91,7 +94,7 @@ def _contradict(positions: list[int]) -> bool:
     return len(distinct) == len(named) and any(named_at != at for named_at, at in named)
 
 
-def _entry(entry: Any) -> Outcome:
+def _entry(entry: Any, batch_id: str) -> Outcome:
     """Returns the outcome of one entry: a failure if its `status` or `statusCode` is not 2xx."""
     if not isinstance(entry, dict):
         return UNKNOWN_OUTCOME
@@ -99,10 +102,18 @@ def _entry(entry: Any) -> Outcome:
         statuses = [int(entry[key]) for key in _STATUS_KEYS if entry.get(key) is not None]
     except (ValueError, TypeError, OverflowError):
         return UNKNOWN_OUTCOME
-    if not statuses:
-        return DELIVERED if entry.get("xactionId") else UNKNOWN_OUTCOME
-    failed = [status for status in statuses if not 200 <= status < 300]
-    return _outcome((failed or statuses)[0], _text(entry.get("message")))
+    xaction_id = entry.get("xactionId")
+    if not statuses and not xaction_id:
+        return UNKNOWN_OUTCOME
+    for status in statuses:
+        if not 200 <= status < 300:
+            return _outcome(status, _text(entry.get("message")))
+    return Delivered(_id(xaction_id), batch_id)
+
+
+def _id(value: object) -> str:
+    """Returns an id of AEP's, cut to length; empty if it is no text."""
+    return value[:_MAX_ID] if isinstance(value, str) else ""
 
 
 def _position(entry: Any) -> int:
@@ -112,9 +123,8 @@ def _position(entry: Any) -> int:
     return int(match[1]) if match else -1
 
 
-def _outcome(status: int, detail: str) -> Outcome:
-    if 200 <= status < 300:
-        return DELIVERED
+def _outcome(status: int, detail: str) -> Rejected | Retry:
+    """Returns the outcome by a status that is not 2xx."""
     if reason := _PERMANENT.get(status):
         return Rejected(reason, f"{status} {detail}".strip())
     return Retry(_retry_reason(status), detail)

@@ -23,7 +23,15 @@ from pendo_aep.aep.client import NoResponse, Response
 from pendo_aep.aep.misconfiguration import ALARM, ConfigurationGuard, advice, without_values
 from pendo_aep.aep.response import AMBIGUOUS_ENTRIES, UNKNOWN_OUTCOME, is_permanent, parse_response
 from pendo_aep.logs import Alarm
-from pendo_aep.outcome import CONFIGURATION, DELIVERED, Outcome, Rejected, Retry, RetryReason
+from pendo_aep.outcome import (
+    CONFIGURATION,
+    DELIVERED,
+    Delivered,
+    Outcome,
+    Rejected,
+    Retry,
+    RetryReason,
+)
 
 # Full jitter (AWS, "Exponential Backoff And Jitter"): anything from 0 to the ceiling, in seconds.
 _FIRST_CEILING: Final = 0.4
@@ -175,7 +183,7 @@ class BatchSender:
     def _raise_alarms(self, result: BatchResult, messages: Sequence[bytes]) -> None:
         """Logs as CRITICAL what only a person can correct."""
         for message, outcome in zip(messages, result.outcomes, strict=True):
-            if outcome is DELIVERED:  # nearly all
+            if isinstance(outcome, Delivered):  # nearly all
                 continue
             if outcome == UNKNOWN_OUTCOME:
                 self._unnamed_messages.ring(

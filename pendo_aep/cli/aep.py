@@ -272,10 +272,7 @@ async def _follow(
 ) -> bool:
     """Returns False if a test event failed; what is not known yet is no failure."""
     limit: timedelta = task.options.follow
-    task.note(
-        f"following the test events into the data lake for {limit.total_seconds() / 60:.0f} "
-        "minutes at most (--follow); everything is set up, so you may stop it"
-    )
+    task.note(messages.following(limit))
     client = task.platform.client
     followed = await follow_test_events(client, dataset_id, event_ids, sent_at, limit, None)
     as_json = task.options.json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from pendo_aep.aep.mapping import FIELDS
@@ -34,6 +35,7 @@ _WORDS: Final = {
 }
 _DONE: Final = {Action.CREATE: "created", Action.CHANGE: "changed", Action.DELETE: "deleted"}
 
+_LENGTHS: Final = (("hour", 3600), ("minute", 60), ("second", 1))
 # Adobe: "Create an HTTP API streaming connection", on personal data.
 OPEN_INLET: Final = (
     "the inlet is open: anyone who knows its address can write to it. For personal data Adobe "
@@ -126,6 +128,17 @@ def smoke_test_as_json(result: SmokeTest) -> str:
         "environment": result.settings,
     }
     return json.dumps(shown) + "\n"
+
+
+def following(limit: timedelta) -> str:
+    """Returns a line that says for how long the test events are followed."""
+    seconds = limit.total_seconds()
+    unit, length = next((u, n) for u, n in _LENGTHS if seconds % n == 0)
+    count = f"{seconds / length:.0f} {unit}{'s' if seconds != length else ''}"
+    return (
+        f"following the test events into the data lake for {count} at most (--follow); everything "
+        "is set up, so you may stop it"
+    )
 
 
 def how_to_pause(subscription: str) -> str:

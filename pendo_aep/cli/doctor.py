@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 
+from pendo_aep.cli.doctor_aep import check_error_diagnostics
 from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
@@ -21,18 +22,21 @@ from pendo_aep.cli.terminal import (
     progress,
     run_interruptibly,
 )
-from pendo_aep.gcp.config import InvalidConfig
+from pendo_aep.gcp.config import InvalidConfig, read_values
 from pendo_aep.gcp.doctor.delivery import Polling
 from pendo_aep.gcp.doctor.deployment import read_deployment
 from pendo_aep.gcp.doctor.finding import Finding, Verdict
 from pendo_aep.gcp.doctor.observe import GcloudNotInstalled, GcloudObserver
 from pendo_aep.gcp.doctor.run import Tools, check_process, run_checks
+from pendo_aep.provisioning.client import RetryPolicy
 from pendo_aep.settings import SettingsError
 
 _NO_GCLOUD: Final = (
     "gcloud is not on the PATH; see https://cloud.google.com/sdk, "
     "or give --receive-url to check only receive"
 )
+# Of AEP, which is one check of many.
+_TRIES: Final = RetryPolicy(attempts=2, timeout_seconds=10.0)
 _SIGNS: Final = {Verdict.OK: "=", Verdict.WRONG: "!", Verdict.UNKNOWN: "?"}
 
 
@@ -57,6 +61,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _check(options: argparse.Namespace, show: ShowProgress, found: list[Finding]) -> None:
+    if not options.receive_url:
+        show("looking at AEP")
+        config = read_values(_config(options.config))
+        if finding := await check_error_diagnostics(os.environ, config, _TRIES):
+            found.append(finding)
     async with aiohttp.ClientSession() as http:
         async for finding in _findings(options, http, show):
             found.append(finding)  # noqa: PERF401 (an interrupt leaves what was found)

@@ -142,8 +142,9 @@ def print_status(status: Status, file: TextIO) -> None:
             ("stored", [hour.stored for hour in hours], "green"),
             ("failed", [hour.failed for hour in hours], "red"),
         ):
-            bars = sparkline(counts, console.width - _LABEL)
-            console.print(Text(name.ljust(_LABEL)) + Text(bars, style))
+            most = f"  at most {max(counts):,} an hour"
+            bars = sparkline(counts, console.width - _LABEL - len(most))
+            console.print(Text(name.ljust(_LABEL)) + Text(bars, style) + Text(most, "dim"))
     console.print()
     _print_hours(hours, console)
     if status.failures:
@@ -174,7 +175,7 @@ def _print_hours(hours: Sequence[Hour], console: Console) -> None:
             (_time(hour.start) + ("*" if hour.is_from_batches else ""), *_counts(hour))
             for hour in shown
         ),
-        (f"{len(hours):,} hours", *_counts(_total(hours))),
+        (f"{len(hours):,} hour{'s' * (len(hours) > 1)}", *_counts(_total(hours))),
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for number, row in enumerate(rows):

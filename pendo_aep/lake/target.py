@@ -10,9 +10,10 @@ from urllib.parse import quote
 
 from pendo_aep.provisioning import flow_service
 from pendo_aep.provisioning.client import Client, Operation, unexpected_answer
+from pendo_aep.provisioning.dataset import has_error_diagnostics
 from pendo_aep.provisioning.desired import Choices
 from pendo_aep.provisioning.errors import Permission, PlatformError, RequestRejected
-from pendo_aep.provisioning.resource import Json, Kind
+from pendo_aep.provisioning.resource import Json, Kind, Observed
 from pendo_aep.settings import LakeSettings
 
 # Adobe: "Query Service and Data Distiller FAQ", how to find the table of a dataset.
@@ -29,7 +30,8 @@ class Target:
         flow_id: the dataflow.
         dataset_id: the dataset that it writes to.
         table: the dataset's table in Query Service; empty as long as it has none.
-        has_diagnostics: whether AEP keeps the reasons of failures; None where it does not say.
+        has_diagnostics: whether AEP keeps the reasons of failures; None if the credential may not
+            see that.
     """
 
     flow_id: str
@@ -55,12 +57,11 @@ async def find_target(client: Client, settings: LakeSettings) -> Target:
     with _if_permitted():
         dataset = await read_dataset(client, dataset_id)
     tables = (dataset.get("tags") or {}).get(_TABLE_TAG) or [""]
-    diagnostics = dataset.get("enableErrorDiagnostics")
     return Target(
         flow_id,
         dataset_id,
         table=str(tables[0]),
-        has_diagnostics=None if diagnostics is None else bool(diagnostics),
+        has_diagnostics=has_error_diagnostics(Observed(dataset_id, dataset)) if dataset else None,
     )
 
 

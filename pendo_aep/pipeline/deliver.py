@@ -120,7 +120,15 @@ class Delivery:
         """Returns how to answer Pub/Sub for a message that AEP has accepted, or not yet."""
         event_id, trace = attributes.get("eventId"), attributes.get("traceparent")
         if isinstance(outcome, Delivered):
-            log("INFO", "message delivered", event_id=event_id, trace=trace, bytes=len(data))
+            log(
+                "INFO",
+                "message delivered",
+                event_id=event_id,
+                trace=trace,
+                bytes=len(data),
+                xactionId=outcome.xaction_id or None,
+                batchId=outcome.batch_id or None,
+            )
             return Disposition.ACK
         log("WARNING", "message returned", event_id=event_id, trace=trace, reason=outcome.reason)
         return Disposition.NACK

@@ -84,6 +84,9 @@ class _Reconciler:
                 if observed is None:
                     observed = await self._create()
                 elif changes := self._resource.compare(observed, self._resolved):
+                    if self._can_do_without(changes):
+                        self._step(Action.REFUSED, observed.id, _not_kept(changes))
+                        break
                     observed = await self._update(observed, changes)
                 else:
                     break
@@ -109,6 +112,10 @@ class _Reconciler:
         updated = await self._guard(update, observed.id)
         self._step(Action.CHANGE, observed.id, changes)
         return updated or await self._resource.read(observed.id)
+
+    def _can_do_without(self, changes: tuple[str, ...]) -> bool:
+        """Returns whether AEP keeps not even the last try at changes that are optional."""
+        return self._changes == _MAX_CHANGES and self._resource.optional_changes.issuperset(changes)
 
     async def _guard(self, call: Awaitable[T], resource_id: str) -> T:
         """Reports a call that is cancelled half-way."""
@@ -144,6 +151,10 @@ class _Reconciler:
     def _step(self, action: Action, resource_id: str, details: tuple[str, ...] = ()) -> None:
         self._has_reported = True
         self._report(Step(action, self._resource.kind, self._resource.name, resource_id, details))
+
+
+def _not_kept(changes: tuple[str, ...]) -> tuple[str, ...]:
+    return (*changes, "AEP does not keep it: change it by hand; events are stored without it")
 
 
 def remaining_field_wait(field_group: Observed, wait: float) -> float:

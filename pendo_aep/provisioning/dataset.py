@@ -9,7 +9,15 @@ from urllib.parse import quote
 
 from pendo_aep.provisioning.client import Operation, unexpected_answer
 from pendo_aep.provisioning.errors import Conflict, Permission
-from pendo_aep.provisioning.resource import FOR_PROFILE, Json, Kind, Observed, Resolved, Resource
+from pendo_aep.provisioning.resource import (
+    ERROR_DIAGNOSTICS,
+    FOR_PROFILE,
+    Json,
+    Kind,
+    Observed,
+    Resolved,
+    Resource,
+)
 
 _BASE: Final = "/data/foundation/catalog"
 _DATASETS: Final = f"{_BASE}/dataSets"
@@ -19,6 +27,9 @@ _JSON_PATCH: Final = "application/json-patch+json"
 _SCHEMA_CONTENT_TYPE: Final = "application/vnd.adobe.xed-full-notext+json; version=1"
 # Adobe: "Enable a dataset for Profile".
 _PROFILE_TAGS: Final = {"unifiedProfile": ["enabled:true"], "unifiedIdentity": ["enabled:true"]}
+# Seen in a dataset of Adobe's demo system, not in the documentation of Catalog. Without it, a batch
+# gives only `INGEST-1211-400` for the events that it does not store.
+_DIAGNOSTICS: Final = "enableErrorDiagnostics"
 # `destroy` leaves a dataset without this tag alone.
 _OWN_TAGS: Final = {"managedBy": ["pendo-to-aep"]}
 
@@ -28,6 +39,7 @@ class Dataset(Resource):
     """A dataset of the schema, for Profile or not."""
 
     kind: ClassVar[Kind] = Kind.DATASET
+    optional_changes: ClassVar[frozenset[str]] = frozenset({ERROR_DIAGNOSTICS})
     is_profile: bool
 
     async def find(self) -> list[str]:
@@ -52,7 +64,7 @@ class Dataset(Resource):
         return Observed(resource_id, answer[resource_id])
 
     def compare(self, observed: Observed, resolved: Resolved) -> tuple[str, ...]:
-        """Returns a change if tags of Profile are missing.
+        """Returns a change if tags of Profile are missing, and one if AEP gives no reasons.
 
         Raises:
             Conflict: it has another schema.
@@ -63,7 +75,10 @@ class Dataset(Resource):
                 f"the dataset {self.name!r} ({observed.id}) has another schema, {schema_id}, which "
                 "cannot change: choose another --name, or delete the dataset by hand"
             )
-        return (FOR_PROFILE,) if self._missing_tags(observed) else ()
+        return (
+            *((FOR_PROFILE,) if self._missing_tags(observed) else ()),
+            *(() if has_error_diagnostics(observed) else (ERROR_DIAGNOSTICS,)),
+        )
 
     async def create(self, resolved: Resolved) -> str:
         """Creates it. Adobe: the answer is `["@/dataSets/ID"]`."""
@@ -72,6 +87,7 @@ class Dataset(Resource):
             "description": "Pendo's events, brought by pendo-to-aep.",
             "schemaRef": {"id": resolved[Kind.SCHEMA].id, "contentType": _SCHEMA_CONTENT_TYPE},
             "tags": {**_OWN_TAGS, **(_PROFILE_TAGS if self.is_profile else {})},
+            _DIAGNOSTICS: True,
         }
         needs = Permission.MANAGE_PROFILES if self.is_profile else Permission.MANAGE_DATASETS
         operation = Operation(f"create the dataset {self.name!r}", "POST", _DATASETS, needs)
@@ -79,15 +95,18 @@ class Dataset(Resource):
         return str(reference).rpartition("/")[2]
 
     async def update(self, observed: Observed, resolved: Resolved) -> None:  # noqa: ARG002
-        """Adds the tags of Profile."""
+        """Adds the tags of Profile, and switches error diagnostics on."""
         missing = self._missing_tags(observed)
         patch: list[Json] = [
             {"op": "add", "path": f"/tags/{name}", "value": value}
             for name, value in missing.items()
         ]
-        if not observed.body.get("tags"):
+        if missing and not observed.body.get("tags"):
             patch = [{"op": "add", "path": "/tags", "value": missing}]
-        operation = _operation("change", observed.id, "PATCH", Permission.MANAGE_PROFILES)
+        if not has_error_diagnostics(observed):
+            patch.append({"op": "add", "path": f"/{_DIAGNOSTICS}", "value": True})
+        needs = Permission.MANAGE_PROFILES if missing else Permission.MANAGE_DATASETS
+        operation = _operation("change", observed.id, "PATCH", needs)
         await self.client.write(operation, patch, content_type=_JSON_PATCH)
 
     async def delete(self, observed: Observed) -> None:
@@ -111,6 +130,11 @@ class Dataset(Resource):
         tags = observed.body.get("tags") or {}
         desired = _PROFILE_TAGS if self.is_profile else {}
         return {name: value for name, value in desired.items() if not _is_enabled(tags.get(name))}
+
+
+def has_error_diagnostics(dataset: Observed) -> bool:
+    """Returns whether AEP says why it does not store an event in this dataset."""
+    return dataset.body.get(_DIAGNOSTICS) is True
 
 
 def _operation(verb: str, dataset_id: str, method: str, needs: Permission) -> Operation:

@@ -14,6 +14,8 @@ Json: TypeAlias = dict[str, Any]
 
 FOR_PROFILE: Final = "enabled for Profile"
 """The change of a schema or a dataset that is to feed Profile."""
+ERROR_DIAGNOSTICS: Final = "error diagnostics switched on"
+"""The change of a dataset in which AEP would not say why an event was not stored."""
 
 
 class Kind(StrEnum):
@@ -64,11 +66,14 @@ class Resource(ABC):
         is_optional: whether events are stored without it, so that AEP's refusal of it is only
             reported.
         by_hand: what to do if AEP refuses one that is optional.
+        optional_changes: changes without which events are stored, too, so that AEP's not keeping
+            them is only reported.
     """
 
     kind: ClassVar[Kind]
     is_optional: ClassVar[bool] = False
     by_hand: ClassVar[str] = ""
+    optional_changes: ClassVar[frozenset[str]] = frozenset()
     client: Client
     name: str
 

@@ -183,6 +183,7 @@ async def test_every_step_has_a_time(page: Page) -> None:
         "Stored in the data lake",
     ):
         await expect(steps.filter(has_text=text)).to_have_count(1)
+    await expect(steps.filter(has_text="Accepted by AEP")).to_contain_text("xactionId")
     await expect(steps.locator("time").first).to_have_text("0 ms")
     times = await steps.locator("time").evaluate_all("all => all.map(each => each.dateTime)")
     assert times == sorted(times)

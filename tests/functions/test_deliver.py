@@ -17,10 +17,12 @@ from benchmarks.cost import log_entry
 from local.aep import (
     AepServer,
     Behaviour,
+    Fault,
     Shape,
     answering,
     has_id,
     refusing,
+    reordered,
     token_endpoint_down,
 )
 from local.aep.server import CLIENT_SECRET
@@ -30,8 +32,10 @@ from local.pubsub import Message, PubSubServer, rejecting
 from tests.cases import Case, cases
 from tests.delivery_harness import (
     DEAD_TOPIC,
+    accepted_places,
     consumer_env,
     http_server,
+    logged_place,
     make_fault,
     wait_for_line,
 )
@@ -139,6 +143,31 @@ async def test_an_accepted_message_is_acknowledged(
     assert headers["x-sandbox-name"] == "prod"
     assert headers["Accept"] == "application/json"
     assert not {"Authorization", "x-gw-ims-org-id"} & headers.keys()
+
+
+@pytest.mark.parametrize(
+    ("first", "fault"),
+    [
+        (1800, reordered()),
+        (1830, answering(400).when(has_id(unique_id(1833)))),
+        (1860, answering(503).times(1)),
+    ],
+    ids=["entries in another order", "a batch that is bisected", "a second attempt"],
+)
+async def test_a_delivered_message_is_logged_with_aeps_own_ids(
+    deliver: Function, aep: AepServer, http: aiohttp.ClientSession, first: int, fault: Fault
+) -> None:
+    """Adobe's support finds an event by them: they are of this message, however it was sent."""
+    aep.behaviour = replace(aep.behaviour, shape=Shape.SINK)
+    aep.faults.add(fault)
+
+    assert set(await push_all(http, deliver, range(first, first + 20))) == {204}
+
+    places = accepted_places(aep)
+    for event_id in {unique_id(n) for n in range(first, first + 20)} & places.keys():
+        line = await wait_for_line(deliver, lambda x, i=event_id: x.get("eventId") == i)  # type: ignore[misc]
+        assert line["message"] == "message delivered"
+        assert logged_place(line) in places[event_id]
 
 
 async def test_an_event_without_attributes_is_logged_by_its_id(

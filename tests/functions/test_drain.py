@@ -25,7 +25,9 @@ from tests.delivery_harness import (
     BACKLOG,
     DEAD_TOPIC,
     TOPIC,
+    accepted_places,
     consumer_env,
+    logged_place,
     publish_events,
     pubsub_with_backlog,
     wait_for_line,
@@ -79,6 +81,10 @@ async def test_a_backlog_is_sent_in_full_batches(
     assert aep.distinct_ids == set(IDS)
     assert server.stats(BACKLOG).idle
     assert [request.messages for request in aep.requests] == [1000] * 5
+    await wait_for_line(drain, lambda line: line["message"] == "drained")
+    delivered = [line for line in drain.lines if line["message"] == "message delivered"]
+    logged = {line["eventId"]: {logged_place(line)} for line in delivered}
+    assert logged == accepted_places(aep)
 
 
 async def test_an_empty_subscription_is_no_failure(

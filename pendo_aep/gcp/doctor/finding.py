@@ -27,6 +27,7 @@ class Subject(StrEnum):
     IAM = "rights"
     SECRETS = "secrets"
     DEAD_LETTERS = "dead letters"
+    DATASET = "dataset"
     WEBHOOK = "webhook"
     TEST_EVENT = "journey"
 

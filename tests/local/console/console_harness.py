@@ -123,6 +123,11 @@ class TrackedPipeline:
         """`deliver` logged a line."""
         self._receive.line("deliver", {"eventId": event, "message": message, "reason": reason})
 
+    def delivered(self, event: str, ids: dict[str, str]) -> None:
+        """`deliver` logged that AEP has accepted it, with AEP's own ids."""
+        line = {"eventId": event, "message": "message delivered", "bytes": 2}
+        self._receive.line("deliver", line | ids)
+
     def dead_lettered(self, event: str, reason: str, stage: str, data: str = "{}") -> None:
         """It was published as a dead letter."""
         key = hashlib.sha256(data.encode()).hexdigest() if stage == "receive" else event

@@ -76,6 +76,26 @@ def test_an_event_has_all_its_shapes_and_its_latency() -> None:
     assert [s.latencies for s in pipeline.state.series.since(0) if s.latencies] == [[4.0]]
 
 
+@pytest.mark.parametrize(
+    ("ids", "detail"),
+    [
+        ({"xactionId": "1:2:3:0", "batchId": "1:2:3"}, "xactionId 1:2:3:0, batchId 1:2:3"),
+        ({"xactionId": "1:2:3"}, "xactionId 1:2:3"),
+        ({}, ""),
+    ],
+)
+def test_an_accepted_event_has_aeps_own_ids(ids: dict[str, str], detail: str) -> None:
+    """The step at which AEP accepted it says what the log line says, of the latest attempt."""
+    pipeline = tracked(("stored",), ACCEPTED, ("pushed",), ("sent",), ("accepted",), ("sent",))
+    pipeline.happen("accepted", "e1")
+    pipeline.happen("delivered", "e1", ids)
+    pipeline.happen("delivered", "unknown", ids)
+
+    (record,) = pipeline.state.events
+    shown = [one.detail for one in record.steps if one.text == "Accepted by AEP"]
+    assert shown == ["", detail]
+
+
 def test_a_batch_has_its_messages_size_and_outcomes() -> None:
     """A row says how many messages it had, how full it was, and what AEP did with each."""
     pipeline = tracked(

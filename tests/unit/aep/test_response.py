@@ -58,6 +58,31 @@ def test_a_single_message(body: dict[str, object], expected: str) -> None:
     assert parse_response(200, said, 2) == [UNKNOWN, UNKNOWN]
 
 
+@pytest.mark.parametrize("case", cases("aep_ids"))
+def test_ids_of_delivered_messages(case: Case) -> None:
+    """A delivered message has AEP's own ids, of its own entry, as far as AEP gives text."""
+    expected = case["ids"]
+    outcomes = parse_response(207, orjson.dumps(case["body"]), len(expected))
+    assert [
+        [outcome.xaction_id, outcome.batch_id] if isinstance(outcome, Delivered) else None
+        for outcome in outcomes
+    ] == expected
+
+
+def test_ids_are_bounded() -> None:
+    """Whatever AEP gives as an id, a log line holds at most 128 characters of it."""
+    said = {"batchId": "b" * 999, "responses": [{"xactionId": "x" * 999}]}
+    [outcome] = parse_response(207, orjson.dumps(said), 1)
+    assert isinstance(outcome, Delivered)
+    assert (outcome.xaction_id, outcome.batch_id) == ("x" * 128, "b" * 128)
+
+
+def test_delivered_messages_are_equal_whatever_their_ids() -> None:
+    """The circuit breaker, the bisection and the guard ask whether a message was delivered."""
+    assert Delivered("a:0", "a") == DELIVERED
+    assert len({Delivered("a:0", "a"), DELIVERED}) == 1
+
+
 @pytest.mark.parametrize("case", cases("inlet_statuses"))
 def test_the_status_of_a_request(case: Case) -> None:
     """A status of the whole request rejects only a message that was sent alone.

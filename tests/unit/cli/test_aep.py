@@ -440,3 +440,44 @@ async def test_an_interrupted_apply_has_shown_what_it_did(
     assert signs == ["+", "+", "+", "+", "?"]
     cli.adobe.platform.heal()
     assert (await cli.run("apply", "--no-wait")).code == 0
+
+
+async def test_following_can_be_interrupted(cli: AepCli) -> None:
+    """The settings are there by then; the test events are lost, so it would go on for an hour."""
+    cli.adobe.platform.record_faults.lost = lambda _: True
+    looked = asyncio.Event()
+
+    def is_look(call: Call) -> bool:
+        if call.path.endswith("/catalog/batches") and "createdAfter" in call.query:
+            looked.set()
+        return False
+
+    cli.adobe.platform.fail(Delay(0), matching=is_look, times=None)
+    arguments = ("aep", "apply", "--no-wait", "--test-event", "--follow", "1h")
+    async with start(*arguments, settings=cli.settings()) as process:
+        await asyncio.wait_for(looked.wait(), 60)
+        process.send_signal(signal.SIGINT)
+        out, err = await asyncio.wait_for(process.communicate(), 20)
+
+    assert process.returncode == 130
+    assert "AEP_ENDPOINT=" in out.decode()
+    assert "for 1 hour at most" in err.decode()
+    assert err.decode().endswith(f"{PROG} apply: interrupted\n")
+
+
+async def test_a_test_event_that_fails_later_fails_the_command(cli: AepCli) -> None:
+    """AEP accepts it, and cannot store it: exit 1 and the reason."""
+
+    def change_schema(call: Call) -> bool:
+        if call.method == "POST" and call.path.endswith("/flows"):
+            own_fields(cli.adobe.state)["visitorId"]["pattern"] = "^nobody$"
+        return False
+
+    cli.adobe.platform.fail(Delay(0), matching=change_schema, times=None)
+    ran = await cli.run("apply", "--no-wait", "--test-event", "--follow", "1m")
+
+    assert ran.code == 1
+    assert "accepted; whether they are stored shows later" in ran.out
+    assert "failed in validation: DCVS-1103-400" in ran.out
+    assert "does not match pattern" in ran.out
+    assert "pendo-to-aep-test" not in ran.out

@@ -20,6 +20,7 @@ COMMANDS = [
     ["aep", "show"],
     ["aep", "destroy"],
     ["doctor"],
+    ["status"],
     ["catalog"],
     ["dead-letters"],
     ["dead-letters", "list"],
@@ -59,7 +60,7 @@ def test_help_lists_the_commands_with_a_summary(capsys: pytest.CaptureFixture[st
 
     out = capsys.readouterr().out
     listed = out.partition("COMMAND\n")[2].partition("\n\n")[0].splitlines()
-    commands = ["aep", "doctor", "catalog", "dead-letters", "completion"]
+    commands = ["aep", "doctor", "catalog", "status", "dead-letters", "completion"]
     assert [line.split()[0] for line in listed] == commands
     assert all(len(line.split()) > 1 for line in listed)
 
@@ -86,6 +87,9 @@ def test_the_version_is_that_of_the_project(
         pytest.param(["aep", "apply", "--source", "kafka"], id="source"),
         pytest.param(["aep", "apply", "--wait", "-1"], id="aep wait"),
         pytest.param(["aep", "show", "--profile"], id="option of another action"),
+        pytest.param(["status", "--since", "yesterday"], id="status since: a word"),
+        pytest.param(["aep", "apply", "--follow", "25h"], id="follow: too long"),
+        pytest.param(["aep", "apply", "--follow", "soon"], id="follow: a word"),
         pytest.param(["doctor", "--wait", "soon"], id="doctor wait: a word"),
         pytest.param(["doctor", "--wait", "nan"], id="doctor wait: no number"),
         pytest.param(["doctor", "--wait", "3601"], id="doctor wait: too long"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,6 +25,7 @@ from pendo_aep.settings import DeliverSettings, LakeSettings, load
 from tests.unit.provisioning.harness import FAST_RETRIES, Harness
 
 INGEST_AFTER: Final = 300.0
+CANARY: Final = "CANARY@example.com"
 START: Final = datetime(2026, 1, 31, 9, 5, tzinfo=UTC)
 
 
@@ -44,14 +45,7 @@ class LakeHarness:
 
     async def send(self, *events: dict[str, Any]) -> None:
         """Sends events as `deliver` does; AEP accepts them all."""
-        messages = [Raw().encode(orjson.dumps(event), event) for event in events]  # type: ignore[arg-type]
-        environment = {"GOOGLE_CLOUD_PROJECT": "p", **await self.adobe.show()}
-        settings = load(DeliverSettings, environment)
-        async with self.adobe.connected() as platform:
-            connection = http_connection("AEP", lambda: platform.session)
-            client = StreamingClient.of(settings, connection, platform.tokens)
-            response = await client.post(messages, asyncio.get_running_loop().time() + 10)
-        assert response.status == 207
+        await send_events(self.adobe, *events)
 
     def wait(self, **time: float) -> None:
         """Moves the clock; what is due is ingested."""
@@ -63,10 +57,11 @@ class LakeHarness:
         """The stand-in's time."""
         return datetime.fromtimestamp(self.clock.now, UTC)
 
-    async def status(self, since: datetime = START, **settings: str) -> Status:
+    async def status(
+        self, since: datetime = START, settings: Mapping[str, str] | None = None
+    ) -> Status:
         """Reads the status up to now."""
-        environment = {**self.adobe.environ, **settings}
-        loaded = load(LakeSettings, environment)
+        loaded = load(LakeSettings, {**self.adobe.environ, **(settings or {})})
         async with open_client(loaded, FAST_RETRIES) as client:
             target = await find_target(client, loaded)
             return await read_status(client, target, since, self.now + timedelta(seconds=1))
@@ -85,6 +80,17 @@ class LakeHarness:
         return counts
 
 
+async def send_events(adobe: Harness, *events: dict[str, Any]) -> None:
+    """Sends events to the dataflow as `deliver` does; AEP accepts them all."""
+    messages = [Raw().encode(orjson.dumps(event), event) for event in events]  # type: ignore[arg-type]
+    settings = load(DeliverSettings, {"GOOGLE_CLOUD_PROJECT": "p", **await adobe.show()})
+    async with adobe.connected() as platform:
+        connection = http_connection("AEP", lambda: platform.session)
+        client = StreamingClient.of(settings, connection, platform.tokens)
+        response = await client.post(messages, asyncio.get_running_loop().time() + 10)
+    assert response.status == 207
+
+
 def events(*ids: str, **changes: Any) -> Sequence[dict[str, Any]]:
     """Returns normalised events, each with what is to be wrong with it."""
     now = rfc3339(START)
@@ -101,6 +107,18 @@ def events(*ids: str, **changes: Any) -> Sequence[dict[str, Any]]:
         }
         for one in ids
     ]
+
+
+async def send_in_three_hours(lake: LakeHarness) -> None:
+    """Stores 12 of 18 events, in several batches of two hours; one in an hour without others."""
+    await lake.send(*events("a1", "a2", "a3"), *events("m1", "m2", occurredAt="yesterday"))
+    lake.wait(minutes=20)
+    await lake.send(*events("a4", "a5"), *events("v1", visitorId=CANARY))
+    lake.wait(minutes=20)
+    await lake.send(*events("a6"), *events("v2", "v3", visitorId=CANARY))
+    lake.wait(hours=2)
+    await lake.send(*events(*(f"b{n}" for n in range(6))), *events("m3", occurredAt="then"))
+    lake.wait(minutes=10)
 
 
 @asynccontextmanager

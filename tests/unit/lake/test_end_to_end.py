@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 
 from local.aep_platform import Answering, Call, Delay, Permission
 from pendo_aep.lake.failed_records import WITHOUT_DIAGNOSTICS
+from pendo_aep.lake.follow import End, Followed, Follower
 from pendo_aep.lake.status import Status
 from pendo_aep.provisioning.errors import PlatformError
-from tests.unit.lake.lake_harness import START, LakeHarness, events, lake_harness
-from tests.unit.provisioning.harness import only, own_fields
-
-CANARY = "CANARY@example.com"
-
-
-@pytest.fixture
-async def lake() -> AsyncIterator[LakeHarness]:
-    """On which a visitor's id must have small letters, and reasons are kept."""
-    async with lake_harness() as harness:
-        own_fields(harness.adobe.state)["visitorId"]["pattern"] = "^[a-z-]+$"
-        only(harness.adobe.state.datasets).body["enableErrorDiagnostics"] = True
-        yield harness
-
-
-async def send_in_three_hours(lake: LakeHarness) -> None:
-    """Stores 12 of 18 events, in several batches of two hours; one in an hour without others."""
-    await lake.send(*events("a1", "a2", "a3"), *events("m1", "m2", occurredAt="yesterday"))
-    lake.wait(minutes=20)
-    await lake.send(*events("a4", "a5"), *events("v1", visitorId=CANARY))
-    lake.wait(minutes=20)
-    await lake.send(*events("a6"), *events("v2", "v3", visitorId=CANARY))
-    lake.wait(hours=2)
-    await lake.send(*events(*(f"b{n}" for n in range(6))), *events("m3", occurredAt="then"))
-    lake.wait(minutes=10)
+from tests.unit.lake.lake_harness import (
+    CANARY,
+    START,
+    LakeHarness,
+    events,
+    send_in_three_hours,
+)
+from tests.unit.provisioning.harness import only
 
 
 def check(lake: LakeHarness, status: Status) -> None:
@@ -78,10 +61,17 @@ async def test_small_pages_a_throttle_and_an_expired_token(lake: LakeHarness) ->
             lake.adobe.aep.revoke_tokens()
         return False
 
+    throttled: set[str] = set()
+
+    def is_first(call: Call) -> bool:
+        known = call.path in throttled
+        throttled.add(call.path)
+        return not known
+
+    lake.adobe.platform.fail(
+        Answering(429, None, {"Retry-After": "0"}), matching=is_first, times=None
+    )
     lake.adobe.platform.fail(Delay(0), matching=revoke, times=None)
-    for path in ("/batches", "/runs", "/failed"):
-        throttle = Answering(429, None, {"Retry-After": "0"})
-        lake.adobe.platform.fail(throttle, matching=lambda call, end=path: call.path.endswith(end))
 
     check(lake, await lake.status())
     assert lake.adobe.aep.tokens_issued > 3
@@ -97,8 +87,8 @@ async def test_compaction_counts_nothing_twice(lake: LakeHarness, *, may_see_run
         flow = only(lake.adobe.state.flows).id
         dataset = only(lake.adobe.state.datasets).id
 
-    settings = {} if may_see_runs else {"AEP_FLOW_ID": flow, "AEP_DATASET_ID": dataset}
-    status = await lake.status(**settings)
+    named = {} if may_see_runs else {"AEP_FLOW_ID": flow, "AEP_DATASET_ID": dataset}
+    status = await lake.status(settings=named)
 
     check(lake, status)
     assert [(h.start.hour, h.stored) for h in status.hours] == [(9, 6), (10, 0), (11, 6)]
@@ -131,6 +121,16 @@ async def test_without_diagnostics_failures_are_failures(lake: LakeHarness) -> N
     assert status.lacks_reasons
 
 
+async def test_a_dataset_that_will_keep_no_reasons_is_named(lake: LakeHarness) -> None:
+    """Before anything fails: afterwards it is too late."""
+    assert not (await lake.status()).lacks_reasons
+    only(lake.adobe.state.datasets).body["enableErrorDiagnostics"] = False
+
+    status = await lake.status()
+
+    assert (status.is_success, status.lacks_reasons) == (True, True)
+
+
 async def test_what_is_before_the_span_is_not_of_it(lake: LakeHarness) -> None:
     """Only the last hour; also after a compaction."""
     await send_in_three_hours(lake)
@@ -150,6 +150,53 @@ async def test_nothing_accepted_is_no_failure(lake: LakeHarness) -> None:
     assert [hour.received for hour in status.hours] == [0]
 
 
+async def follow(lake: LakeHarness, *ids: str) -> Followed:
+    """Follows events that were just sent, for an hour of the stand-in's time."""
+    dataset_id = only(lake.adobe.state.datasets).id
+
+    async def sleep(seconds: float) -> None:
+        lake.wait(seconds=seconds)
+
+    async with lake.adobe.connected() as platform:
+        follower = Follower(
+            platform.client, dataset_id, ids, lake.now, now=lambda: lake.now, sleep=sleep
+        )
+        return await follower.follow(timedelta(hours=1), lambda _: None)
+
+
+async def test_test_events_are_followed(lake: LakeHarness) -> None:
+    """Through the minutes that AEP takes."""
+    await lake.send(*events("t1", "t2"))
+
+    followed = await follow(lake, "t1", "t2")
+
+    assert (followed.end, followed.records) == (End.LIKELY, 2)
+    assert timedelta(minutes=5) <= lake.now - START <= timedelta(minutes=6)
+
+
+@pytest.mark.parametrize("has_diagnostics", [True, False])
+async def test_a_test_event_that_fails_is_found(
+    lake: LakeHarness, *, has_diagnostics: bool
+) -> None:
+    """Also without the reason."""
+    lake.adobe.platform.record_faults.diagnostics_off = not has_diagnostics
+    await lake.send(*events("t1"), *events("t2", occurredAt="yesterday"))
+
+    followed = await follow(lake, "t1", "t2")
+
+    assert followed.end is End.FAILED
+    assert [(one.event_id, one.stage) for one in followed.failed] == [("t2", "mapping")]
+    assert (followed.failed[0].code == WITHOUT_DIAGNOSTICS) is not has_diagnostics
+
+
+async def test_a_test_event_that_vanishes_is_not_taken_for_stored(lake: LakeHarness) -> None:
+    """One of two: the time ends, and nothing is claimed."""
+    lake.adobe.platform.record_faults.lost = {"t2"}.__contains__
+    await lake.send(*events("t1", "t2"))
+
+    assert (await follow(lake, "t1", "t2")).end is End.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
@@ -167,7 +214,7 @@ async def test_a_wrong_setting_is_named(
 ) -> None:
     """An unknown dataflow does not look like one without events."""
     with pytest.raises(PlatformError, match=says):
-        await lake.status(**settings)
+        await lake.status(settings=settings)
 
 
 async def test_without_a_dataflow(lake: LakeHarness) -> None:

@@ -156,7 +156,7 @@ async def apply_version_before(harness: Harness, choices: Choices | None = None)
     """Applies the choices as the version before did.
 
     Its mappings and fields are recorded in `tests/data/aep_version_before.json`; it had one
-    namespace, for all visitors, and no descriptors.
+    namespace, for all visitors, no descriptors and no error diagnostics.
     """
     before: Any = table("aep_version_before")
 
@@ -172,6 +172,7 @@ async def apply_version_before(harness: Harness, choices: Choices | None = None)
         patch.setitem(harness.overrides, "AEP_ANONYMOUS_VISITORS", "same")
         await harness.apply(choices)
     harness.state.descriptors.clear()
+    del only(harness.state.datasets).body["enableErrorDiagnostics"]
 
 
 async def send_samples(harness: Harness) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ CHANGES: Final = {
         "title of _acme.pendo.properties: 'Properties, as JSON'",
         f"descriptions and suggested values of {len(OLD_FIELDS)} fields",
     ),
+    Kind.DATASET: ("error diagnostics switched on",),
     Kind.MAPPING_SET: (
         "mapping of _acme.pendo.nps.category",
         "mapping of eventType",
@@ -57,7 +58,7 @@ DESCRIPTORS: Final = sum(not is_own(path) for path in TEXTS) + sum(
 CALLS: Final = 1 + len(CHANGES) + DESCRIPTORS
 # Of the calls for descriptors, which are alike, the first and the last.
 EVERY_CALL: Final = pytest.mark.parametrize(
-    "number", [n for n in range(CALLS) if n <= 2 or n >= CALLS - 3]
+    "number", [n for n in range(CALLS) if n <= 3 or n >= CALLS - 3]
 )
 
 
@@ -105,13 +106,13 @@ async def test_an_upgrade_stores_the_new_fields(harness: Harness, name: str) -> 
 
 
 async def test_an_xdm_flow_needs_only_the_new_fields(harness: Harness) -> None:
-    """A flow without a mapping set is upgraded by its field group and a namespace."""
+    """A flow without a mapping set is upgraded by a namespace, its field group and its dataset."""
     choices = ALL_CHOICES["http xdm"]
     await apply_version_before(harness, choices)
 
     steps = await harness.apply(choices)
 
-    assert changes(steps) == {Kind.FIELD_GROUP: CHANGES[Kind.FIELD_GROUP]}
+    assert changes(steps) == {kind: CHANGES[kind] for kind in (Kind.FIELD_GROUP, Kind.DATASET)}
     await assert_upgraded(harness, choices)
 
 
