@@ -12,7 +12,7 @@ import orjson
 import uvloop
 from rich.console import Console
 
-from benchmarks import breakdown, clients, comparisons, cost, readme
+from benchmarks import breakdown, clients, comparisons, cost, readme, reconcile
 from benchmarks.figures import RESULTS, Figure, as_json, past_guard, reaches, show
 
 
@@ -35,6 +35,7 @@ COMPARISONS = {
     "memory": Comparison(comparisons.measure_memory, 100_000, 20_000),
     "steps": Comparison(breakdown.measure_steps, 20_000, 5_000),
     "growth": Comparison(comparisons.measure_growth, 4_000, 1_000),
+    "reconcile": Comparison(reconcile.measure_reconcile, 1_000_000, 100_000),
     "layers": Comparison(breakdown.measure_layers, 4_000, 1_000),
 }
 # Comparisons that are computed from others.

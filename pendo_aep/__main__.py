@@ -10,7 +10,8 @@ from importlib import import_module
 from pendo_aep.cli.options import build_parser
 
 _INTERRUPTED = 130  # as a shell reports Ctrl-C
-_OPS = ("rich", "shtab")  # of pyproject.toml: the functions do not need them
+# The extra of pyproject.toml, which the functions do not need: modules, and what to install.
+_OPS = {"psycopg": "'psycopg[binary]'", "rich": "rich", "shtab": "shtab"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if package not in _OPS:
             raise
         sys.stderr.write(
-            f"{options.prog}: {package} is not installed: pip install {package}, "
+            f"{options.prog}: {package} is not installed: pip install {_OPS[package]}, "
             "or in a checkout pip install -e '.[ops]'\n"
         )
         return 1

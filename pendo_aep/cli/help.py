@@ -115,6 +115,31 @@ for the runs, View Datasets for the batches and their failed records. With one o
 what it can, and says what is missing.
 """
 
+RECONCILE: Final = """\
+Gives every event that was published in a span of time one verdict: stored in the data lake (once or
+several times), failed (AEP accepted it and could not store it, and why), late or missing (accepted,
+and not stored), dead letter (never accepted, and why), or waiting in Pub/Sub. It shows those that
+are not stored, and counts all. With --replay-missing it publishes again what is missing: sending an
+event again is safe, as its id stays the same.
+
+It reads the topic, which must have message retention, the backlog and the dead letters, without
+taking anything: through temporary subscriptions and snapshots that it deletes. It reads the data
+lake by Query Service. It is in no hurry: Pub/Sub does not say when everything was read, so it takes
+some minutes.
+
+Settings, from the environment or the configuration file, beside those of status:
+  GOOGLE_CLOUD_PROJECT       required
+  PUBSUB_TOPIC               default: pendo-events
+  PUSH_SUBSCRIPTION          default: pendo-events-deliver
+  DRAIN_SUBSCRIPTION         if drain pulls from another
+  DEAD_LETTER_SUBSCRIPTION   default: pendo-events-dead-kept
+  PUBSUB_EMULATOR_HOST       from the environment: an emulator instead of Google
+
+In AEP, the role of the API credential must include the sandbox and these permissions: Manage
+Queries, View Datasets and View Sources. Without Manage Queries it shows only the counts of status.
+On Google Cloud it needs roles/pubsub.editor.
+"""
+
 DEAD_LETTERS: Final = """\
 Dead letters are messages that could not be delivered: webhooks that receive could not read, and
 events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter

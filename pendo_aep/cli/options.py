@@ -42,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_doctor(commands)
     _add_catalog(commands)
     _add_status(commands)
+    _add_reconcile(commands)
     _add_dead_letters(commands)
     _add_completion(commands, parser)
     return parser
@@ -337,6 +338,60 @@ def _add_status(commands: Any) -> None:
     command.add_argument("--json", action="store_true", help="one JSON object")
 
 
+def _add_reconcile(commands: Any) -> None:
+    prog = f"{NAME} reconcile"
+    command = _add_parser(
+        commands,
+        "reconcile",
+        "say of every published event whether it is stored, and if not, why",
+        texts.RECONCILE,
+        (f"{prog} --since 2d --until 1d", "the day before yesterday"),
+        (f"{prog} --since 1d --replay-missing", "and publish again what is missing"),
+        (f"{prog} --since 1d --json | jq -r 'select(.verdict == \"failed\").id'", "for a script"),
+        exit_codes=texts.EXIT_CODES.replace(
+            "0 success, 1 failure", "0 all stored, late or waiting, 1 something is not"
+        ),
+    )
+    command.set_defaults(module="pendo_aep.cli.reconcile")
+    command.add_argument(
+        "--since",
+        type=_time,
+        required=True,
+        metavar="TIME",
+        help="published then or later: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, 3d, 1w",
+    )
+    command.add_argument(
+        "--until",
+        type=_time,
+        metavar="TIME",
+        help="published before then: a time as for --since (default: now)",
+    )
+    command.add_argument(
+        "--late-after",
+        type=_age,
+        default="3h",
+        metavar="AGE",
+        help="what is not stored at this age is missing, and before that late: 90s, 30m, 2h, 3d "
+        "(default: %(default)s, as long as AEP may take for a batch that it retries)",
+    )
+    command.add_argument(
+        "--source",
+        default="topic",
+        metavar="SOURCE",
+        help="where the events are read that should be stored (default: %(default)s)",
+    )
+    command.add_argument(
+        "--replay-missing",
+        action="store_true",
+        help="publish what is missing again, with the attribute replayed; asks nothing",
+    )
+    command.add_argument(
+        "--all", action="store_true", help="a line for each event, also for those that are stored"
+    )
+    _add_config(command)
+    command.add_argument("--json", action="store_true", help=_JSON_LINES)
+
+
 def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
@@ -488,6 +543,13 @@ def _time(text: str) -> datetime:
         return parse_time(text, clock.now())
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _age(text: str) -> timedelta:
+    age = _AGE.fullmatch(text)
+    if age is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an age: write 90s, 30m, 2h, 3d")
+    return timedelta(**{_UNITS[age[2]]: int(age[1])})
 
 
 def _duration(text: str) -> timedelta:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from pendo_aep import clock
 from pendo_aep.provisioning.client import Client, Operation, unexpected_answer
 from pendo_aep.provisioning.errors import Permission
 from pendo_aep.provisioning.resource import Json
@@ -121,7 +122,7 @@ async def _list(client: Client, dataset_id: str, since: datetime) -> dict[str, J
     query = [
         ("dataSet", dataset_id),
         ("createdAfter", str(_milliseconds(since) - 1)),  # exclusive, says aepp
-        ("createdBefore", str(_milliseconds(datetime.now(UTC) + _CLOCKS_DIFFER))),
+        ("createdBefore", str(_milliseconds(clock.now() + _CLOCKS_DIFFER))),
         ("orderBy", "desc:created"),
         ("limit", str(_PAGE_SIZE)),
     ]

@@ -73,6 +73,7 @@ class Permission(StrEnum):
     MANAGE_NAMESPACES = "Manage Identity Namespaces"
     VIEW_SOURCES = "View Sources"
     MANAGE_SOURCES = "Manage Sources"
+    MANAGE_QUERIES = "Manage Queries"
     # "Manage data usage labels in the UI"; an older table has it as Apply Data Usage Labels.
     MANAGE_LABELS = "Manage Schemas, and Manage Usage Labels"
 

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import aiohttp
 import orjson
-from local.aep_platform.lake import RecordFailed, RecordStored
 
 from local.aep import (
     AcceptedMessage,
@@ -23,6 +22,7 @@ from local.aep import (
     RequestStarted,
     TokenRequested,
 )
+from local.aep_platform.lake import RecordFailed, RecordStored
 from local.aep_platform.state import Stage
 from local.console.actions import Actions, Result, WebhookSender
 from local.console.fault_injection import FaultInjector

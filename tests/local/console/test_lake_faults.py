@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator
 import aiohttp
 import orjson
 import pytest
-from local.aep_platform.lake import RecordFailed, RecordStored
 
 from local.adobe import Adobe, Outcome, run_adobe
 from local.aep import AepServer
+from local.aep_platform.lake import RecordFailed, RecordStored
 from local.console.fault_injection import (
     AFTER_ACCEPTING,
     FaultInjector,

@@ -21,6 +21,7 @@ COMMANDS = [
     ["aep", "destroy"],
     ["doctor"],
     ["status"],
+    ["reconcile"],
     ["catalog"],
     ["dead-letters"],
     ["dead-letters", "list"],
@@ -60,7 +61,8 @@ def test_help_lists_the_commands_with_a_summary(capsys: pytest.CaptureFixture[st
 
     out = capsys.readouterr().out
     listed = out.partition("COMMAND\n")[2].partition("\n\n")[0].splitlines()
-    commands = ["aep", "doctor", "catalog", "status", "dead-letters", "completion"]
+    commands = ["aep", "doctor", "catalog", "status", "reconcile", "dead-letters"]
+    commands.append("completion")
     assert [line.split()[0] for line in listed] == commands
     assert all(len(line.split()) > 1 for line in listed)
 
@@ -88,6 +90,8 @@ def test_the_version_is_that_of_the_project(
         pytest.param(["aep", "apply", "--wait", "-1"], id="aep wait"),
         pytest.param(["aep", "show", "--profile"], id="option of another action"),
         pytest.param(["status", "--since", "yesterday"], id="status since: a word"),
+        pytest.param(["reconcile"], id="reconcile: no span"),
+        pytest.param(["reconcile", "--since", "1d", "--late-after", "soon"], id="late-after"),
         pytest.param(["aep", "apply", "--follow", "25h"], id="follow: too long"),
         pytest.param(["aep", "apply", "--follow", "soon"], id="follow: a word"),
         pytest.param(["doctor", "--wait", "soon"], id="doctor wait: a word"),
@@ -136,15 +140,16 @@ def test_help_imports_no_large_package() -> None:
     [
         ("rich", ["dead-letters", "list"], "pendo-aep dead-letters list"),
         ("shtab", ["completion", "bash"], "pendo-aep completion"),
+        ("psycopg", ["reconcile", "--since", "1d"], "pendo-aep reconcile"),
     ],
 )
 def test_a_missing_package_is_named(package: str, arguments: list[str], prog: str) -> None:
-    """The functions do not need rich and shtab, so they may not be installed."""
+    """The functions do not need these, so they may not be installed."""
     without = f"import sys; sys.modules[{package!r}] = None; "
     ran = run_python(f"{without}from pendo_aep.__main__ import main; sys.exit(main({arguments}))")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr.startswith(f"{prog}: {package} is not installed: pip install {package}, ")
+    assert ran.stderr.startswith(f"{prog}: {package} is not installed: pip install ")
     assert ran.stderr.count("\n") == 1
 
 

@@ -1,0 +1,271 @@
+"""Query Service on a real PostgreSQL: every event once, whatever the pages, and clear errors."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import pytest
+
+from local.functions import free_port
+from local.postgres import PostgresServer
+from pendo_aep.lake.query_service import (
+    CannotConnect,
+    NoTable,
+    NotPermitted,
+    QueryLimits,
+    QueryServiceError,
+    QueryTooSlow,
+    sslmode,
+)
+from pendo_aep.provisioning.errors import (
+    Permission,
+    PlatformError,
+    Problem,
+    RequestRejected,
+    explain,
+)
+from tests.unit.lake.query_service_harness import Parameters, parameters, query_service
+
+START: Final = datetime(2026, 1, 31, 9, tzinfo=UTC)
+HOURS: Final = timedelta(hours=72)
+# Three days; half of the events in one second; some stored twice.
+EVENTS: Final = {
+    f"event-{n:03}": (START + (timedelta(minutes=10 * n) if n % 2 else HOURS / 2), 1 + n % 7 // 5)
+    for n in range(400)
+}
+COUNTS: Final = {key: times for key, (_, times) in EVENTS.items()}
+
+
+@pytest.fixture(scope="module")
+def table(postgres: PostgresServer) -> Iterator[str]:
+    """A table with the events, and some before and after the span."""
+    outside = [("early", START - timedelta(seconds=1)), ("late", START + HOURS)]
+    rows = [(key, at) for key, (at, times) in EVENTS.items() for _ in range(times)]
+    with postgres.connect() as connection, connection.cursor() as cursor:
+        connection.execute("CREATE TABLE ids (_id text, timestamp timestamp)")
+        cursor.executemany(
+            "INSERT INTO ids VALUES (%s, %s)",
+            [(key, at.replace(tzinfo=None)) for key, at in [*rows, *outside]],
+        )
+        yield "ids"
+        connection.execute("DROP TABLE ids")
+
+
+async def read(
+    answers: Parameters, table: str, limits: QueryLimits | None = None
+) -> tuple[Counter[str], list[int]]:
+    """Returns how many times each event is stored, and the rows of each page."""
+    found: Counter[str] = Counter()
+    pages: list[int] = []
+    async with query_service(answers, limits) as service:
+        async for page in service.stored_ids(table, START, START + HOURS):
+            pages.append(len(page))
+            for key, times in page:
+                found[key] += times
+    return found, pages
+
+
+@pytest.mark.parametrize(
+    ("rows", "seconds"),
+    [
+        (1, 7 * 86_400),
+        (3, 3600),
+        (50, 3600),
+        (199, 7 * 86_400),
+        (200, 7 * 86_400),
+        (201, 7 * 86_400),
+        (40_000, 600),
+    ],
+)
+async def test_each_event_is_counted_once(
+    postgres: PostgresServer, table: str, rows: int, seconds: int
+) -> None:
+    """Whatever the size of a page, and the time that the first query asks for."""
+    limits = QueryLimits(rows=rows, slice_seconds=seconds)
+
+    found, pages = await read(Parameters(parameters(postgres)), table, limits)
+
+    assert found == COUNTS
+    assert max(pages) <= rows
+
+
+async def test_few_queries_for_few_events(postgres: PostgresServer, table: str) -> None:
+    """The time of a query grows until a page fills: 72 hours take three queries, not twelve."""
+    limits = QueryLimits(rows=40_000, slice_seconds=6 * 3600)
+
+    found, pages = await read(Parameters(parameters(postgres)), table, limits)
+
+    assert (found, len(pages)) == (COUNTS, 3)
+
+
+async def test_a_broken_connection_is_made_again(postgres: PostgresServer, table: str) -> None:
+    """With new parameters, as the token may have expired; no page is lost or counted twice."""
+    answers = Parameters(parameters(postgres))
+    found: Counter[str] = Counter()
+    async with query_service(answers, QueryLimits(rows=50)) as service:
+        async for page in service.stored_ids(table, START, START + HOURS):
+            found.update(dict(page))
+            if answers.asked < 3:
+                with postgres.connect() as connection:
+                    connection.execute(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
+                        [postgres.user],
+                    )
+
+    assert (found, answers.asked) == (COUNTS, 3)
+
+
+@pytest.fixture
+def slow_table(postgres: PostgresServer) -> Iterator[str]:
+    """A view that takes 20 ms for each of 32 events, one a minute."""
+    with postgres.connect() as connection:
+        connection.execute("CREATE TABLE quick (_id text, timestamp timestamp)")
+        connection.execute(
+            "INSERT INTO quick SELECT 'slow-' || n, timestamp '2026-01-31 09:00' "
+            "+ n * interval '1 minute' FROM generate_series(0, 31) AS n"
+        )
+        # The time in the query is compared first: what follows OFFSET is not moved in front of it.
+        connection.execute(
+            "CREATE VIEW slow AS SELECT _id, timestamp FROM quick, LATERAL "
+            "(SELECT pg_sleep(0.02) WHERE quick.timestamp IS NOT NULL OFFSET 0) AS paused"
+        )
+        yield "slow"
+        connection.execute("DROP VIEW slow; DROP TABLE quick")
+
+
+async def test_a_slow_query_asks_for_less(postgres: PostgresServer, slow_table: str) -> None:
+    """It is given up in time, and its span is halved until a query is quick enough."""
+    limits = QueryLimits(seconds=0.3, slice_seconds=3600)
+
+    found, pages = await read(Parameters(parameters(postgres)), slow_table, limits)
+
+    assert found == {f"slow-{n}": 1 for n in range(32)}
+    assert max(pages) < 16
+
+
+async def test_a_second_that_takes_too_long(postgres: PostgresServer, slow_table: str) -> None:
+    """There is nothing left to halve."""
+    with pytest.raises(QueryTooSlow, match="try again later"):
+        await read(Parameters(parameters(postgres)), slow_table, QueryLimits(seconds=0.005))
+
+
+async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
+    """No page begins after one: Spark and PostgreSQL would read the literal differently."""
+    ids = ["a", "b'", "b''c", "d\\", "e", "f'"]
+    with postgres.connect() as connection, connection.cursor() as cursor:
+        connection.execute("CREATE TABLE quoted (_id text, timestamp timestamp)")
+        rows = [(key, START.replace(tzinfo=None)) for key in ids]
+        cursor.executemany("INSERT INTO quoted VALUES (%s, %s)", rows)
+    answers = Parameters(parameters(postgres))
+
+    found, _ = await read(answers, "quoted", QueryLimits(rows=4))
+    assert found == dict.fromkeys(ids, 1)
+
+    with pytest.raises(QueryServiceError, match="something else writes into this dataset"):
+        await read(answers, "quoted", QueryLimits(rows=3))
+
+
+async def test_a_check_only_looks(postgres: PostgresServer, table: str) -> None:
+    """Whether the table can be read."""
+    async with query_service(Parameters(parameters(postgres))) as service:
+        await service.check(table)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "words"),
+    [
+        ("", NoTable, "has no table in Query Service yet"),
+        ("no_such_table", NoTable, "no table no_such_table yet"),
+        ("ids; DROP TABLE ids", QueryServiceError, "cannot be the name of a table"),
+        ("secret_ids", NotPermitted, "Manage Queries and View Datasets"),
+    ],
+)
+async def test_a_table_that_cannot_be_read(
+    postgres: PostgresServer, name: str, error: type[Exception], words: str
+) -> None:
+    """The text says why, and what to do."""
+    with postgres.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS secret_ids (_id text, timestamp timestamp)")
+        connection.execute("DROP ROLE IF EXISTS nobody_yet")
+        connection.execute("CREATE ROLE nobody_yet LOGIN PASSWORD 'nothing'")
+    nobody = parameters(postgres, username="nobody_yet", token="nothing")
+    async with query_service(Parameters(nobody)) as service:
+        with pytest.raises(error, match=words):
+            await service.check(name)
+
+
+async def test_no_right_to_use_query_service() -> None:
+    """AEP refuses the parameters; the text names the permission."""
+    text = explain(403, Problem("", ""), "connect", Permission.MANAGE_QUERIES, "prod")
+    async with query_service(Parameters(RequestRejected(403, "", text))) as service:
+        with pytest.raises(NotPermitted, match="has the permission Manage Queries"):
+            await service.check("ids")
+
+
+async def test_an_answer_without_a_server() -> None:
+    """Something else answers at AEP_PLATFORM_URL."""
+    async with query_service(Parameters({"host": "127.0.0.1"})) as service:
+        with pytest.raises(PlatformError, match="AEP_PLATFORM_URL"):
+            await service.check("ids")
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_encrypted", "words"),
+    [
+        ({"token": "expired-token"}, False, "password authentication failed"),
+        ({"port": 0}, False, "out of reach"),
+        ({}, True, "SSL"),  # the wheel's server has none: nothing may be sent without it
+    ],
+)
+async def test_no_connection(
+    postgres: PostgresServer, changes: dict[str, Any], is_encrypted: bool, words: str
+) -> None:
+    """It is tried a few times with new parameters; no token is in the text."""
+    if changes.get("port") == 0:
+        changes = {"port": free_port()}
+    answers = Parameters(parameters(postgres, **changes))
+    limits = QueryLimits(attempts=3)
+    async with query_service(answers, limits, is_encrypted=is_encrypted) as service:
+        with pytest.raises(CannotConnect, match=words) as raised:
+            await service.check("ids")
+
+    assert answers.asked == 3
+    assert str(answers.answer["token"]) not in str(raised.value)
+
+
+async def test_nothing_stays_connected(postgres: PostgresServer, table: str) -> None:
+    """However it ends."""
+    async with query_service(Parameters(parameters(postgres)), QueryLimits(rows=3)) as service:
+        async for _ in service.stored_ids(table, START, START + HOURS):
+            break
+
+    with postgres.connect() as connection:
+        assert _sessions_end(connection)
+
+
+def _sessions_end(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
+    """Returns whether no session is left within seconds: it ends just after its client."""
+    sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pendo-aep'"
+    return any(
+        connection.execute(sessions).fetchone() == (0,)
+        or not connection.execute("SELECT pg_sleep(0.01)")
+        for _ in range(500)
+    )
+
+
+def test_the_server_is_verified_where_there_is_a_root_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Adobe's way: the file in the home directory, or the variable of PostgreSQL's driver."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert sslmode({}) == "require"
+    assert sslmode({"PGSSLROOTCERT": "/etc/ssl/certs/ca-certificates.crt"}) == "verify-full"
+
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_text("a certificate")
+    assert sslmode({}) == "verify-full"
