@@ -38,6 +38,7 @@ from pendo_aep.pubsub.client import CallFailed, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
 from pendo_aep.settings import LakeSettings, SettingsError, load
 
+_EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
 _USAGE: Final = 2
 _VERDICT_WIDTH: Final = max(map(len, Verdict))
 
@@ -82,7 +83,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _read_settings(options: argparse.Namespace) -> LakeSettings:
-    settings = load(LakeSettings, read_environment(options.config))
+    environment = read_environment(options.config)
+    if emulator := environment.get(_EMULATOR):
+        os.environ[_EMULATOR] = emulator  # Pub/Sub's clients look for it there only
+    settings = load(LakeSettings, environment)
     if not settings.google_cloud_project:
         raise SettingsError(["GOOGLE_CLOUD_PROJECT is missing: the project of the topic"])
     return settings
@@ -214,7 +218,7 @@ class _Command:
 
 def _patience() -> Patience:
     """Returns when a reading of Pub/Sub is complete: an emulator on this machine is quick."""
-    if os.environ.get("PUBSUB_EMULATOR_HOST"):
+    if os.environ.get(_EMULATOR):
         return Patience(quiet_seconds=2.0, settle_seconds=0.0, pull_seconds=2.0)
     return Patience()
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,7 +25,8 @@ from local.aep import AepServer
 from local.console.fault_injection import FaultInjector, FaultKind, Injection
 from local.console.run import Running, run_with_console
 from local.console.state import Status
-from local.functions import Function, FunctionFailed
+from local.environment_file import environment_file
+from local.functions import PROJECT, Function, FunctionFailed
 from local.pubsub import PubSubServer, failing
 from local.samples import load_samples
 from tests.local.aep_client import AepClient, raw
@@ -153,6 +156,37 @@ async def test_an_event_ends_in_the_data_lake(
         ).fetchall()
 
     assert rows == [("npsSubmitted",)]
+
+
+@pytest.mark.usefixtures("postgres")
+async def test_pendo_aep_finds_every_end(
+    pipeline: Running, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """With the settings that are written for it, `reconcile` has a verdict on each event."""
+    since = datetime.now(UTC)
+    stored_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, stored_id) is Status.STORED)
+    await post(http, pipeline.url, "inject", kind="schema")
+    failed_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, failed_id) is Status.FAILED_LATER)
+    await post(http, pipeline.url, "clear")
+    await post(http, pipeline.url, "inject", kind="lost")
+    lost_id = (await send(pipeline, http))["answer"]["id"]
+    await wait_until(pipeline, lambda: status_of(pipeline, lost_id) is Status.ACCEPTED)
+
+    arguments = ("--since", since.isoformat(), "--all", "--json", "--late-after", "1s")
+    with environment_file(pipeline.environments["pendo-aep"], tmp_path / "env") as file:
+        command = (sys.executable, "-m", "pendo_aep", "reconcile", "--config", str(file))
+        process = await asyncio.create_subprocess_exec(
+            *command, *arguments, cwd=PROJECT, stdout=asyncio.subprocess.PIPE
+        )
+        output = (await process.communicate())[0]
+
+    *events, _summary = map(orjson.loads, output.splitlines())
+    verdicts = {event["id"]: event["verdict"] for event in events}
+    assert {stored_id: "stored", failed_id: "failed"}.items() <= verdicts.items()
+    assert verdicts[lost_id] in {"late", "missing"}  # by its age, which is about the limit
+    assert process.returncode == 1
 
 
 async def test_a_failed_restart_is_reported() -> None:
