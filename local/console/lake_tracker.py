@@ -19,16 +19,17 @@ class LakeTracker:
 
     def __call__(self, outcome: RecordStored | RecordFailed, /) -> None:
         """Handles an outcome."""
-        counts = self._state.counts
-        counts.ingesting -= counts.ingesting > 0  # one message may become several rows
-        record = self._state.events.get(outcome.id)
+        state, counts = self._state, self._state.counts
+        state.ingesting_ids.discard(outcome.id)
+        counts.ingesting = len(state.ingesting_ids)
+        record = state.events.get(outcome.id)
         if isinstance(outcome, RecordStored):
             self._stored(record, outcome)
         else:
             counts.failed_later += 1
             if record is not None:
                 self._failed(record, outcome)
-        self._state.changed()
+        state.changed()
 
     def _stored(self, record: EventRecord | None, outcome: RecordStored) -> None:
         state = self._state

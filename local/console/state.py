@@ -328,7 +328,7 @@ class Counts:
         in_flight: requests to AEP in progress.
         accepted: distinct events that AEP accepted.
         duplicates: messages that AEP accepted again.
-        ingesting: messages that AEP accepted, and that it has neither stored nor failed yet.
+        ingesting: distinct events that AEP accepted, and has neither stored nor failed yet.
         in_lake: distinct events in the data lake.
         copies: rows in the data lake beyond the first of each event.
         failed_later: messages that AEP accepted and could not store.
@@ -377,6 +377,7 @@ class State:
         self.letters: Table[DeadLetterRecord] = Table(MAX_LETTERS, self.changed)
         self.accepted_ids: set[str] = set()
         self.lake_ids: set[str] = set()
+        self.ingesting_ids: set[str] = set()
         self._orders = count(1)
 
     def changed(self) -> None:

@@ -318,7 +318,9 @@ class AepTracker:
         else:
             state.accepted_ids.add(event.id)
             state.counts.accepted += 1
-        state.counts.ingesting += 1
+        if event.id not in state.lake_ids:
+            state.ingesting_ids.add(event.id)
+            state.counts.ingesting = len(state.ingesting_ids)
         state.series.accepted(event.at)
         if batch := state.batches.get(str(event.request)):
             batch.accepted += 1
