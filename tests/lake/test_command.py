@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, cast
 
 import pytest
@@ -50,8 +50,13 @@ async def world(lake: PostgresLake, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         running.publish([fine("waiting", at)])
         for name, text in running.environ.items():
             monkeypatch.setenv(name, text)
-        # It runs in a thread here, where nobody can interrupt it by a signal.
-        monkeypatch.setattr(reconcile, "run_interruptibly", asyncio.run)
+        loop = asyncio.get_running_loop()
+
+        def run_here(work: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+        # The command is in a thread, which gets no signals; gRPC wants all of its calls in one loop.
+        monkeypatch.setattr(reconcile, "run_interruptibly", run_here)
         monkeypatch.setattr(reconcile, "_patience", lambda: QUICK)
         yield running
 

@@ -22,7 +22,7 @@ from starlette.requests import Request
 
 from local.aep import AepServer
 from local.aep_platform import PlatformServer
-from local.aep_platform.state import TABLE_TAG
+from local.aep_platform.assumed import TABLE_TAG
 from local.dataflow import Dataflow, make_dataflow, platform_env
 from local.pipeline import DEAD, DEAD_KEPT, EVENTS, PUSH
 from local.pubsub import PubSubServer
