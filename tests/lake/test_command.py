@@ -55,7 +55,7 @@ async def world(lake: PostgresLake, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         def run_here(work: Coroutine[Any, Any, Any]) -> Any:
             return asyncio.run_coroutine_threadsafe(work, loop).result()
 
-        # The command is in a thread, which gets no signals; gRPC wants all of its calls in one loop.
+        # The command is in a thread, which gets no signals; gRPC wants all calls in one loop.
         monkeypatch.setattr(reconcile, "run_interruptibly", run_here)
         monkeypatch.setattr(reconcile, "_patience", lambda: QUICK)
         yield running
