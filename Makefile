@@ -41,6 +41,11 @@ bench-guard: $(VENV)/bench ## Those that must not get worse, about a minute
 lock: $(VENV)/dev ## Pin what pyproject.toml names, and all it needs, with hashes; ARGS=--upgrade
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --quiet $(ARGS) \
 		--custom-compile-command "make lock" --output-file requirements.txt
+	@# What the job that reconciles needs besides.
+	$(BIN)/uv pip compile pyproject.toml --extra ops --constraint requirements.txt --universal \
+		--generate-hashes --quiet $(ARGS) --custom-compile-command "make lock" \
+		--output-file deploy/reconcile/requirements.txt \
+		$$(sed -nE 's/^([a-z0-9-]+)==.*/--no-emit-package=\1/p' requirements.txt)
 
 fuzz: $(VENV)/dev ## What strangers send, by coverage; ARGS="body --seconds 600"
 	$(BIN)/python -m tests.fuzz $(or $(ARGS),all --seconds 60)

@@ -34,7 +34,7 @@ _DEFAULT_BUILDER: Final = (
     "cloudbuild/v1/projects/{project}/locations/{region}/defaultServiceAccount"
 )
 RUNTIMES: Final = ("python311", "python312", "python313")
-_ACCESSOR: Final = "roles/secretmanager.secretAccessor"
+ACCESSOR: Final = "roles/secretmanager.secretAccessor"
 # Google: Cloud Run functions "custom service account for Cloud Build".
 _BUILDER: Final = ("roles/logging.logWriter", "roles/artifactregistry.writer")
 _READER: Final = "roles/storage.objectViewer"
@@ -237,13 +237,13 @@ class Functions:
         denied = invalid(
             f"Permission denied on secret: projects/{self._state.number}/secrets/{name}/versions/"
             f"latest for Revision service account {account}. The service account used must be "
-            f"granted the 'Secret Manager Secret Accessor' role ({_ACCESSOR}) at the secret, "
+            f"granted the 'Secret Manager Secret Accessor' role ({ACCESSOR}) at the secret, "
             "project or higher level."
         )
         thing, member = f"secrets/{name}", f"serviceAccount:{account}"
-        if member not in self._state.members(thing, _ACCESSOR):
+        if member not in self._state.members(thing, ACCESSOR):
             raise denied
-        self._propagation.check(grant_of(thing, _ACCESSOR, member), denied)
+        self._propagation.check(grant_of(thing, ACCESSOR, member), denied)
 
 
 def _check_source(source: bytes) -> None:

@@ -18,6 +18,7 @@ from local.gcp.api import (
     listed,
     not_found,
     take,
+    update,
 )
 from local.gcp.state import GoogleState, Json
 from local.http_server import JsonResponse
@@ -28,10 +29,13 @@ _PLACES: Final = {
     "iam/v1/projects/{project}/serviceAccounts/{name}": "serviceAccounts/{name}",
     "secretmanager/v1/projects/{project}/secrets/{name}": "secrets/{name}",
     "run/v1/projects/{project}/locations/{region}/services/{name}": "services/{name}",
+    "run/v1/projects/{project}/locations/{region}/jobs/{name}": "run_jobs/{name}",
 }
 _ROLE: Final = re.compile(r"roles/[a-zA-Z]+\.[a-zA-Z.]+")
 _ANYBODY: Final = frozenset({"allUsers", "allAuthenticatedUsers"})
 _ACCOUNTS: Final = "iam/v1/projects/{project}/serviceAccounts"
+_ROLES: Final = "iam/v1/projects/{project}/roles"
+_ROLE_ID: Final = re.compile(r"[a-zA-Z0-9_.]{3,64}")
 _ACCOUNT_ID: Final = re.compile(r"[a-z][a-z0-9-]{4,28}[a-z0-9]")
 # Google: "Service agents", the domain of each and the role that it gets when it is created.
 _AGENTS: Final = {
@@ -94,7 +98,7 @@ class Policies:
             )
         bindings = policy.get("bindings", [])
         for binding in bindings:
-            if not _ROLE.fullmatch(binding["role"]):
+            if not self._is_role(binding["role"]):
                 raise invalid(f"Role {binding['role']} is not supported for this resource.")
             for member in binding["members"]:
                 self._check_member(member)
@@ -117,8 +121,14 @@ class Policies:
             "serviceAccounts": state.accounts,
             "secrets": state.secrets,
             "services": state.functions,
+            "run_jobs": state.run_jobs,
         }
         return kind == "project" or name in things[kind]
+
+    def _is_role(self, role: str) -> bool:
+        """Returns whether it is a role of Google's, by its form, or one that the project has."""
+        custom = self._state.roles.get(role.removeprefix(f"projects/{self._state.project}/roles/"))
+        return bool(_ROLE.fullmatch(role)) or (custom is not None and not custom.get("deleted"))
 
     def _check_member(self, member: str) -> None:
         kind, _, address = member.partition(":")
@@ -191,6 +201,55 @@ class Accounts:
         take(self._state.accounts, call)
         self._state.policies.pop(f"serviceAccounts/{call.params['name']}", None)
         return JsonResponse(200, {})
+
+
+class Roles:
+    """Roles of the project's own; a deleted one can be undeleted, and its name is not free.
+
+    Google: IAM "Create and manage custom roles", deleting: after 7 days it is deleted for good, and
+    after 37 days its name is free.
+    """
+
+    def __init__(self, state: GoogleState) -> None:
+        """Takes the state."""
+        self._state = state
+
+    def routes(self) -> tuple[Route, ...]:
+        """Returns the operations that gcloud uses."""
+        kept, one = self._state.roles, f"{_ROLES}/{{name}}"
+        return (
+            Route("GET", one, lambda call: JsonResponse(200, find(kept, call))),
+            Route("POST", _ROLES, self._create, changes=True),
+            Route("PATCH", one, self._update, changes=True),
+            Route("DELETE", one, lambda call: self._mark(call, {"deleted": True}), changes=True),
+            Route("POST", f"{one}:undelete", lambda call: self._mark(call, {}), changes=True),
+        )
+
+    def _create(self, call: Call) -> JsonResponse:
+        fields = call.fields()
+        name = fields["roleId"]
+        if not _ROLE_ID.fullmatch(name):
+            raise invalid(f"The role ID {name!r} is not valid.")
+        if name in self._state.roles:
+            raise already_exists(name)
+        return self._keep(name, fields["role"])
+
+    def _update(self, call: Call) -> JsonResponse:
+        old = find(self._state.roles, call)
+        mask = call.query.get("updateMask", "includedPermissions")
+        return self._keep(call.params["name"], update(old, call.fields(), mask))
+
+    def _mark(self, call: Call, mark: Json) -> JsonResponse:
+        old = find(self._state.roles, call)
+        if ("deleted" in old) == ("deleted" in mark):
+            raise invalid(f"The role {call.params['name']} is already so.")
+        kept = {key: value for key, value in old.items() if key != "deleted"}
+        return self._keep(call.params["name"], {**kept, **mark})
+
+    def _keep(self, name: str, role: Json) -> JsonResponse:
+        shown = {**role, "name": f"projects/{self._state.project}/roles/{name}"}
+        self._state.roles[name] = shown
+        return JsonResponse(200, shown)
 
 
 class ServiceAgents:

@@ -39,7 +39,9 @@ class Scheduler:
         return self._keep(call.params["name"], job)
 
     def _keep(self, name: str, job: Json) -> JsonResponse:
-        caller = job["httpTarget"].get("oidcToken", {}).get("serviceAccountEmail")
+        target = job["httpTarget"]
+        token = target.get("oidcToken") or target.get("oauthToken") or {}
+        caller = token.get("serviceAccountEmail")
         if caller and caller not in self._state.accounts:
             raise invalid(f"Service account {caller} was not found.")
         if not 15 <= float(job.get("attemptDeadline", "180s").removesuffix("s")) <= 1800:

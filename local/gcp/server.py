@@ -10,15 +10,18 @@ from aiohttp import web
 
 from local.gcp.api import ApiError, Call, Propagation, Route, api_disabled, not_found
 from local.gcp.functions import CloudRun, Functions
-from local.gcp.iam import Accounts, Policies, Project, ServiceAgents
+from local.gcp.iam import Accounts, Policies, Project, Roles, ServiceAgents
+from local.gcp.images import Images
 from local.gcp.monitoring import Monitoring
 from local.gcp.pubsub import PubSubFront
+from local.gcp.run_jobs import RunJobs
 from local.gcp.scheduler import Scheduler
 from local.gcp.secrets import Secrets
 from local.gcp.state import GoogleState
 from local.http_server import CallRecord, HttpServer, JsonResponse, NoRoute, find_route
 
 _APIS: Final = (
+    "artifactregistry",
     "cloudbuild",
     "cloudfunctions",
     "cloudresourcemanager",
@@ -30,6 +33,7 @@ _APIS: Final = (
     "run",
     "secretmanager",
     "serviceusage",
+    "storage",
 )
 # These can be called in any project: they enable the others.
 _ALWAYS: Final = frozenset({"cloudresourcemanager", "serviceusage", "upload"})
@@ -83,6 +87,9 @@ class GoogleServer(HttpServer):
             *Secrets(self.state).routes(),
             *Functions(self.state, agents, self.propagation, addresses or {}).routes(),
             *CloudRun(self.state).routes(),
+            *Images(self.state).routes(),
+            *RunJobs(self.state, self.propagation).routes(),
+            *Roles(self.state).routes(),
             *Scheduler(self.state).routes(),
             *Monitoring(self.state, self.propagation).routes(),
         )

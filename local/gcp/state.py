@@ -38,6 +38,10 @@ class GoogleState:
         requires_invoker_iam: an organisation forbids to disable the IAM check of a service.
         policies: IAM policies by resource: `topics/T`, `services/S`, ..., or `project`.
         jobs: of Cloud Scheduler.
+        roles: those that the project defines, also deleted ones.
+        repositories: of images, each with the names of its images.
+        run_jobs: of Cloud Run, in the shape of Kubernetes.
+        uploads: the archives that builds were started with, by bucket and name.
         exclusions: those of the log sink `_Default`, by their names.
         backlog: how many messages Cloud Monitoring says wait in a subscription; put some in.
         log: the JSON lines that the functions printed, oldest first; put some in.
@@ -55,6 +59,10 @@ class GoogleState:
     secrets: dict[str, Secret] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     jobs: dict[str, Json] = field(default_factory=dict)
+    roles: dict[str, Json] = field(default_factory=dict)
+    repositories: dict[str, set[str]] = field(default_factory=dict)
+    run_jobs: dict[str, Json] = field(default_factory=dict)
+    uploads: dict[str, bytes] = field(default_factory=dict)
     metrics: dict[str, Json] = field(default_factory=dict)
     dashboards: dict[str, Json] = field(default_factory=dict)
     alert_policies: dict[str, Json] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import shlex
 import string
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +53,11 @@ class Config:
     def drain(self) -> bool:
         """Whether Cloud Scheduler calls `drain`."""
         return self["DEPLOY_DRAIN"] == "true"
+
+    @property
+    def reconcile(self) -> bool:
+        """Whether a job looks regularly whether everything is stored."""
+        return bool(self["RECONCILE_SCHEDULE"])
 
     @property
     def message_regions(self) -> list[str]:
@@ -155,25 +161,34 @@ _DURATION: Final = (r"[1-9][0-9]*[dhms]", "a number with d, h, m or s, as in 7d"
 _SECRET: Final = (r"[A-Za-z0-9_-]{1,255}", "letters, digits, - or _")
 _CPU: Final = (r"[1-9][0-9]*|0\.[0-9]+", "a number of CPUs, as in 1")
 _MEMORY: Final = (r"[1-9][0-9]*[MG]i", "a number with Mi or Gi, as in 512Mi")
+_CRON: Final = (r"\S+( \S+){4}", "five fields of cron, in quotes")
+_AGE: Final = (r"[1-9][0-9]*[smhdw]", "a number with s, m, h, d or w, as in 27h")
 _REGION: Final = r"[a-z]+-[a-z]+[0-9]+"
 
 _REQUIRED: Final[Mapping[str, tuple[str, str]]] = {
     "PROJECT": (_ACCOUNT[0], "the id of a project, as in my-project"),
     "REGION": (_REGION, "a region, as in europe-west1"),
     "AEP_ENDPOINT": (r"https?://\S+", "AEP's streaming endpoint, https://.../collection/INLET"),
-    "DRAIN_SCHEDULE": (r"\S+( \S+){4}", "five fields of cron, in quotes"),
+    "DRAIN_SCHEDULE": _CRON,
     "INGRESS": (r"all|internal-only", "all or internal-only"),
     "RECEIVE_ACCESS": (r"auto|all-users|no-iam-check", "auto, all-users or no-iam-check"),
     **dict.fromkeys(("DEPLOY_PUSH", "DEPLOY_DRAIN", "EXCLUDE_REQUEST_LOGS"), _BOOLEAN),
     **dict.fromkeys(("EVENTS_TOPIC", "DEAD_LETTER_TOPIC", "DEAD_LETTER_SUBSCRIPTION"), _NAME),
     **dict.fromkeys(("PUSH_SUBSCRIPTION", "DRAIN_SUBSCRIPTION"), _NAME),
-    **dict.fromkeys(("PENDO_SECRET", "AEP_SECRET"), _SECRET),
+    **dict.fromkeys(("PENDO_SECRET", "AEP_SECRET", "RECONCILE_SECRET"), _SECRET),
     **dict.fromkeys(("RECEIVE_FUNCTION", "DELIVER_FUNCTION", "DRAIN_FUNCTION"), _FUNCTION),
     "DRAIN_JOB": (r"[\w-]{1,500}", "letters, digits, - or _"),
+    "RECONCILE_JOB": _FUNCTION,
+    # Google: Artifact Registry, Repository.name; IAM, CreateRoleRequest.roleId.
+    "RECONCILE_REPOSITORY": (r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?", "small letters, digits or -"),
+    "RECONCILE_ROLE": (r"[A-Za-z0-9_.]{3,64}", "3 to 64 letters, digits, _ or ."),
+    **dict.fromkeys(("RECONCILE_SINCE", "RECONCILE_UNTIL"), _AGE),
     **dict.fromkeys(("RECEIVE_ACCOUNT", "DELIVER_ACCOUNT", "DRAIN_ACCOUNT"), _ACCOUNT),
     **dict.fromkeys(("PUSH_ACCOUNT", "SCHEDULER_ACCOUNT", "BUILD_ACCOUNT"), _ACCOUNT),
-    **dict.fromkeys(("RECEIVE_CPU", "DELIVER_CPU", "DRAIN_CPU"), _CPU),
+    "RECONCILE_ACCOUNT": _ACCOUNT,
+    **dict.fromkeys(("RECEIVE_CPU", "DELIVER_CPU", "DRAIN_CPU", "RECONCILE_CPU"), _CPU),
     **dict.fromkeys(("RECEIVE_MEMORY", "DELIVER_MEMORY", "DRAIN_MEMORY"), _MEMORY),
+    "RECONCILE_MEMORY": _MEMORY,
     **dict.fromkeys(("EVENTS_RETENTION", "DEAD_LETTERS_RETENTION"), _DURATION),
 }
 _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
@@ -187,6 +202,7 @@ _OPTIONAL: Final[Mapping[str, tuple[str, str]]] = {
         rf"{ANY_REGION}|{_REGION}(,{_REGION})*",
         f"regions with commas between them, or {ANY_REGION}",
     ),
+    "RECONCILE_SCHEDULE": _CRON,
     "PENDO_CATALOG_SECRET": _SECRET,
     "PENDO_CATALOG_FILE": (r"/\S+", "an absolute path"),
     "ALERT_EMAIL": (r"[^@\s]+@[^@\s]+\.[^@\s]+", "an e-mail address"),
@@ -209,6 +225,8 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
     "DELIVER_TIMEOUT_SECONDS": (1, 3600),
     # Google: Job.attemptDeadline of an HTTP target, which is set to this value.
     "DRAIN_TIMEOUT_SECONDS": (15, 1800),
+    # Google: Cloud Run "task timeout for jobs", at most 7 days.
+    "RECONCILE_TIMEOUT_SECONDS": (60, 604_800),
     "DELIVER_DEADLINE_SECONDS": (1, 540),
     "DRAIN_SECONDS": (1, 540),
     "PUSH_ACK_DEADLINE_SECONDS": (10, 600),
@@ -230,10 +248,11 @@ _DISTINCT: Final = (
     ("EVENTS_TOPIC", "DEAD_LETTER_TOPIC"),
     ("PUSH_SUBSCRIPTION", "DRAIN_SUBSCRIPTION", "DEAD_LETTER_SUBSCRIPTION"),
     ("RECEIVE_FUNCTION", "DELIVER_FUNCTION", "DRAIN_FUNCTION"),
-    ("PENDO_SECRET", "AEP_SECRET"),
+    ("PENDO_SECRET", "AEP_SECRET", "RECONCILE_SECRET"),
+    ("DRAIN_JOB", "RECONCILE_JOB"),
 )
 _MAX_RETENTION: Final = 31 * 86_400
-_UNITS: Final = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+_UNITS: Final = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1}
 
 
 def seconds(duration: str) -> int:
@@ -245,7 +264,8 @@ def problems(values: Mapping[str, str]) -> list[str]:
     """Returns every problem, each with the name that it is about."""
     single = [*value_problems(values)]
     wrong = {line.partition(":")[0] for line in single}
-    return [*single, *_missing(values), *_conflicting(values, wrong), *_catalog_problems(values)]
+    more = (_missing(values), _conflicting(values, wrong), _catalog_problems(values))
+    return [*single, *chain(*more, _reconcile_problems(values, wrong))]
 
 
 def value_problems(values: Mapping[str, str]) -> Iterator[str]:
@@ -306,5 +326,21 @@ def _catalog_problems(values: Mapping[str, str]) -> Iterator[str]:
     secret = values["PENDO_CATALOG_SECRET"]
     if secret and values["PENDO_CATALOG_FILE"]:
         yield "PENDO_CATALOG_FILE: must be empty, as PENDO_CATALOG_SECRET is mounted as the file"
-    if secret in {values["PENDO_SECRET"], values["AEP_SECRET"]} - {""}:
+    if secret in {values[f"{name}_SECRET"] for name in ("PENDO", "AEP", "RECONCILE")} - {""}:
         yield "PENDO_CATALOG_SECRET: must be a secret of its own"
+
+
+def _reconcile_problems(values: Mapping[str, str], wrong: set[str]) -> Iterator[str]:
+    if not values["RECONCILE_SCHEDULE"]:
+        return
+    for name in ("AEP_IMS_ORG_ID", "RECONCILE_CLIENT_ID"):
+        if not values[name]:
+            yield f"{name}: is not set; RECONCILE_SCHEDULE needs it"
+    names = ("RECONCILE_UNTIL", "RECONCILE_SINCE", "EVENTS_RETENTION")
+    if {*names} & wrong:
+        return
+    until, since, kept = (seconds(values[name]) for name in names)
+    if until >= since:
+        yield "RECONCILE_SINCE: must be more than RECONCILE_UNTIL"
+    if since > kept:
+        yield "RECONCILE_SINCE: must not exceed EVENTS_RETENTION: the topic keeps no older event"

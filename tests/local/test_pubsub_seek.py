@@ -188,7 +188,7 @@ async def test_what_is_leased_and_in_backoff_is_settled_by_a_seek() -> None:
         assert server.stats(SUBSCRIPTION) == stats
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], type[Exception]]] = {
     "no target": ({}, exceptions.InvalidArgument),
     "no such snapshot": ({"snapshot": "projects/p/snapshots/none"}, exceptions.NotFound),
     "of another topic": ({"snapshot": "projects/p/snapshots/other"}, exceptions.InvalidArgument),

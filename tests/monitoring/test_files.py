@@ -38,11 +38,13 @@ _GOOGLES: dict[str, tuple[str, str, set[str]]] = {
     "pubsub.googleapis.com/subscription/dead_letter_message_count": ("DELTA", "INT64", set()),
     "run.googleapis.com/request_latencies": ("DELTA", "DISTRIBUTION", set()),
     "run.googleapis.com/container/instance_count": ("GAUGE", "INT64", set()),
+    "run.googleapis.com/job/completed_execution_count": ("DELTA", "INT64", {"result"}),
     _REQUEST_COUNT: ("DELTA", "INT64", {"response_code", "response_code_class"}),
 }
 _RESOURCES = {
     "pubsub.googleapis.com": ("pubsub_subscription", "subscription_id"),
     "run.googleapis.com": ("cloud_run_revision", "service_name"),
+    "run.googleapis.com/job/completed_execution_count": ("cloud_run_job", "job_name"),
     "logging.googleapis.com": ("cloud_run_revision", "service_name"),
 }
 _OURS = "logging.googleapis.com/user/"
@@ -143,7 +145,7 @@ def test_every_series_has_a_metric(one: Series) -> None:
     [metric] = asked.pop("metric.type")
     [resource] = asked.pop("resource.type")
     kind, value, labels = descriptor(metric)
-    of_resource, name = _RESOURCES[metric.partition("/")[0]]
+    of_resource, name = _RESOURCES.get(metric) or _RESOURCES[metric.partition("/")[0]]
     allowed = {f"resource.labels.{name}", *(f"metric.labels.{label}" for label in labels)}
     grouped = one.aggregation.get("groupByFields", [])
 
@@ -208,9 +210,12 @@ def test_the_page_on_cost_counts_the_conditions() -> None:
         path.stem: sum("conditionMatchedLog" not in one for one in read(path)["conditions"])
         for path in ALERTS
     }
-    on_request = counts.pop("no-webhook")
+    silence, lake = counts.pop("no-webhook"), counts.pop("not-in-the-lake")
 
-    text = f"There are {sum(counts.values())} of them, and {on_request} more with"
+    text = (
+        f"There are {sum(counts.values())} of them, {silence} more with `ALERT_NO_WEBHOOK_HOURS`, "
+        f"and {lake} more with `RECONCILE_SCHEDULE`."
+    )
     assert text in (PROJECT / "docs" / "cost.md").read_text("utf-8")
 
 

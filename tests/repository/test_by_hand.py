@@ -25,7 +25,7 @@ from tests.repository.deployed import Cloud
 from tests.repository.documents import blocks, for_installed
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, filled_in
-from tests.unit.gcp.deploy.deploy_lifecycle import member, table
+from tests.unit.gcp.deploy.deploy_lifecycle import member, run_job, table
 
 PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
 SECTIONS = {
@@ -45,6 +45,8 @@ BY_PUSH = (
 )
 CHECK, PENDO = "Check it", "Pendo"
 DRAIN, TOKEN = "Drain instead of push", "An inlet that asks for a token"
+RECONCILE = "Reconcile every day"
+MORE = (DRAIN, TOKEN, RECONCILE)
 LEFT_OUT = ("With gcloud run deploy", "Later")
 TIMEOUT_SECONDS = 600.0
 
@@ -79,7 +81,7 @@ class Reader:
 
 def test_no_section_is_overlooked() -> None:
     """The test below follows the whole page, in order."""
-    assert [*SECTIONS] == [CONFIGURATION, *BY_PUSH, CHECK, PENDO, DRAIN, TOKEN, *LEFT_OUT]
+    assert [*SECTIONS] == [CONFIGURATION, *BY_PUSH, CHECK, PENDO, *MORE, *LEFT_OUT]
     assert all(SECTIONS[name] for name in SECTIONS if name != "Later")
 
 
@@ -112,8 +114,10 @@ async def test_deploying_by_hand_equals_deploy_sh(
         secret = tmp_path / "client-secret"
         secret.write_text(f"{AEP_SECRET}\n", "utf-8")
         values |= {"AEP_CLIENT_ID": "client-1", "AEP_CLIENT_SECRET_FILE": str(secret)}
+        values |= {"RECONCILE_SCHEDULE": "0 6 * * *", "RECONCILE_CLIENT_ID": "client-2"}
+        values |= {"RECONCILE_CLIENT_SECRET_FILE": str(secret), "AEP_IMS_ORG_ID": "0123@AdobeOrg"}
         await reader.configure(values | {"DEPLOY_DRAIN": "true"})
-        await reader.follow(DRAIN, TOKEN)
+        await reader.follow(*MORE)
         with_drain = await reader.follow(CHECK)
         made = copy.deepcopy(cloud.google.state)
         deployed = await reader.paste("deploy/deploy.sh my.env")
@@ -125,9 +129,14 @@ async def test_deploying_by_hand_equals_deploy_sh(
     assert made.secrets["pendo-webhook-secrets"].versions[-1].decode() in for_pendo
 
     changes = [shlex.split(line[2:])[:4] for line in deployed.splitlines() if line[:2] == "+ "]
-    assert sorted(changes) == [
-        ["gcloud", "functions", "deploy", name] for name in ("deliver", "drain", "receive")
+    built, *others = sorted(changes)
+    assert built[:3] == ["gcloud", "builds", "submit"]  # its tag is the hash of its source
+    assert others == [
+        *(["gcloud", "functions", "deploy", name] for name in ("deliver", "drain", "receive")),
+        ["gcloud", "run", "jobs", "deploy"],
     ]
+    jobs = [run_job(state.run_jobs["pendo-reconcile"]) for state in (cloud.google.state, made)]
+    assert jobs[0] == jobs[1]
     assert functions(cloud.google.state) == functions(made)
     assert made.rights == {(r["thing"], r["role"], member(r)) for r in table("rights")}
     assert len(made.alert_policies) == len([*(PROJECT / "deploy/monitoring/alerts").iterdir()])
@@ -135,12 +144,14 @@ async def test_deploying_by_hand_equals_deploy_sh(
 
 
 def functions(state: GoogleState) -> dict[str, Any]:
-    """Returns how each function is configured, without its source and deploy.sh's own label."""
-    return {
-        name: {
-            **one.body,
-            "labels": None,
-            "buildConfig": {**one.body["buildConfig"], "source": None},
-        }
-        for name, one in state.functions.items()
-    }
+    """Returns how each function is configured, without its source and deploy.sh's own label.
+
+    Nor with the organisation, which no function needs here: only the job does.
+    """
+    found = {}
+    for name, one in state.functions.items():
+        body = copy.deepcopy(one.body)
+        body["serviceConfig"]["environmentVariables"].pop("AEP_IMS_ORG_ID", None)
+        body["buildConfig"]["source"] = body["labels"] = None
+        found[name] = body
+    return found

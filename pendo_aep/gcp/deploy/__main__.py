@@ -58,7 +58,7 @@ def _down(config: Config, gcloud: Gcloud, *, is_sure: bool) -> int:
     teardown.run()
     _say(
         f"{gcloud.changes} changes. APIs stay enabled, and Google's own buckets and images "
-        "(gcf-*) remain, because other functions may use them."
+        "(gcf-*, *_cloudbuild) remain, because others may use them."
     )
     return 0
 

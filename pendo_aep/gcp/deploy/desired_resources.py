@@ -31,7 +31,11 @@ _SERVICES: Final = (
 
 def services(config: Config) -> list[str]:
     """Returns the APIs that the pipeline uses."""
-    names = (*_SERVICES, "cloudscheduler") if config.drain else _SERVICES
+    names = [*_SERVICES]
+    if config.drain or config.reconcile:
+        names.append("cloudscheduler")
+    if config.reconcile:
+        names.append("storage")  # where the source of the job's image is uploaded
     return [f"{name}.googleapis.com" for name in names]
 
 
@@ -43,7 +47,10 @@ def accounts(config: Config) -> Iterator[Resource]:
         titles["PUSH_ACCOUNT"] = "Pendo to AEP: Pub/Sub calls deliver"
     if config.drain:
         titles["DRAIN_ACCOUNT"] = "Pendo to AEP: drain"
-        titles["SCHEDULER_ACCOUNT"] = "Pendo to AEP: Cloud Scheduler calls drain"
+    if config.reconcile:
+        titles["RECONCILE_ACCOUNT"] = "Pendo to AEP: reconcile"
+    if config.drain or config.reconcile:
+        titles["SCHEDULER_ACCOUNT"] = "Pendo to AEP: Cloud Scheduler"
     group = GROUPS["accounts"]
     for name, title in titles.items():
         address = config.address(name)
@@ -231,7 +238,7 @@ class Secret:
 
 
 def given_secrets(config: Config) -> list[Secret]:
-    """Returns the secrets that the functions mount, with the values that were given.
+    """Returns the secrets that the functions and the job mount, with the values that were given.
 
     Raises:
         InvalidConfig: a file cannot be read, or is empty.
@@ -239,6 +246,9 @@ def given_secrets(config: Config) -> list[Secret]:
     found = [_given_secret(config, "PENDO_SECRET", "PENDO_WEBHOOK_SECRETS", is_generated=True)]
     if config["AEP_CLIENT_ID"]:
         found.append(_given_secret(config, "AEP_SECRET", "AEP_CLIENT_SECRET", is_generated=False))
+    if config.reconcile:
+        secret = ("RECONCILE_SECRET", "RECONCILE_CLIENT_SECRET")
+        found.append(_given_secret(config, *secret, is_generated=False))
     return found
 
 

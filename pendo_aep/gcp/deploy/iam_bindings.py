@@ -75,6 +75,8 @@ def resource_bindings(config: Config) -> Iterator[IamBinding]:
         yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
         yield _subscribe(config["DRAIN_SUBSCRIPTION"], agent)
     yield _access(config["PENDO_SECRET"], receive)
+    if config.reconcile:
+        yield _access(config["RECONCILE_SECRET"], config.member("RECONCILE_ACCOUNT"))
     mounted = [config["AEP_SECRET"]] if config["AEP_CLIENT_ID"] else []
     if config["PENDO_CATALOG_SECRET"]:
         mounted.append(config["PENDO_CATALOG_SECRET"])
@@ -148,9 +150,9 @@ def create_service_agents(config: Config, gcloud: Gcloud) -> None:
         ("pubsub", config.pubsub_agent, iam.TOKEN_CREATOR_ROLES),
         ("cloudfunctions", config.functions_agent, _FUNCTIONS_AGENT_ROLES),
     )
-    policy = _policy(_on_project(config, "", ""), gcloud)
+    policy = _policy(on_project(config, "", ""), gcloud)
     missing = [
-        (service, _on_project(config, roles[0], agent))
+        (service, on_project(config, roles[0], agent))
         for service, agent, roles in agents
         if not any(agent in iam.members(policy, role) for role in roles)
     ]
@@ -162,13 +164,21 @@ def create_service_agents(config: Config, gcloud: Gcloud) -> None:
 
 def grant_builder(config: Config, gcloud: Gcloud) -> None:
     """Lets the account that builds the functions do so."""
-    bindings = _builder_bindings(config)
-    _grant_missing(bindings, _policy(bindings[0], gcloud), gcloud)
+    grant_on_project(_builder_bindings(config), gcloud)
 
 
 def revoke_builder(config: Config, gcloud: Gcloud) -> None:
     """Revokes what the builder may do: otherwise the rights of a deleted account would remain."""
-    bindings = _builder_bindings(config)
+    revoke_on_project(_builder_bindings(config), gcloud)
+
+
+def grant_on_project(bindings: Sequence[IamBinding], gcloud: Gcloud) -> None:
+    """Grants the bindings that are missing on the project."""
+    _grant_missing(bindings, _policy(bindings[0], gcloud), gcloud)
+
+
+def revoke_on_project(bindings: Sequence[IamBinding], gcloud: Gcloud) -> None:
+    """Revokes the bindings that exist on the project."""
     policy = _policy(bindings[0], gcloud)
     for binding in bindings:
         if binding.member in iam.members(policy, binding.role):
@@ -266,9 +276,10 @@ def _invoke(config: Config, function: str, member: str) -> IamBinding:
 
 def _builder_bindings(config: Config) -> list[IamBinding]:
     builder = config.member("BUILD_ACCOUNT")
-    return [_on_project(config, role, builder) for role in _BUILDER_ROLES]
+    return [on_project(config, role, builder) for role in _BUILDER_ROLES]
 
 
-def _on_project(config: Config, role: str, member: str) -> IamBinding:
+def on_project(config: Config, role: str, member: str) -> IamBinding:
+    """Returns a role on the whole project."""
     flags = (_UNCONDITIONAL,)
     return IamBinding("projects", ("projects",), config["PROJECT"], role, member, flags)

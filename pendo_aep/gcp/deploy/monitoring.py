@@ -23,7 +23,10 @@ KINDS: Final = ("metrics", "dashboards", "policies", "channels")
 _FOLDER: Final = Path(__file__).resolve().parents[3] / "deploy" / "monitoring"
 _CHANNEL: Final = "pendo-to-aep"
 # Alerts that exist only if a value of the config is set.
-_OPTIONAL_ALERTS: Final = {"no-webhook": "ALERT_NO_WEBHOOK_HOURS"}
+_OPTIONAL_ALERTS: Final = {
+    "no-webhook": "ALERT_NO_WEBHOOK_HOURS",
+    "not-in-the-lake": "RECONCILE_SCHEDULE",
+}
 # At this share of their retention, dead letters are about to expire: of 31 days, a week before.
 _EXPIRING_SHARE: Final = 0.75
 _SINK: Final = "_Default"

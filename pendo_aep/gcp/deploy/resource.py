@@ -18,6 +18,8 @@ GROUPS: Final[dict[str, Command]] = {
     "functions": ("functions",),
     "services": ("run", "services"),
     "jobs": ("scheduler", "jobs"),
+    "run_jobs": ("run", "jobs"),
+    "repositories": ("artifacts", "repositories"),
     "metrics": ("logging", "metrics"),
     "dashboards": ("monitoring", "dashboards"),
     "policies": ("monitoring", "policies"),
@@ -39,6 +41,8 @@ class Inventory:
             "functions": ("--v2", f"--regions={config['REGION']}"),
             "services": (f"--region={config['REGION']}",),
             "jobs": (f"--location={config['REGION']}",),
+            "run_jobs": (f"--region={config['REGION']}",),
+            "repositories": (f"--location={config['REGION']}",),
         }
         self._groups = dict(GROUPS)
         self._resources: dict[str, dict[str, Any]] = {}
@@ -70,7 +74,7 @@ class Inventory:
 def _name(kind: str, thing: dict[str, Any]) -> str:
     if kind in _BY_DISPLAY_NAME:
         return str(thing.get("displayName", ""))
-    if kind == "services":  # of Cloud Run, which answers in the shape of Kubernetes
+    if kind in {"services", "run_jobs"}:  # of Cloud Run, in the shape of Kubernetes
         return str(thing["metadata"]["name"])
     return str(thing["name"]).rpartition("/")[2]
 

@@ -12,7 +12,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
 
 from pendo_aep.gcp.config import Config
-from pendo_aep.gcp.deploy import desired_resources, functions, iam_bindings, monitoring
+from pendo_aep.gcp.deploy import (
+    desired_resources,
+    functions,
+    iam_bindings,
+    monitoring,
+    reconcile_job,
+)
 from pendo_aep.gcp.deploy.resource import GROUPS, Inventory, Resource
 from pendo_aep.gcp.deploy.up import with_project_number
 from pendo_aep.gcp.gcloud import Command, Gcloud, GcloudFailed, run_parallel
@@ -37,8 +43,9 @@ class Teardown:
             InvalidConfig: there is no such project.
         """
         # What an earlier choice has created is deleted as well.
-        both = {**config.values, "DEPLOY_PUSH": "true", "DEPLOY_DRAIN": "true"}
-        self._config = replace(with_project_number(config, gcloud), values=both)
+        chosen = {"DEPLOY_PUSH": "true", "DEPLOY_DRAIN": "true", "RECONCILE_SCHEDULE": "any"}
+        all_of_it = {**config.values, **chosen}
+        self._config = replace(with_project_number(config, gcloud), values=all_of_it)
         self._gcloud = gcloud
         self._inventory = Inventory(self._config, gcloud, [*GROUPS])
 
@@ -66,6 +73,8 @@ class Teardown:
     def run(self) -> None:
         """Deletes everything, with what it holds."""
         config, any_url = self._config, ""
+        for one in reconcile_job.deletions(config):
+            self._delete_resources([one])
         self._delete_resources(
             [
                 desired_resources.scheduler_job(config, any_url),
@@ -78,11 +87,12 @@ class Teardown:
             for kind in functions.KINDS
         )
         self._delete_resources(desired_resources.topics(config))
-        names = (config["PENDO_SECRET"], config["AEP_SECRET"])
+        names = (config["PENDO_SECRET"], config["AEP_SECRET"], config["RECONCILE_SECRET"])
         self._delete(("secrets", name, ("secrets", "delete", name)) for name in names)
         monitoring.delete_monitoring(config, self._inventory, self._gcloud)
         monitoring.remove_log_exclusion(config, self._gcloud)
         iam_bindings.revoke_builder(config, self._gcloud)
+        reconcile_job.revoke_reading(config, self._gcloud, with_role=True)
         self._delete_resources(desired_resources.accounts(config))
 
     def _delete_resources(self, resources: Iterable[Resource]) -> None:

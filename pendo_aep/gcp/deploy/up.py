@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Final
 
 from pendo_aep.gcp.config import Config, InvalidConfig
-from pendo_aep.gcp.deploy import desired_resources, functions, iam_bindings, monitoring
+from pendo_aep.gcp.deploy import (
+    desired_resources,
+    functions,
+    iam_bindings,
+    monitoring,
+    reconcile_job,
+)
 from pendo_aep.gcp.deploy.resource import Inventory, Resource, ensure
 from pendo_aep.gcp.gcloud import Gcloud, run_parallel
 
@@ -27,8 +33,8 @@ def up(config: Config, gcloud: Gcloud) -> str:
     secrets = desired_resources.given_secrets(config)  # first of all: a file may be missing
     config = with_project_number(config, gcloud)
     _enable_services(config, gcloud)
-    kinds = ["accounts", "topics", "subscriptions", "secrets", *_DEPLOYED_KINDS, *monitoring.KINDS]
-    inventory = Inventory(config, gcloud, [*kinds, "jobs"] if config.drain else kinds)
+    kinds = ("accounts", "topics", "subscriptions", "secrets", *_DEPLOYED_KINDS)
+    inventory = Inventory(config, gcloud, [*kinds, *monitoring.KINDS, *reconcile_job.KINDS])
     apply = partial(ensure, inventory=inventory, gcloud=gcloud)
     grant = partial(iam_bindings.grant, inventory=inventory, gcloud=gcloud)
     store = partial(desired_resources.store_secret, inventory=inventory, gcloud=gcloud)
@@ -39,6 +45,8 @@ def up(config: Config, gcloud: Gcloud) -> str:
     run_parallel(apply, [*desired_resources.accounts(config), *desired_resources.topics(config)])
     run_parallel(apply, desired_resources.pull_subscriptions(config))
     iam_bindings.grant_builder(config, gcloud)
+    if config.reconcile:
+        reconcile_job.grant_reading(config, gcloud)
     run_parallel(grant, iam_bindings.by_resource(iam_bindings.resource_bindings(config)))
     callers = iam_bindings.by_resource(iam_bindings.function_bindings(config))
     # Before the functions are deployed, which takes minutes and silently removes `allUsers`.
@@ -55,10 +63,13 @@ def up(config: Config, gcloud: Gcloud) -> str:
         # The alerts wait for minutes until the metrics are known, the functions until they are
         # built. All of them end, whichever fails: a pipeline that runs has its alerts.
         alerts = partial(monitoring.apply_alerts, config, inventory, gcloud, folder)
-        run_parallel(_call, [*(partial(apply, one) for one in built), alerts])
+        run_job = partial(reconcile_job.apply, config, inventory, gcloud, folder)
+        run_parallel(_call, [*(partial(apply, one) for one in built), alerts, run_job])
     deployed = Inventory(config, gcloud, _DEPLOYED_KINDS)
     run_parallel(apply, _calling_resources(config, deployed))
     run_parallel(grant, callers)
+    if config.reconcile:
+        grant([reconcile_job.caller(config)])
     # Last, because an organisation may forbid it.
     iam_bindings.make_receive_public(config, inventory, deployed, gcloud)
     monitoring.apply_log_exclusion(config, gcloud)
@@ -95,3 +106,5 @@ def _calling_resources(config: Config, deployed: Inventory) -> Iterator[Resource
     if config.drain:
         url = functions.function_url(config, "DRAIN", deployed)
         yield desired_resources.scheduler_job(config, url)
+    if config.reconcile:
+        yield reconcile_job.scheduler_job(config)

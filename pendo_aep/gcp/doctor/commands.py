@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pendo_aep.aep.misconfiguration import ALARM, WITHOUT_HEADER
 from pendo_aep.dead_letters import Reason
-from pendo_aep.gcp.doctor.deployment import Deployment
+from pendo_aep.gcp.doctor.deployment import Deployment, Reconcile
 from pendo_aep.gcp.gcloud import Command
 
 
@@ -64,6 +64,22 @@ def job(deployment: Deployment) -> Command:
     )
 
 
+def run_job(deployment: Deployment, reconcile: Reconcile) -> Command:
+    """Shows the Cloud Run job that reconciles."""
+    return ("run", "jobs", "describe", reconcile.job, f"--region={deployment.region}")
+
+
+def run_job_policy(deployment: Deployment, reconcile: Reconcile) -> Command:
+    """Shows who may run it."""
+    return ("run", "jobs", "get-iam-policy", reconcile.job, f"--region={deployment.region}")
+
+
+def reconcile_schedule(deployment: Deployment, reconcile: Reconcile) -> Command:
+    """Shows what runs it."""
+    place = f"--location={deployment.region}"
+    return ("scheduler", "jobs", "describe", reconcile.job, place)
+
+
 def secret_versions(secret: str) -> Command:
     """Shows the versions of a secret, without their values."""
     return ("secrets", "versions", "list", secret)
@@ -106,6 +122,9 @@ def initial_commands(deployment: Deployment) -> list[Command]:
         found += [topic(name), topic_policy(name)]
     for name in (*deployment.event_subscriptions, deployment.dead_letter_subscription):
         found += [subscription(name), subscription_policy(name)]
+    if reconcile := deployment.reconcile:
+        found += [run_job(deployment, reconcile), run_job_policy(deployment, reconcile)]
+        found += [reconcile_schedule(deployment, reconcile), secret_policy(reconcile.secret)]
     return found
 
 

@@ -39,6 +39,13 @@ _DRAIN_NAMES: Final = {
     "drain_job": "DRAIN_JOB",
     "scheduler_account": "SCHEDULER_ACCOUNT",
 }
+_RECONCILE_NAMES: Final = {
+    "job": "RECONCILE_JOB",
+    "account": "RECONCILE_ACCOUNT",
+    "role": "RECONCILE_ROLE",
+    "secret": "RECONCILE_SECRET",
+    "caller": "SCHEDULER_ACCOUNT",
+}
 # The values that are compared. The others may be anything: whoever deploys by hand may have named
 # an account by its whole address, or set nothing of AEP here.
 _VALUES: Final = frozenset(
@@ -80,12 +87,32 @@ class Values:
 
 
 @dataclass(frozen=True, slots=True)
+class Reconcile:
+    """The names of what looks regularly whether everything is stored.
+
+    Attributes:
+        job: in Cloud Run, and in Cloud Scheduler, which runs it.
+        account: of the job.
+        role: with which it reads topics.
+        secret: with which it reads AEP.
+        caller: the account that runs it.
+    """
+
+    job: str
+    account: str
+    role: str
+    secret: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
 class Deployment:
     """The names of all resources; those of `deliver` or `drain` are empty where it is not used.
 
     Attributes:
         config: the file that all of it comes from, for the commands that fix something.
         project_number: names Google's own service accounts; empty as long as it is unknown.
+        reconcile: None where it is not used.
     """
 
     config: str
@@ -107,6 +134,7 @@ class Deployment:
     drain_job: str
     scheduler_account: str
     project_number: str = ""
+    reconcile: Reconcile | None = None
 
     @property
     def delivery_functions(self) -> list[str]:
@@ -159,13 +187,18 @@ def read_deployment(path: Path, project: str | None, region: str | None) -> Depl
             names |= more
     if names == _NAMES:
         raise InvalidConfig(f"{path}: neither DEPLOY_PUSH nor DEPLOY_DRAIN is true")
-    if missing := sorted(name for name in names.values() if not values.get(name)):
+    more = _RECONCILE_NAMES if values.get("RECONCILE_SCHEDULE") else {}
+    needed = {*names.values(), *more.values()}
+    if missing := sorted(name for name in needed if not values.get(name)):
         raise InvalidConfig(f"{path}: not set: {', '.join(missing)}")
     if wrong := [one for one in value_problems(values) if one.partition(":")[0] in _VALUES]:
         raise InvalidConfig(f"{path}: {'; '.join(wrong)}")
     unused = dict.fromkeys(_PUSH_NAMES | _DRAIN_NAMES, "")
     named = {field: values[name] for field, name in names.items()}
-    return Deployment(config=str(path), values=_values(values), **(unused | named))
+    reconcile = Reconcile(**{field: values[name] for field, name in more.items()}) if more else None
+    return Deployment(
+        config=str(path), values=_values(values), reconcile=reconcile, **(unused | named)
+    )
 
 
 def _values(values: Mapping[str, str]) -> Values:

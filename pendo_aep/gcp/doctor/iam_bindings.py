@@ -48,7 +48,7 @@ def _findings(deployment: Deployment, observations: Observations) -> Iterator[Fi
     project_policy = observations[commands.project_policy(deployment)]
     for binding in _required_bindings(deployment, observations):
         policy = observations[binding.policy]
-        yield _check_binding(deployment, binding, policy, project_policy)
+        yield check_binding(deployment, binding, policy, project_policy)
     project = observations[commands.project(deployment)]
     if not isinstance(project, Found):  # then the rights of Pub/Sub itself are not checked either
         what = f"project {deployment.project}"
@@ -101,12 +101,13 @@ def _required_bindings(
         )
 
 
-def _check_binding(
+def check_binding(
     deployment: Deployment,
     binding: RequiredBinding,
     policy: Observation,
     project_policy: Observation,
 ) -> Finding:
+    """Checks one required role, which an account may also have on the whole project."""
     name, member = binding.resource[-1], iam.member(binding.member)
     what = f"{binding.role} on {name} for {binding.member}"
     if isinstance(project_policy, Found) and member in iam.members(

@@ -23,6 +23,7 @@ from pendo_aep.gcp.doctor.functions import check_functions
 from pendo_aep.gcp.doctor.iam_bindings import check_iam
 from pendo_aep.gcp.doctor.observe import Found, Observations, Observer, field_at, observe_all
 from pendo_aep.gcp.doctor.pubsub import check_subscriptions, check_topics
+from pendo_aep.gcp.doctor.reconcile import check_reconcile
 from pendo_aep.gcp.doctor.scheduler import check_scheduler
 from pendo_aep.gcp.doctor.secrets import check_secrets, secret_commands
 from pendo_aep.settings import ReceiveSettings, load
@@ -91,6 +92,7 @@ def check_deployment(deployment: Deployment, observations: Observations) -> list
         *check_topics(deployment, observations),
         *check_subscriptions(deployment, observations),
         *check_scheduler(deployment, observations),
+        *check_reconcile(deployment, observations),
         *check_iam(deployment, observations),
         *check_secrets(deployment, observations),
         check_dead_letters(deployment, observations),

@@ -258,3 +258,7 @@ async def test_xdm_that_does_not_fit_is_dropped(empty: PlatformClient) -> None:
         "The message cannot be validated: #: extraneous key [unheardOf] is not permitted.",
         "the schema is not the dataset's",
     }
+    (batch,) = empty.platform.state.batches.values()  # the unknown dataset has none
+    assert [record.id for record in batch.failed] == [ROW["_id"]] * 3
+    assert batch.failed[1].body["xdmEntity"] == invalid["body"]["xdmEntity"]
+    assert batch.failed[1].header == invalid["header"]

@@ -127,14 +127,16 @@ async def test_many_failed_records_are_in_several_files(late: LatePlatform) -> N
 async def test_lake_that_is_down_loses_nothing(late: LatePlatform) -> None:
     """What could not be written waits, and is written once when the lake is back."""
     late.lake.down = True
-    await late.send(event(1), event(2))
+    flow = late.platform.state.flows[late.client.ids["flow"]]
+    await late.send(event(1), event(2), BAD)
     with pytest.raises(ConnectionError):
         late.advance()
-    assert (late.platform.waiting_records, late.seen) == (2, [])
+    assert (late.platform.waiting_records, late.seen, flow.errors) == (3, [], [])
     assert await late.batches() == {}
 
     late.lake.down = False
-    assert late.platform.ingest_due() == 2
+    assert late.platform.ingest_due() == 3
+    assert [error.dropped for error in flow.errors] == [False, True]
     assert [row["_id"] for row in late.lake.rows["pendo_events"]] == ["e-1", "e-2"]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import tarfile
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
@@ -32,6 +33,7 @@ _ENABLED = (
     "run",
     "secretmanager",
 )
+_IMAGE = f"any-docker.pkg.dev/{ID}/r/image:1"
 _NEEDED = {"main.py", "requirements.txt"}
 
 
@@ -72,6 +74,42 @@ async def test_a_source_that_could_not_run_fails(
     assert google.state.functions["receive"].body["state"] == "FAILED"
 
 
+@pytest.mark.parametrize(
+    ("role", "missing", "detail"),
+    [
+        ("", "", ""),
+        ("roles/storage.objectViewer", "", "lacks roles/storage.objectViewer"),
+        ("roles/artifactregistry.writer", "", "lacks roles/artifactregistry.writer"),
+        ("", "Dockerfile", "unable to read Dockerfile: no such file"),
+    ],
+)
+async def test_an_image_is_built_only_with_its_rights_and_files(
+    role: str, missing: str, detail: str, google: GoogleServer, http: aiohttp.ClientSession
+) -> None:
+    """A build that fails leaves no image, and a job that names none is refused."""
+    prepare_for_receive(google)
+    needed = ("artifactregistry", "cloudbuild", "storage")
+    google.state.services |= {f"{name}.googleapis.com" for name in needed}
+    google.state.repositories["r"] = set()
+    bindings = google.state.policies["project"]["bindings"]
+    bindings[:] = [one for one in bindings if one["role"] != role]
+
+    built = await build_image(google, http, {"Dockerfile", "main.py"} - {missing})
+    task = {
+        "serviceAccountName": f"pendo-receive@{ID}.iam.gserviceaccount.com",
+        "timeoutSeconds": "60",
+        "containers": [{"image": _IMAGE}],
+    }
+    job = {"template": {"spec": {"template": {"spec": task}}}}
+    jobs = f"{google.url}/run/apis/run.googleapis.com/v1/namespaces/{ID}/jobs"
+    made = await _json(http.post(jobs, json={"metadata": {"name": "j"}, "spec": job}))
+
+    assert detail in built.get("statusDetail", "")
+    assert built["status"] == ("FAILURE" if detail else "SUCCESS")
+    assert google.state.repositories["r"] == (set() if detail else {"image:1"})
+    assert ("error" in made) is bool(detail)
+
+
 async def test_the_first_deployment_creates_the_service_agent_and_is_refused(
     google: GoogleServer, http: aiohttp.ClientSession
 ) -> None:
@@ -110,6 +148,25 @@ async def test_alerting_policies_are_edited_one_at_a_time(
     assert await create("v3", "alertPolicies", _policy("m")) == ""
 
 
+async def build_image(google: GoogleServer, http: aiohttp.ClientSession, files: set[str]) -> Any:
+    """Uploads an archive and builds an image of it, as gcloud does; returns the build."""
+    await http.post(f"{google.url}/storage/b", json={"name": "b"})
+    archive = _tar(files)
+    fields = json.dumps({"size": str(len(archive))}).encode()
+    parts = b"--x\nA: b\n\n%s\n--x\nA: b\n\n%s\n--x--\n" % (fields, archive)
+    await http.post(f"{google.url}/upload/storage/v1/b/b/o?name=source.tgz", data=parts)
+    body = {
+        "serviceAccount": f"any/pendo-build@{ID}.iam.gserviceaccount.com",
+        "options": {"logging": "CLOUD_LOGGING_ONLY"},
+        "source": {"storageSource": {"bucket": "b", "object": "source.tgz"}},
+        "substitutions": {"_IMAGE": _IMAGE},
+        "steps": [{"args": ["build", "--file=Dockerfile", "."]}],
+    }
+    builds = f"{google.url}/cloudbuild/v1/projects/{ID}/locations/any/builds"
+    started = await _json(http.post(builds, json=body))
+    return await _json(http.get(f"{builds}/{started['metadata']['build']['id']}"))
+
+
 async def deploy_receive(google: GoogleServer, http: aiohttp.ClientSession, files: set[str]) -> str:
     """Deploys `receive` as gcloud does; returns the error, which is empty if it succeeds."""
     functions = f"{google.url}/cloudfunctions/v2/projects/{ID}/locations/any/functions"
@@ -141,6 +198,14 @@ def _policy(metric: str) -> dict[str, object]:
     filter_ = f'metric.type="logging.googleapis.com/user/{metric}"'
     condition = {"conditionThreshold": {"filter": filter_}}
     return {"displayName": "p", "combiner": "OR", "conditions": [condition]}
+
+
+def _tar(names: set[str]) -> bytes:
+    written = io.BytesIO()
+    with tarfile.open(fileobj=written, mode="w:gz") as archive:
+        for name in sorted(names):
+            archive.addfile(tarfile.TarInfo(f"./{name}"))
+    return written.getvalue()
 
 
 def _zip(names: set[str]) -> bytes:

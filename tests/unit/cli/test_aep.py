@@ -204,7 +204,7 @@ async def test_an_upgrade_says_how_to_pause_and_when_to_resume(cli: AepCli) -> N
 
     assert (planned.code, applied.code) == (0, 0)
     assert f"~ dataflow 'Pendo Events' ({flow.id}): change\n    the mapping\n" in planned.out
-    assert planned.out.splitlines()[-1] == "6 to be created or changed"
+    assert planned.out.splitlines()[-1] == "7 to be created or changed"
     assert planned.err.startswith(f"{PROG} plan: the dataflow changes, ")
     paused, waited, resumed = (
         applied.err.index('modify-push-config mine --push-endpoint=""\n'),

@@ -14,7 +14,7 @@ from pendo_aep.gcp.doctor.deployment import Deployment, Values, read_deployment
 from pendo_aep.settings import DeliverSettings, DrainSettings, ReceiveSettings, load
 from tests.cases import Case, cases
 from tests.unit.gcp.deploy.deploy_env import FILLED, write_config
-from tests.unit.gcp.doctor.doctor_fixtures import DEPLOYMENT, VALUES
+from tests.unit.gcp.doctor.doctor_fixtures import DEPLOYMENT, RECONCILE, VALUES
 from tests.unit.gcp.doctor.test_checks import DRAIN_ALONE, PUSH_ALONE
 
 
@@ -128,7 +128,11 @@ def test_the_shipped_config_names_every_resource(
     path = tmp_path / "my.env"
     path.write_text(f"PROJECT=demo\nDEPLOY_PUSH={push}\nDEPLOY_DRAIN={drain}\n", "utf-8")
 
-    assert read_deployment(path, None, None) == replace(expected, config=str(path))
+    seen = read_deployment(path, None, None)
+    assert seen == replace(expected, config=str(path))
+    with path.open("a", encoding="utf-8") as file:
+        file.write("RECONCILE_SCHEDULE='0 6 * * *'\n")
+    assert read_deployment(path, None, None).reconcile == RECONCILE
 
 
 def test_the_doctor_compares_the_values_of_the_config(tmp_path: Path) -> None:

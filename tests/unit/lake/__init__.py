@@ -1,1 +1,1 @@
-"""Tests of what becomes of accepted events."""
+"""Tests of what became of accepted events."""

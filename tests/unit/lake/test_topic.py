@@ -9,6 +9,7 @@ from math import inf
 
 import grpc
 import pytest
+from google.pubsub_v1.types import PubsubMessage
 
 from local.pipeline import in_background
 from local.pubsub import PubSubServer, delayed, failing
@@ -81,7 +82,7 @@ async def test_what_a_message_says(here: TopicHarness, case: Case) -> None:
     attributes = dict(case["attributes"])
     data = case["data"].encode()
     await here.admin.publisher.publish(
-        topic=here.topic, messages=[{"data": data, "attributes": attributes}]
+        topic=here.topic, messages=[PubsubMessage(data=data, attributes=attributes)]
     )
     (found,) = await read(here.everything())
     assert found.id == (case["id"] or f"message-{found.message_id}")
@@ -176,7 +177,7 @@ async def test_an_empty_answer_proves_nothing(
     server: PubSubServer, here: TopicHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pulls without an answer come first; the reading goes on for its quiet time."""
-    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("pendo_aep.lake.reading.ACK_DEADLINE_SECONDS", 0.5)
     await here.publish(*MANY[:10])
     server.faults.add(failing("Pull", grpc.StatusCode.DEADLINE_EXCEEDED).times(5))
     assert ids(await read(here.everything())) == MANY[:10]
@@ -200,7 +201,7 @@ def test_when_a_reading_ends(case: Case) -> None:
 
 async def test_a_lost_answer_comes_again(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pull that is cut off has leased messages, which come again after the ack deadline."""
-    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("pendo_aep.lake.reading.ACK_DEADLINE_SECONDS", 0.5)
     patience = Patience(quiet_seconds=0.2, settle_seconds=0, pull_seconds=0.3)
     async with (
         PubSubServer(pull_wait=0.05, ack_deadline=0.5) as server,

@@ -32,9 +32,13 @@ FILLED: Mapping[str, str] = {
     "ALERT_EMAIL": "ops@example.com",
     "ALERT_NO_WEBHOOK_HOURS": "12",
     "DEPLOY_DRAIN": "true",
+    "RECONCILE_SCHEDULE": "0 6 * * *",
+    "RECONCILE_CLIENT_ID": "client-2",
+    "AEP_IMS_ORG_ID": "0123@AdobeOrg",
     "AEP_SCOPES": "openid,AdobeID,session",  # a value with the separator of gcloud's flags
 }
 AEP_SECRET = "canary-aep-secret"
+RECONCILE_SECRET = "canary-reconcile-secret"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,13 +24,19 @@ from pendo_aep.gcp.doctor.deployment import Deployment, read_deployment
 from pendo_aep.gcp.doctor.observe import Found, GcloudObserver, Observation, Observations
 from pendo_aep.gcp.doctor.run import observe_deployment
 from pendo_aep.gcp.gcloud import Command
-from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, DeployEnv, ScriptRun
+from tests.unit.gcp.deploy.deploy_env import (
+    AEP_SECRET,
+    ID,
+    RECONCILE_SECRET,
+    DeployEnv,
+    ScriptRun,
+)
 
 _DATA = Path(__file__).with_name("data")
 STRANGER = "user:somebody@example.com"
 THEIR_EXCLUSION = {"name": "theirs", "filter": "severity=DEBUG"}
 _FOR_A_WHILE = {"title": "for a while", "expression": "request.time < timestamp('2030-01-01')"}
-_SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET}
+_SECRETS = {"AEP_CLIENT_SECRET": AEP_SECRET, "RECONCILE_CLIENT_SECRET": RECONCILE_SECRET}
 
 Row = dict[str, str]
 """A right in `data/rights.json`: `who` has a `role` on a `thing`, which is `needed` for a call."""
@@ -208,6 +214,9 @@ def outline(run: ScriptRun) -> dict[str, Any]:
         "secrets": {name: len(one.versions) for name, one in state.secrets.items()},
         "functions": functions,
         "jobs": state.jobs,
+        "run_jobs": {name: run_job(job) for name, job in state.run_jobs.items()},
+        "repositories": state.repositories,
+        "roles": state.roles,
         "metrics": state.metrics,
         "policies": policies,
         "exclusions": state.exclusions,
@@ -215,6 +224,26 @@ def outline(run: ScriptRun) -> dict[str, Any]:
         "channels": sorted(names.values()),
         "topics": run.topics,
         "subscriptions": run.subscriptions,
+    }
+
+
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Returns how a Cloud Run job is configured, without image and what gcloud makes up."""
+    task = job["spec"]["template"]["spec"]["template"]["spec"]
+    containers = [
+        {
+            "args": one["args"],
+            "env": {variable["name"]: variable["value"] for variable in one["env"]},
+            "resources": {"limits": one["resources"]["limits"]},
+            "mounts": [mount["mountPath"] for mount in one["volumeMounts"]],
+        }
+        for one in task["containers"]
+    ]
+    mounted = [volume["secret"] for volume in task["volumes"]]
+    return {
+        "containers": containers,
+        "secrets": {one["secretName"]: one["items"] for one in mounted},
+        **{key: task[key] for key in ("maxRetries", "serviceAccountName", "timeoutSeconds")},
     }
 
 

@@ -7,16 +7,19 @@ Google itself.
 from __future__ import annotations
 
 import ast
+import io
 import json
+import tarfile
 from typing import Any
 
 import pytest
 
 from local.functions import PROJECT
+from pendo_aep.gcp.deploy import reconcile_job
 from pendo_aep.gcp.doctor.finding import Verdict
 from pendo_aep.gcp.doctor.run import check_deployment
 from pendo_aep.gcp.gcloud import TRANSIENT
-from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, FILLED, ID, NUMBER
+from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, FILLED, ID, NUMBER, RECONCILE_SECRET
 from tests.unit.gcp.deploy.deploy_lifecycle import (
     STRANGER,
     THEIR_EXCLUSION,
@@ -26,6 +29,7 @@ from tests.unit.gcp.deploy.deploy_lifecycle import (
     member,
     observations_without,
     outline,
+    run_job,
     run_lifecycle,
     table,
 )
@@ -75,9 +79,8 @@ async def test_no_secret_is_on_a_command_line_or_shown(lifecycle: Lifecycle) -> 
     held = {name: secret.versions for name, secret in lifecycle.changed.state.secrets.items()}
     values = [version.decode() for versions in held.values() for version in versions]
 
-    assert AEP_SECRET in values
-    assert "canary-new" in values
-    assert len(values) == 3
+    assert {AEP_SECRET, RECONCILE_SECRET, "canary-new"} <= {*values}
+    assert len(values) == 4
     for run in (lifecycle.created, lifecycle.rerun, lifecycle.changed, *lifecycle.interrupted):
         seen = f"{run.out}{run.err}{run.commands}"
         assert not [value for value in values if value in seen]
@@ -105,6 +108,31 @@ async def test_functions_have_their_settings_and_mounts(lifecycle: Lifecycle) ->
 
     assert shown == table("deployed")["functions"]
     assert lifecycle.created.state.jobs["pendo-drain"] == table("deployed")["job"]
+
+
+async def test_the_job_that_reconciles_is_deployed(lifecycle: Lifecycle) -> None:
+    """From an image that was built as the account of builds; unset, it goes, with its rights."""
+    created, changed = lifecycle.created.state, lifecycle.changed.state
+    [[image]] = created.repositories.values()
+    [job] = created.run_jobs.values()
+    [container] = job["spec"]["template"]["spec"]["template"]["spec"]["containers"]
+
+    assert run_job(job) == table("deployed")["run_job"]
+    assert container["image"] == f"europe-west1-docker.pkg.dev/{ID}/pendo-to-aep/{image}"
+    assert created.jobs["pendo-reconcile"] == table("deployed")["run_job_schedule"]
+    assert (changed.run_jobs, changed.repositories) == ({}, {})
+    assert changed.jobs.keys() == {"pendo-drain"}
+    assert not {r for r in changed.rights if r[1].endswith("/pendoReconcile")}
+    assert "deleted" not in changed.roles["pendoReconcile"]
+
+
+async def test_gcloud_uploads_what_the_hash_of_the_image_covers(lifecycle: Lifecycle) -> None:
+    """A file that is uploaded but not hashed would never be deployed again, nor one forgotten."""
+    [archive] = lifecycle.created.state.uploads.values()
+
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        names = {one.name.removeprefix("./") for one in opened.getmembers() if one.isfile()}
+    assert names == {path.as_posix() for path in reconcile_job.uploaded_files()}
 
 
 async def test_monitoring_is_deployed(lifecycle: Lifecycle) -> None:
@@ -199,8 +227,11 @@ async def test_what_differs_is_changed_and_nothing_else(lifecycle: Lifecycle) ->
         "maximumBackoff": "500s",
     }
     assert "secretVolumes" not in lifecycle.changed.state.functions["deliver"].body["serviceConfig"]
-    assert lifecycle.changed.state.rights >= lifecycle.created.state.rights - {
-        r for r in lifecycle.created.state.rights if r[0] == "secrets/aep-client-secret"
+    switched_off = ("secrets/aep-client-secret", "run_jobs/pendo-reconcile")
+    assert lifecycle.changed.state.rights >= {
+        right
+        for right in lifecycle.created.state.rights
+        if right[0] not in switched_off and "/roles/" not in right[1]
     }
 
 
@@ -279,12 +310,12 @@ async def test_private_functions_are_deployed_as_such(lifecycle: Lifecycle) -> N
 
 
 async def test_an_alert_that_is_switched_off_is_deleted(lifecycle: Lifecycle) -> None:
-    """Without ALERT_NO_WEBHOOK_HOURS there is no such alert; the others stay."""
-    name = "pendo-to-aep: no webhook comes"
+    """Without ALERT_NO_WEBHOOK_HOURS or RECONCILE_SCHEDULE: theirs go, the others stay."""
+    names = {"pendo-to-aep: no webhook comes", "pendo-to-aep: not in the lake"}
     created = _names(lifecycle.created.state.alert_policies)
     left = _names(lifecycle.changed.state.alert_policies)
 
-    assert created - left == {name}
+    assert created - left == names
     assert not left - created
 
 
@@ -329,6 +360,8 @@ async def test_destroy_leaves_nothing(lifecycle: Lifecycle) -> None:
     assert destroyed.code == 0, destroyed.err
     assert (destroyed.topics, destroyed.subscriptions) == ({}, {})
     assert {**state.functions, **state.accounts, **state.secrets, **state.jobs} == {}
+    assert {**state.run_jobs, **state.repositories} == {}
+    assert all(role["deleted"] for role in state.roles.values())
     assert {**state.metrics, **state.dashboards, **state.alert_policies, **state.channels} == {}
     # What Google gives its own accounts in every project.
     assert state.rights == {

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pendo_aep.gcp.doctor.deployment import Deployment, Values
+from pendo_aep.gcp.doctor.deployment import Deployment, Reconcile, Values
 from pendo_aep.gcp.doctor.observe import Found, NotFound, Observation, Unavailable
 from pendo_aep.gcp.gcloud import Command
 from tests.cases import Case
@@ -45,6 +45,13 @@ DEPLOYMENT = Deployment(
     drain_subscription="pendo-events-drain",
     drain_job="pendo-drain",
     scheduler_account="pendo-scheduler",
+)
+RECONCILE = Reconcile(
+    job="pendo-reconcile",
+    account="pendo-reconcile",
+    role="pendoReconcile",
+    secret="aep-reconcile-secret",
+    caller="pendo-scheduler",
 )
 UNAVAILABLE = Unavailable("you may not look at it", "gcloud auth login")
 

@@ -23,6 +23,7 @@ from pendo_aep.gcp.doctor.run import check_deployment
 from tests.cases import Case, rows
 from tests.unit.gcp.doctor.doctor_fixtures import (
     DEPLOYMENT,
+    RECONCILE,
     UNAVAILABLE,
     VALUES,
     FakeObserver,
@@ -50,6 +51,7 @@ _OBSERVED = [
         for row in table(name)
     ),
     *table("delivery")["dead_letters"],
+    *({**row, "reconciles": True} for row in table("reconcile")),
 ]
 _DESCRIBE_FUNCTION = "functions describe {} --gen2 --region=europe-west1"
 _DESCRIBE_SUBSCRIPTION = "pubsub subscriptions describe"
@@ -65,7 +67,8 @@ def endpoint(*, allows_unsigned: bool = False) -> Endpoint:
 
 def check_observed(case: Case) -> list[Finding]:
     """Returns the findings of what gcloud shows."""
-    return check_deployment(DEPLOYMENT, changed(case))
+    deployment = replace(DEPLOYMENT, reconcile=RECONCILE if "reconciles" in case else None)
+    return check_deployment(deployment, changed(case))
 
 
 def check_probe(case: Case) -> Finding:
