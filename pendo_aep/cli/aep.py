@@ -75,6 +75,7 @@ class _Task:
     choices: Choices
     platform: Platform
     subscription: str
+    is_encrypted: bool
 
     def show_step(self, step: Step, *, is_done: bool = True) -> None:
         """Shows a step at once: whatever comes next may fail."""
@@ -111,7 +112,9 @@ def run(options: argparse.Namespace) -> int:
 
     async def session(choices: Choices, settings: PlatformSettings) -> bool:
         async with connect(settings, RetryPolicy()) as platform:
-            return await work(_Task(options, choices, platform, settings.push_subscription))
+            is_encrypted = settings.aep_platform_url.startswith("https:")
+            task = _Task(options, choices, platform, settings.push_subscription, is_encrypted)
+            return await work(task)
 
     try:
         given = {name: getattr(options, name) for name in _CHOICES}
@@ -274,7 +277,11 @@ async def _follow(
     limit: timedelta = task.options.follow
     task.note(messages.following(limit))
     client = task.platform.client
-    followed = await follow_test_events(client, dataset_id, event_ids, sent_at, limit, None)
+    followed, problem = await follow_test_events(
+        client, dataset_id, event_ids, sent_at, limit, is_encrypted=task.is_encrypted
+    )
+    if problem:
+        task.note(f"which events are stored could not be asked: {printable(problem)}")
     as_json = task.options.json
     task.write(follow_as_json(followed, event_ids) if as_json else follow_as_text(followed))
     return followed.end is not End.FAILED

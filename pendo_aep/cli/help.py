@@ -54,7 +54,8 @@ has one of the names, it fails before it creates anything. It also fails if AEP 
 events to other XDM than deliver makes. Friendly names, data usage labels and a relationship with
 accounts that AEP refuses are only reported. Before it changes a dataflow that is in use, it says
 how to pause delivery, and on a terminal asks whether delivery is paused; at the end it says when
-delivery may resume."""
+delivery may resume. With the permission Manage Queries, --test-event can prove that its events are
+stored; without it, counts make that likely at most."""
 AEP_SHOW: Final = """\
 Prints the settings that deliver needs, as NAME=value lines for an env file, and beside them which
 fields have friendly names and data usage labels, and which schema of accounts the events refer to.

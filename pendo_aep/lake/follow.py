@@ -19,8 +19,8 @@ from pendo_aep.lake.batches import Batch, read_batches
 from pendo_aep.lake.failed_records import FailedRecord, read_failed_records
 from pendo_aep.provisioning.client import Client
 
-StoredIds: TypeAlias = Callable[[Collection[str]], Awaitable[set[str]]]
-"""Returns those of the ids that are stored, as Query Service sees them."""
+StoredIds: TypeAlias = Callable[[Collection[str]], Awaitable[set[str] | None]]
+"""Returns those of the ids that Query Service shows as stored; None if it cannot be asked."""
 
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
@@ -128,7 +128,11 @@ class Follower:
                 self._read.add((batch.id, batch.failed))
         waiting = set(self._event_ids) - set(self._failed) - self._stored
         if waiting and self._stored_ids is not None:
-            self._stored |= waiting & await self._stored_ids(waiting)
+            seen = await self._stored_ids(waiting)
+            if seen is None:
+                self._stored_ids = None
+            else:
+                self._stored |= waiting & seen
         after = [one for one in batches if one.stored and one.created >= self._sent_at]
         return self._result(after)
 

@@ -56,11 +56,10 @@ async def find_target(client: Client, settings: LakeSettings) -> Target:
     dataset: Json = {}
     with _if_permitted():
         dataset = await read_dataset(client, dataset_id)
-    tables = (dataset.get("tags") or {}).get(_TABLE_TAG) or [""]
     return Target(
         flow_id,
         dataset_id,
-        table=str(tables[0]),
+        table=table_of(dataset),
         has_diagnostics=has_error_diagnostics(Observed(dataset_id, dataset)) if dataset else None,
     )
 
@@ -73,6 +72,12 @@ def _if_permitted() -> Iterator[None]:
     except RequestRejected as rejected:
         if not rejected.is_permission:
             raise
+
+
+def table_of(dataset: Json) -> str:
+    """Returns the table of a dataset in Query Service; empty as long as it has none."""
+    tables = (dataset.get("tags") or {}).get(_TABLE_TAG) or [""]
+    return str(tables[0])
 
 
 async def read_dataset(client: Client, dataset_id: str) -> Json:

@@ -11,13 +11,16 @@ from typing import Any, cast
 
 import pytest
 
-from local.aep import RawMode
-from local.aep_platform import Answering, Call, Delay, Permission, expressions
+from local.aep import AepServer, RawMode
+from local.aep_platform import Answering, Call, Delay, Permission, PlatformServer, expressions
+from local.postgres import PostgresServer
+from local.query_service import PostgresLake
 from local.samples import load_samples
 from pendo_aep.cli import aep_messages
 from tests.unit.cli.cli_harness import AepCli, start
 from tests.unit.provisioning.harness import (
     BROWSER,
+    Harness,
     apply_version_before,
     is_preview,
     new_harness,
@@ -35,8 +38,9 @@ EVENTS = [sample for sample in load_samples() if sample.event is not None]
 
 @pytest.fixture
 async def cli() -> AsyncIterator[AepCli]:
-    """On an empty platform."""
+    """On an empty platform, where the credential may not use Query Service."""
     async with new_harness() as adobe:
+        adobe.platform.permissions.discard(Permission.MANAGE_QUERIES)
         yield AepCli(adobe)
 
 
@@ -72,6 +76,7 @@ async def test_from_nothing_to_settings_and_back(cli: AepCli) -> None:
     assert f"test events {one['_id']}, {other['_id']}: accepted" in applied.out
     assert "    AEP: 207 {" in applied.out
     assert "test events: most likely stored: AEP has stored 2 records since" in applied.out
+    assert "could not be asked: connect to Query Service: no permission" in applied.err
     assert "you may stop it" in applied.err
 
     again = await cli.run("plan")
@@ -481,3 +486,18 @@ async def test_a_test_event_that_fails_later_fails_the_command(cli: AepCli) -> N
     assert "failed in validation: DCVS-1103-400" in ran.out
     assert "does not match pattern" in ran.out
     assert "pendo-to-aep-test" not in ran.out
+
+
+async def test_query_service_shows_that_test_events_are_stored(postgres: PostgresServer) -> None:
+    """Both, by their ids: no count has to do."""
+    lake = PostgresLake(postgres)
+    try:
+        async with AepServer() as aep, PlatformServer(aep, lake=lake) as platform:
+            cli = AepCli(Harness(aep, platform))
+            ran = await cli.run("apply", "--json", "--no-wait", "--test-event", "--follow", "1m")
+    finally:
+        lake.close()
+
+    assert (ran.code, "could not be asked" in ran.err) == (0, False), ran.err
+    end = ran.lines[-1]
+    assert (end["end"], end["stored"]) == ("stored", sorted(end["testEvents"]))

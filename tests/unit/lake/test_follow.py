@@ -81,7 +81,7 @@ async def test_stored_as_query_service_shows(story: Story) -> None:
     seen: set[str] = set()
     story.happens = {4: lambda: seen.add("test-1"), 7: lambda: seen.add("test-2")}
 
-    async def stored_ids(ids: Collection[str]) -> set[str]:
+    async def stored_ids(ids: Collection[str]) -> set[str] | None:
         return seen & set(ids)
 
     followed = await story.follow(stored_ids)
@@ -95,12 +95,26 @@ async def test_with_query_service_counts_prove_nothing(story: Story) -> None:
     """Other events are stored meanwhile; these are not."""
     story.happens = {2: lambda: story.store("a", "09:02", 500)}
 
-    async def stored_ids(_: Collection[str]) -> set[str]:
+    async def stored_ids(_: Collection[str]) -> set[str] | None:
         return set()
 
     followed = await story.follow(stored_ids)
 
     assert (followed.end, story.minutes) == (End.UNKNOWN, 15)
+
+
+async def test_query_service_that_cannot_be_asked_is_asked_once(story: Story) -> None:
+    """Then the counts have to do."""
+    asked: list[Collection[str]] = []
+    story.happens = {5: lambda: story.store("a", "09:05", 2)}
+
+    async def stored_ids(ids: Collection[str]) -> set[str] | None:
+        asked.append(ids)
+        return None
+
+    followed = await story.follow(stored_ids)
+
+    assert (followed.end, len(asked)) == (End.LIKELY, 1)
 
 
 async def test_without_query_service_the_counts_make_it_likely(story: Story) -> None:
