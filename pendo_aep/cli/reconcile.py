@@ -24,7 +24,8 @@ from pendo_aep.cli.terminal import (
     run_interruptibly,
 )
 from pendo_aep.clock import rfc3339
-from pendo_aep.lake.query_service import NotPermitted, QueryService
+from pendo_aep.lake.query_errors import NotPermitted
+from pendo_aep.lake.query_service import QueryService
 from pendo_aep.lake.reconcile import Replayed, reconcile, replay_missing
 from pendo_aep.lake.sources import PipelineSources, PubSubNames
 from pendo_aep.lake.status import Status, read_status
