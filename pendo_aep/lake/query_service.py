@@ -17,7 +17,7 @@ import asyncio
 import math
 import os
 import re
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ import psycopg
 
 from pendo_aep.clock import epoch_rfc3339
 from pendo_aep.lake.query_errors import (
+    CannotConnect,
     NoTable,
     NotPermitted,
     QueryServiceError,
@@ -157,31 +158,6 @@ class QueryService:
         rows = await self._rows(table, f"SELECT _id FROM {_checked(table)} LIMIT 1", {})  # noqa: S608
         if rows is None:
             raise self._too_slow("one row")
-
-    async def stored_of(self, table: str, ids: Collection[str], since: datetime) -> set[str]:
-        """Returns those of a few events that are stored.
-
-        Args:
-            table: the dataset's.
-            ids: plain ones, as `receive` makes them.
-            since: no event occurred before; without it, the whole table would be read.
-
-        Raises:
-            QueryServiceError: one of its kinds, with what to do.
-            PlatformError: AEP's API does not answer.
-        """
-        values = {f"id{number}": key for number, key in enumerate(ids)}
-        if not values:
-            return set()
-        statement = (
-            f"SELECT DISTINCT _id FROM {_checked(table)} "  # noqa: S608 (checked)
-            f"WHERE timestamp >= %(since)s AND _id IN ({', '.join(f'%({one})s' for one in values)})"
-        )
-        values["since"] = epoch_rfc3339(since.timestamp())
-        rows = await self._rows(table, statement, values)
-        if rows is None:
-            raise self._too_slow(f"{len(ids)} events")
-        return {str(key) for (key,) in rows}
 
     async def stored_ids(
         self, table: str, since: datetime, until: datetime

@@ -152,11 +152,6 @@ async def test_a_second_that_takes_too_long(postgres: PostgresServer, slow_table
     with pytest.raises(QueryTooSlow, match="try again later"):
         await read(Parameters(parameters(postgres)), slow_table, QueryLimits(seconds=0.005))
 
-    limits = QueryLimits(seconds=0.005)
-    async with query_service(Parameters(parameters(postgres)), limits) as service:
-        with pytest.raises(QueryTooSlow, match="for 2 events"):
-            await service.stored_of(slow_table, ["slow-1", "slow-2"], START)
-
 
 async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
     """No page begins after one: Spark and PostgreSQL would read the literal differently."""
@@ -172,15 +167,6 @@ async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
 
     with pytest.raises(QueryServiceError, match="something else writes into this dataset"):
         await read(answers, "quoted", QueryLimits(rows=3))
-
-
-async def test_a_few_events(postgres: PostgresServer, table: str) -> None:
-    """Those that are stored, of those that occurred since then."""
-    async with query_service(Parameters(parameters(postgres))) as service:
-        wanted = ["event-001", "event-006", "no-such-event", "early"]
-        assert await service.stored_of(table, wanted, START) == {"event-001", "event-006"}
-        assert await service.stored_of(table, ["event-001"], START + HOURS) == set()
-        assert await service.stored_of(table, [], START) == set()
 
 
 async def test_a_check_only_looks(postgres: PostgresServer, table: str) -> None:
