@@ -262,7 +262,7 @@ def _summary_as_text(summary: Summary) -> str:
     lines += [
         (summary.failed, "failed: AEP accepted them, and could not store them"),
         (summary.missing, "missing: accepted so long ago that they should be stored"),
-        (summary.dead_letter, "dead letters: never accepted"),
+        (summary.dead_letter, "dead letter: never accepted"),
         (summary.late, "late: accepted, and not stored yet"),
         (summary.waiting, "waiting in Pub/Sub"),
     ]
