@@ -157,7 +157,10 @@ class _Command:
     async def _reconcile(self, verdicts: Verdicts, show: ShowProgress) -> Summary:
         late_after = self._options.late_after
         async with self._sources(show) as (sources, _):
-            return await reconcile(sources, verdicts, self._since, self._until, late_after, show)
+            summary = await reconcile(sources, verdicts, self._since, self._until, late_after, show)
+            for path in sources.absent:
+                _complain(self._options, f"{path} does not exist, so nothing waits in it")
+            return summary
 
     async def _replay(self, verdicts: Verdicts, replayed: Replayed, show: ShowProgress) -> None:
         async with self._sources(show) as (sources, topic):
