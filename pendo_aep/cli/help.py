@@ -128,7 +128,7 @@ taking anything: through temporary subscriptions and snapshots that it deletes. 
 lake by Query Service. It is in no hurry: Pub/Sub does not say when everything was read, so it takes
 some minutes.
 
-Settings, as those of status, and also:
+Settings, beside those of status:
   GOOGLE_CLOUD_PROJECT       required
   PUBSUB_TOPIC               default: pendo-events
   PUSH_SUBSCRIPTION          default: pendo-events-deliver

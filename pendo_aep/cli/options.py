@@ -343,7 +343,7 @@ def _add_reconcile(commands: Any) -> None:
     command = _add_parser(
         commands,
         "reconcile",
-        "say of each published event whether it is stored",
+        "say of each event whether it is stored, or why not",
         texts.RECONCILE,
         (f"{prog} --since 2d --until 1d", "the day before yesterday"),
         (f"{prog} --since 1d --replay-missing", "and publish again what is missing"),

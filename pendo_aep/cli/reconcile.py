@@ -24,7 +24,8 @@ from pendo_aep.cli.terminal import (
     run_interruptibly,
 )
 from pendo_aep.clock import rfc3339
-from pendo_aep.lake.query_service import NotPermitted, QueryService
+from pendo_aep.lake.query_errors import NotPermitted
+from pendo_aep.lake.query_service import QueryService
 from pendo_aep.lake.reconcile import Replayed, reconcile, replay_missing
 from pendo_aep.lake.sources import PipelineSources, PubSubNames
 from pendo_aep.lake.status import Status, read_status
@@ -160,7 +161,10 @@ class _Command:
     async def _reconcile(self, verdicts: Verdicts, show: ShowProgress) -> Summary:
         late_after = self._options.late_after
         async with self._sources(show) as (sources, _):
-            return await reconcile(sources, verdicts, self._since, self._until, late_after, show)
+            summary = await reconcile(sources, verdicts, self._since, self._until, late_after, show)
+            for path in sources.absent:
+                _complain(self._options, f"{path} does not exist, so nothing waits in it")
+            return summary
 
     async def _replay(self, verdicts: Verdicts, replayed: Replayed, show: ShowProgress) -> None:
         async with self._sources(show) as (sources, topic):
@@ -265,7 +269,7 @@ def _summary_as_text(summary: Summary) -> str:
     lines += [
         (summary.failed, "failed: AEP accepted them, and could not store them"),
         (summary.missing, "missing: accepted so long ago that they should be stored"),
-        (summary.dead_letter, "dead letters: never accepted"),
+        (summary.dead_letter, "dead letter: never accepted"),
         (summary.late, "late: accepted, and not stored yet"),
         (summary.waiting, "waiting in Pub/Sub"),
     ]

@@ -26,8 +26,29 @@ from typing import Any, Final, Self, TypeAlias
 import psycopg
 
 from pendo_aep.clock import epoch_rfc3339
+from pendo_aep.lake.query_errors import (
+    CannotConnect,
+    NoTable,
+    NotPermitted,
+    QueryServiceError,
+    QueryTooSlow,
+    cannot_connect,
+    explain_refusal,
+)
 from pendo_aep.provisioning.client import Client, Operation, unexpected_answer
-from pendo_aep.provisioning.errors import Permission, PlatformError, RequestRejected
+from pendo_aep.provisioning.errors import Permission, RequestRejected
+
+__all__ = [
+    "CannotConnect",
+    "NoTable",
+    "NotPermitted",
+    "QueryLimits",
+    "QueryService",
+    "QueryServiceError",
+    "QueryTooSlow",
+    "Stored",
+    "sslmode",
+]
 
 Stored: TypeAlias = tuple[str, int]
 """The `_id` of an event, and how many times it is stored."""
@@ -41,32 +62,9 @@ _CONNECT: Final = Operation(
 _TABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,254}", re.ASCII)
 # Spark and PostgreSQL read quotes and backslashes within a literal differently.
 _SAME_AS_LITERAL: Final = re.compile(r"[^'\\\x00-\x1f]+")
-_NO_TABLE: Final = re.compile(
-    "(table|view|relation).*(not exist|not found|not be found)", re.IGNORECASE
-)
-_MAX_SAID: Final = 300
+_LONGEST_SHOWN: Final = 300
 _ROOT_CERTIFICATE: Final = Path("~/.postgresql/root.crt")
 _LONGEST_SLICE: Final = 31 * 86_400
-
-
-class QueryServiceError(PlatformError):
-    """Query Service cannot be read; the text says what to do."""
-
-
-class NotPermitted(QueryServiceError):
-    """The credential may not use Query Service, or not this table."""
-
-
-class NoTable(QueryServiceError):
-    """The dataset has no table yet."""
-
-
-class CannotConnect(QueryServiceError):
-    """Query Service is out of reach, or refuses the token that AEP has just made for it."""
-
-
-class QueryTooSlow(QueryServiceError):
-    """Even a second's events take longer than a query may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +155,9 @@ class QueryService:
             QueryServiceError: one of its kinds, with what to do.
             PlatformError: AEP's API does not answer.
         """
-        await self._rows(table, f"SELECT _id FROM {_checked(table)} LIMIT 1", {})  # noqa: S608
+        rows = await self._rows(table, f"SELECT _id FROM {_checked(table)} LIMIT 1", {})  # noqa: S608
+        if rows is None:
+            raise self._too_slow("one row")
 
     async def stored_ids(
         self, table: str, since: datetime, until: datetime
@@ -189,10 +189,8 @@ class QueryService:
             half = max(part.seconds // 2, 1)
             if page is None:
                 if part.seconds <= 1:
-                    raise QueryTooSlow(
-                        f"Query Service takes longer than {limits.seconds:.0f} s for the events of "
-                        f"one second, from {epoch_rfc3339(part.start)}: try again later"
-                    )
+                    moment = epoch_rfc3339(part.start)
+                    raise self._too_slow(f"the events of one second, {moment}")
                 pending += part.halves()
                 width = half
                 continue
@@ -240,14 +238,16 @@ class QueryService:
                 await self._disconnect()
                 failures += 1
                 if failures >= self._limits.attempts:
-                    raise CannotConnect(
-                        f"Query Service is out of reach, or refuses the token ({_said(error)}): "
-                        "a firewall must let this machine connect to the host and the port of "
-                        "Query Service (in AEP, Queries > Credentials); try again later"
-                    ) from None
+                    raise cannot_connect(error) from None
                 await asyncio.sleep(self._client.retry_policy.pause(failures))
             except psycopg.Error as error:
-                raise _problem(error, table) from None
+                raise explain_refusal(error, table) from None
+
+    def _too_slow(self, what: str) -> QueryTooSlow:
+        seconds = self._limits.seconds
+        return QueryTooSlow(
+            f"Query Service takes longer than {seconds:.0f} s for {what}: try again later"
+        )
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         if self._connection is None:
@@ -312,7 +312,7 @@ def _checked(table: str) -> str:
         )
     if not _TABLE.fullmatch(table):
         raise QueryServiceError(
-            f"{table[:_MAX_SAID]!r} cannot be the name of a table: look at the dataset's tag "
+            f"{table[:_LONGEST_SHOWN]!r} cannot be the name of a table: look at the dataset's tag "
             "adobe/pqs/table"
         )
     return table
@@ -329,25 +329,3 @@ def _resumable(page: list[Stored]) -> list[Stored]:
             "cannot be read in pages: something else writes into this dataset"
         )
     return page[:kept]
-
-
-def _problem(error: psycopg.Error, table: str) -> QueryServiceError:
-    said = _said(error)
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return NotPermitted(
-            f"the credential may not read the table {table} (Query Service: {said}): in AEP, "
-            f"Permissions > Roles, its role needs {Permission.MANAGE_QUERIES} and "
-            f"{Permission.VIEW_DATASETS}"
-        )
-    if isinstance(error, psycopg.errors.UndefinedTable) or _NO_TABLE.search(said):
-        return NoTable(
-            f"Query Service has no table {table} yet ({said}): it appears with the dataset's first "
-            "events; is AEP_SANDBOX the sandbox of the dataset?"
-        )
-    return QueryServiceError(f"Query Service refuses the query: {said}: report it as a defect")
-
-
-def _said(error: psycopg.Error) -> str:
-    """Returns the server's text or the driver's in one line; neither has the token in it."""
-    text = error.diag.message_primary or str(error) or type(error).__name__
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_MAX_SAID]

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+import grpc
+
 from pendo_aep.lake.batches import read_batches
 from pendo_aep.lake.failed_records import FailedRecord, read_failed_records
 from pendo_aep.lake.query_service import QueryService, Stored
 from pendo_aep.lake.target import Target
 from pendo_aep.lake.topic import Pages, TopicReader
 from pendo_aep.provisioning.client import Client
+from pendo_aep.pubsub.client import CallFailed
 from pendo_aep.settings import LakeSettings
 
 _PAGE: Final = 1_000
@@ -45,7 +48,12 @@ class PubSubNames:
 
 
 class PipelineSources:
-    """Implements `Sources` on a deployment."""
+    """Implements `Sources` on a deployment.
+
+    Attributes:
+        absent: the live subscriptions that do not exist. A deployment pushes or drains, and its
+            configuration names the subscriptions of both.
+    """
 
     def __init__(
         self,
@@ -56,6 +64,7 @@ class PipelineSources:
         target: Target,
     ) -> None:
         """Takes what reads Pub/Sub, AEP's APIs and Query Service, and what to read there."""
+        self.absent: list[str] = []
         self._reader = reader
         self._names = names
         self._client = client
@@ -67,11 +76,22 @@ class PipelineSources:
         return self._reader.published(self._names.topic, since, until)
 
     async def waiting(self) -> Pages:
-        """Yields what is not acknowledged in the live subscriptions."""
+        """Yields what is not acknowledged in the live subscriptions.
+
+        Raises:
+            CallFailed: none of them exists, or Pub/Sub refuses.
+        """
         for subscription in self._names.live:
-            async with aclosing(self._reader.waiting(subscription)) as pages:
-                async for page in pages:
-                    yield page
+            try:
+                async with aclosing(self._reader.waiting(subscription)) as pages:
+                    async for page in pages:
+                        yield page
+            except CallFailed as error:
+                if error.code is not grpc.StatusCode.NOT_FOUND:
+                    raise
+                self.absent.append(subscription)
+                if len(self.absent) == len(self._names.live):
+                    raise
 
     def dead_letters(self) -> Pages:
         """Yields the dead letters."""

@@ -158,6 +158,7 @@ _READ: Final = """SELECT coalesce(v.shown, v.key), v.type, v.verdict, v.times, v
     ORDER BY v.published, v.key"""
 _HOURS: Final = "SELECT DISTINCT hour FROM published WHERE hour IS NOT NULL ORDER BY hour"
 _KIBIBYTES: Final = -64 * 1024  # negative: a size, not a number of pages
+_STEPS: Final = 100_000  # of SQLite's virtual machine: some milliseconds
 _HOUR: Final = timedelta(hours=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -173,6 +174,7 @@ class Verdicts:
 
     def __init__(self) -> None:
         self.unattributed = 0
+        self._is_stopped = False
         self._db = sqlite3.connect("", isolation_level=None, check_same_thread=False)
 
     def __enter__(self) -> Self:
@@ -283,13 +285,19 @@ class Verdicts:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         """Works in a thread, which ends at once if the command is interrupted."""
+        # `interrupt` would miss a statement that is just about to begin.
+        self._db.set_progress_handler(lambda: self._is_stopped, _STEPS)
         running = asyncio.ensure_future(asyncio.to_thread(work))
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            self._db.interrupt()
+            self._is_stopped = True
             await asyncio.wait([running])
+            running.exception()  # looked at: the interruption goes before it
             raise
+        finally:
+            # Elsewhere it would swallow Ctrl-C, which Python raises within it.
+            self._db.set_progress_handler(None, _STEPS)
 
 
 def _key(message: PublishedMessage) -> str:

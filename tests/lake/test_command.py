@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final, cast
 
 import pytest
@@ -50,8 +50,13 @@ async def world(lake: PostgresLake, monkeypatch: pytest.MonkeyPatch) -> AsyncIte
         running.publish([fine("waiting", at)])
         for name, text in running.environ.items():
             monkeypatch.setenv(name, text)
-        # It runs in a thread here, where nobody can interrupt it by a signal.
-        monkeypatch.setattr(reconcile, "run_interruptibly", asyncio.run)
+        loop = asyncio.get_running_loop()
+
+        def run_here(work: Coroutine[Any, Any, Any]) -> Any:
+            return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+        # The command is in a thread, which gets no signals; gRPC wants all calls in one loop.
+        monkeypatch.setattr(reconcile, "run_interruptibly", run_here)
         monkeypatch.setattr(reconcile, "_patience", lambda: QUICK)
         yield running
 
@@ -107,8 +112,13 @@ async def test_as_json(world: World, run: Callable[..., Any]) -> None:
     assert ran.lines[-1]["summary"]["stored"] == 4
 
 
-async def test_for_people(world: World, run: Callable[..., Any]) -> None:
+async def test_for_people(
+    world: World, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Only what is not stored, with the reason, the counts, and what to do; no personal data."""
+    # As in a deployment that pushes: its configuration also names what drain would pull from.
+    monkeypatch.setenv("DRAIN_SUBSCRIPTION", "pendo-events-drain")
+
     ran = await run(*SPAN)
 
     assert ran.code == 1
@@ -120,6 +130,7 @@ async def test_for_people(world: World, run: Callable[..., Any]) -> None:
     assert "(batch " in rows["invalid"]
     assert "deliver: rejected: " in rows["dead"]
     assert "          7 published\n          2 stored\n          1 of them more than" in ran.out
+    assert "/subscriptions/pendo-events-drain does not exist, so nothing waits in it" in ran.err
     for advice in ("pendo-aep status", "pendo-aep dead-letters list", "--replay-missing"):
         assert advice in ran.err
     for personal in (VISITOR, COMMENT):

@@ -13,15 +13,14 @@ import pytest
 
 from local.functions import free_port
 from local.postgres import PostgresServer
-from pendo_aep.lake.query_service import (
+from pendo_aep.lake.query_errors import (
     CannotConnect,
     NoTable,
     NotPermitted,
-    QueryLimits,
     QueryServiceError,
     QueryTooSlow,
-    sslmode,
 )
+from pendo_aep.lake.query_service import QueryLimits, sslmode
 from pendo_aep.provisioning.errors import (
     Permission,
     PlatformError,

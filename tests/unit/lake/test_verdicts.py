@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import timedelta
@@ -179,3 +181,19 @@ async def test_each_missing_event_is_found_once() -> None:
         found = [one.id for page in (messages[:2], messages[2:]) for one in verdicts.missing(page)]
 
     assert found == ["a", "c"]
+
+
+async def test_an_interruption_ends_the_work() -> None:
+    """At once, though SQLite is at work in a thread; the store can be closed afterwards."""
+    with Verdicts() as verdicts:
+        for start in range(0, 200_000, 1_000):
+            verdicts.add_stored(
+                (f"{number * 7919 % 200_000}", 1) for number in range(start, start + 1000)
+            )
+        work = asyncio.ensure_future(verdicts.conclude(NOW, LATE_AFTER))
+        await asyncio.sleep(0)  # it has begun
+        work.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        with pytest.raises(sqlite3.OperationalError, match="no such table: verdicts"):
+            list(verdicts.events())
