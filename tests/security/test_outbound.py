@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import ssl
 import subprocess
@@ -14,14 +13,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from local.functions import PROJECT, Function
 from pendo_aep.settings import DeliverSettings, PlatformSettings, SettingsError, load
 from tests.cases import Case, cases
+from tests.certificates import self_signed_certificate
 from tests.delivery_harness import http_server
 from tests.webhooks import event, push_body, send
 
@@ -107,32 +103,6 @@ async def impostor(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Im
 
     async with http_server(answer, host="localhost", tls=context) as address:
         yield Impostor(int(address.rpartition(":")[2]), certificate, paths)
-
-
-def self_signed_certificate(folder: Path) -> Path:
-    """Returns a file with a self-signed certificate for `localhost` and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    day = datetime.timedelta(days=1)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - day)
-        .not_valid_after(now + day)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = serialization.Encoding.PEM
-    private = key.private_bytes(
-        pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path = folder / "localhost.pem"
-    path.write_bytes(private + certificate.public_bytes(pem))
-    return path
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 
 from local.functions import free_port
-from local.postgres import PostgresServer
+from local.postgres import PostgresServer, find_postgres, run_postgres
 from pendo_aep.lake.query_errors import (
     CannotConnect,
     NoTable,
@@ -28,6 +29,7 @@ from pendo_aep.provisioning.errors import (
     RequestRejected,
     explain,
 )
+from tests.certificates import self_signed_certificate
 from tests.unit.lake.query_service_harness import Parameters, parameters, query_service
 
 START: Final = datetime(2026, 1, 31, 9, tzinfo=UTC)
@@ -255,6 +257,60 @@ def _sessions_end(connection: psycopg.Connection[tuple[Any, ...]]) -> bool:
         or not connection.execute("SELECT pg_sleep(0.01)")
         for _ in range(500)
     )
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for `localhost`, and its key."""
+    return self_signed_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def encrypted(certificate: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL with TLS, as Query Service has it; Debian's, and required in CI."""
+    programs = find_postgres(with_tls=True)
+    if programs is None:
+        why = "no PostgreSQL with TLS is installed: the way to Query Service is tested with it"
+        if os.environ.get("CI"):
+            pytest.fail(why)
+        pytest.skip(why)
+    with run_postgres(programs, certificate) as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("host", "root", "refused"),
+    [
+        pytest.param("localhost", None, None, id="any certificate, as without a root"),
+        pytest.param("localhost", "its own", None, id="verified"),
+        pytest.param("127.0.0.1", "its own", "certificate", id="of another name"),
+        pytest.param("localhost", "another", "certificate", id="of somebody else"),
+    ],
+)
+async def test_an_encrypted_connection(
+    encrypted: PostgresServer,
+    certificate: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    host: str,
+    root: str | None,
+    refused: str | None,
+) -> None:
+    """No token goes to a server that cannot prove its name, if there is a root to check it by."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    if root is not None:
+        of_another = self_signed_certificate(tmp_path)
+        monkeypatch.setenv("PGSSLROOTCERT", str(certificate if root == "its own" else of_another))
+    answers = Parameters(parameters(encrypted, host=host))
+    with encrypted.connect() as connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS ids (_id text)")
+
+    async with query_service(answers, QueryLimits(attempts=1), is_encrypted=True) as service:
+        if refused is None:
+            await service.check("ids")
+        else:
+            with pytest.raises(CannotConnect, match=refused):
+                await service.check("ids")
 
 
 def test_the_server_is_verified_where_there_is_a_root_certificate(
