@@ -24,6 +24,7 @@ import uvloop
 from benchmarks.figures import Figure
 from local.functions import PROJECT
 from local.postgres import PostgresServer, find_postgres, run_postgres
+from local.query_service import parameters_of
 from pendo_aep.lake.failed_records import FailedRecord
 from pendo_aep.lake.query_service import QueryService, Stored
 from pendo_aep.lake.reconcile import reconcile
@@ -63,7 +64,7 @@ async def measure_reconcile(rounds: int, events: int) -> list[Figure]:  # noqa: 
     else:
         with run_postgres(programs) as server:
             await asyncio.to_thread(_fill, server, events)
-            found["PostgreSQL"] = await _run(events, _parameters(server))
+            found["PostgreSQL"] = await _run(events, parameters_of(server))
     return [
         figure
         for name, (seconds, peak_mb) in found.items()
@@ -77,16 +78,6 @@ async def measure_reconcile(rounds: int, events: int) -> list[Figure]:  # noqa: 
 def _fill(server: PostgresServer, events: int) -> None:
     with server.connect() as connection:
         connection.execute(_FILL.format(events=events).encode())
-
-
-def _parameters(server: PostgresServer) -> dict[str, object]:
-    return {
-        "dbName": server.dbname,
-        "host": server.host,
-        "port": server.port,
-        "username": server.user,
-        "token": server.password,
-    }
 
 
 async def _run(events: int, parameters: object) -> tuple[float, float]:

@@ -164,20 +164,24 @@ class PostgresLake:
         self._tables[table] = wanted
 
     def connection_parameters(self) -> Json:
-        """Returns what a driver connects with, in the shape of Query Service's answer.
+        """Returns what a driver connects with."""
+        return parameters_of(self._server)
 
-        Adobe: "Connection parameters endpoint". The token is the password.
-        """
-        server = self._server
-        return {
-            "dbName": server.dbname,
-            "host": server.host,
-            "port": server.port,
-            "username": server.user,
-            "token": server.password,
-            "version": 1,
-            "websocketHost": server.host,
-        }
+
+def parameters_of(server: PostgresServer) -> Json:
+    """Returns what a driver connects with, in the shape of Query Service's answer.
+
+    Adobe: "Connection parameters endpoint". The token is the password.
+    """
+    return {
+        "dbName": server.dbname,
+        "host": server.host,
+        "port": server.port,
+        "username": server.user,
+        "token": server.password,
+        "version": 1,
+        "websocketHost": server.host,
+    }
 
 
 @contextmanager

@@ -152,7 +152,9 @@ class Functions:
             self._build(body, name, region)
             _check_source(self._uploads[stored])
             for volume in service.get("secretVolumes", []):
-                self._check_secret(volume["secret"], service["serviceAccountEmail"])
+                check_secret(
+                    self._state, self._propagation, volume["secret"], service["serviceAccountEmail"]
+                )
         except ApiError as refused:
             failure = {"code": 3, "message": refused.message}
         url = self._addresses.get(name, f"https://{name}-x-ew.a.run.app")
@@ -183,15 +185,7 @@ class Functions:
         if service.get("ingressSettings", _INGRESS[0]) not in _INGRESS:
             raise invalid(f"ingressSettings: {service['ingressSettings']} is none")
         account = service["serviceAccountEmail"]
-        # privacysandbox/aggregation-service#47.
-        cannot_act = ApiError(
-            403,
-            f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it "
-            "may not exist).",
-        )
-        if account not in self._state.accounts:
-            raise cannot_act
-        self._propagation.check(f"account {account} in Cloud Run", cannot_act)
+        check_account(self._state, self._propagation, account)
         self._check_agent(place)
 
     def _check_agent(self, place: str) -> None:
@@ -229,21 +223,44 @@ class Functions:
             if member not in self._state.members("project", role):
                 raise invalid(f"Build failed: {builder or 'the default account'} lacks {role}")
 
-    def _check_secret(self, name: str, account: str) -> None:
-        # Google: Cloud Run "secrets", all are checked at deployment. The text is that of
-        # getsentry/eng-pipes#893, without the place in the service that it begins with.
-        if name not in self._state.secrets or not self._state.secrets[name].versions:
-            raise invalid(f"Secret {name} was not found.")
-        denied = invalid(
-            f"Permission denied on secret: projects/{self._state.number}/secrets/{name}/versions/"
-            f"latest for Revision service account {account}. The service account used must be "
-            f"granted the 'Secret Manager Secret Accessor' role ({ACCESSOR}) at the secret, "
-            "project or higher level."
-        )
-        thing, member = f"secrets/{name}", f"serviceAccount:{account}"
-        if member not in self._state.members(thing, ACCESSOR):
-            raise denied
-        self._propagation.check(grant_of(thing, ACCESSOR, member), denied)
+
+def check_account(state: GoogleState, propagation: Propagation, account: str) -> None:
+    """Refuses to run something as an account that Cloud Run does not know, or not yet.
+
+    Raises:
+        ApiError: with the text of privacysandbox/aggregation-service#47.
+    """
+    cannot_act = ApiError(
+        403,
+        f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it "
+        "may not exist).",
+    )
+    if account not in state.accounts:
+        raise cannot_act
+    propagation.check(f"account {account} in Cloud Run", cannot_act)
+
+
+def check_secret(state: GoogleState, propagation: Propagation, name: str, account: str) -> None:
+    """Refuses what mounts a secret that its account may not read.
+
+    Google: Cloud Run "secrets", all are checked at deployment.
+
+    Raises:
+        ApiError: with the text of getsentry/eng-pipes#893, without the place in the service that
+            it begins with.
+    """
+    if name not in state.secrets or not state.secrets[name].versions:
+        raise invalid(f"Secret {name} was not found.")
+    denied = invalid(
+        f"Permission denied on secret: projects/{state.number}/secrets/{name}/versions/"
+        f"latest for Revision service account {account}. The service account used must be "
+        f"granted the 'Secret Manager Secret Accessor' role ({ACCESSOR}) at the secret, "
+        "project or higher level."
+    )
+    thing, member = f"secrets/{name}", f"serviceAccount:{account}"
+    if member not in state.members(thing, ACCESSOR):
+        raise denied
+    propagation.check(grant_of(thing, ACCESSOR, member), denied)
 
 
 def _check_source(source: bytes) -> None:

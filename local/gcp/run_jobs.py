@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from local.gcp.api import (
-    ApiError,
     Call,
     Propagation,
     Route,
@@ -17,8 +16,7 @@ from local.gcp.api import (
     invalid,
     take,
 )
-from local.gcp.functions import ACCESSOR
-from local.gcp.iam import grant_of
+from local.gcp.functions import check_account, check_secret
 from local.gcp.state import GoogleState, Json
 from local.http_server import JsonResponse
 
@@ -89,14 +87,7 @@ class RunJobs:
 
     def _check(self, task: Json) -> None:
         account = task["serviceAccountName"]
-        cannot_act = ApiError(
-            403,
-            f"Permission 'iam.serviceaccounts.actAs' denied on service account {account} (or it "
-            "may not exist).",
-        )
-        if account not in self._state.accounts:
-            raise cannot_act
-        self._propagation.check(f"account {account} in Cloud Run", cannot_act)
+        check_account(self._state, self._propagation, account)
         if not 0 < int(task["timeoutSeconds"]) <= 168 * 3600:
             raise invalid("timeoutSeconds: must be at most 7 days")
         [container] = task["containers"]
@@ -108,17 +99,8 @@ class RunJobs:
         if container["image"].split("/", 2)[2] not in known:
             raise invalid(f"Image '{container['image']}' not found.")
         for volume in task.get("volumes", []):
-            self._check_secret(volume["secret"]["secretName"], account)
-
-    def _check_secret(self, name: str, account: str) -> None:
-        thing, member = f"secrets/{name}", f"serviceAccount:{account}"
-        denied = invalid(
-            f"Permission denied on secret: projects/{self._state.number}/secrets/{name}/versions/"
-            f"latest for Revision service account {account}."
-        )
-        if member not in self._state.members(thing, ACCESSOR):
-            raise denied
-        self._propagation.check(grant_of(thing, ACCESSOR, member), denied)
+            secret = volume["secret"]["secretName"]
+            check_secret(self._state, self._propagation, secret, account)
 
 
 def _as_shown(value: Json) -> Json:

@@ -1,4 +1,4 @@
-"""Adobe's APIs as canned answers, and the stand-in that does what AEP does."""
+"""Adobe's APIs as canned answers, the stand-in that does what AEP does, and topics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local.aep import AepServer
+from local.pubsub import PubSubServer
 from tests.unit.lake.adobe import Adobe
 from tests.unit.lake.lake_harness import LakeHarness, lake_harness
+from tests.unit.lake.topic_harness import TopicHarness, topic_harness
 from tests.unit.provisioning.harness import own_fields
 
 
@@ -25,3 +27,18 @@ async def lake() -> AsyncIterator[LakeHarness]:
     async with lake_harness() as harness:
         own_fields(harness.adobe.state)["visitorId"]["pattern"] = "^[a-z-]+$"
         yield harness
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[PubSubServer]:
+    """The in-process server, which says at once that there is nothing."""
+    async with PubSubServer(pull_wait=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+async def here(server: PubSubServer, project: str) -> AsyncIterator[TopicHarness]:
+    """A topic on the in-process server."""
+    async with topic_harness(server.host, project) as harness:
+        yield harness
+    server.faults.clear()

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from local.postgres import PostgresServer
 from pendo_aep.lake.query_service import QueryLimits, QueryService
 from pendo_aep.provisioning.client import Client, Operation, RetryPolicy
 
@@ -33,20 +32,6 @@ class Parameters:
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
-
-
-def parameters(server: PostgresServer, **changes: object) -> dict[str, object]:
-    """Returns what AEP would say of a server, for the user that may only read."""
-    return {
-        "dbName": server.dbname,
-        "host": server.host,
-        "port": server.port,
-        "username": server.user,
-        "token": server.password,
-        "version": 1,
-        "websocketHost": server.host,
-        **changes,
-    }
 
 
 @asynccontextmanager

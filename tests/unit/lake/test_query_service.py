@@ -14,6 +14,7 @@ import pytest
 
 from local.functions import free_port
 from local.postgres import PostgresServer, find_postgres, run_postgres
+from local.query_service import parameters_of
 from pendo_aep.lake.query_errors import (
     CannotConnect,
     NoTable,
@@ -30,7 +31,7 @@ from pendo_aep.provisioning.errors import (
     explain,
 )
 from tests.certificates import self_signed_certificate
-from tests.unit.lake.query_service_harness import Parameters, parameters, query_service
+from tests.unit.lake.query_service_harness import Parameters, query_service
 
 START: Final = datetime(2026, 1, 31, 9, tzinfo=UTC)
 HOURS: Final = timedelta(hours=72)
@@ -89,7 +90,7 @@ async def test_each_event_is_counted_once(
     """Whatever the size of a page, and the time that the first query asks for."""
     limits = QueryLimits(rows=rows, slice_seconds=seconds)
 
-    found, pages = await read(Parameters(parameters(postgres)), table, limits)
+    found, pages = await read(Parameters(parameters_of(postgres)), table, limits)
 
     assert found == COUNTS
     assert max(pages) <= rows
@@ -99,14 +100,14 @@ async def test_few_queries_for_few_events(postgres: PostgresServer, table: str) 
     """The time of a query grows until a page fills: 72 hours take three queries, not twelve."""
     limits = QueryLimits(rows=40_000, slice_seconds=6 * 3600)
 
-    found, pages = await read(Parameters(parameters(postgres)), table, limits)
+    found, pages = await read(Parameters(parameters_of(postgres)), table, limits)
 
     assert (found, len(pages)) == (COUNTS, 3)
 
 
 async def test_a_broken_connection_is_made_again(postgres: PostgresServer, table: str) -> None:
     """With new parameters, as the token may have expired; no page is lost or counted twice."""
-    answers = Parameters(parameters(postgres))
+    answers = Parameters(parameters_of(postgres))
     found: Counter[str] = Counter()
     async with query_service(answers, QueryLimits(rows=50)) as service:
         async for page in service.stored_ids(table, START, START + HOURS):
@@ -143,7 +144,7 @@ async def test_a_slow_query_asks_for_less(postgres: PostgresServer, slow_table: 
     """It is given up in time, and its span is halved until a query is quick enough."""
     limits = QueryLimits(seconds=0.3, slice_seconds=3600)
 
-    found, pages = await read(Parameters(parameters(postgres)), slow_table, limits)
+    found, pages = await read(Parameters(parameters_of(postgres)), slow_table, limits)
 
     assert found == {f"slow-{n}": 1 for n in range(32)}
     assert max(pages) < 16
@@ -152,7 +153,7 @@ async def test_a_slow_query_asks_for_less(postgres: PostgresServer, slow_table: 
 async def test_a_second_that_takes_too_long(postgres: PostgresServer, slow_table: str) -> None:
     """There is nothing left to halve."""
     with pytest.raises(QueryTooSlow, match="try again later"):
-        await read(Parameters(parameters(postgres)), slow_table, QueryLimits(seconds=0.005))
+        await read(Parameters(parameters_of(postgres)), slow_table, QueryLimits(seconds=0.005))
 
 
 async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
@@ -162,7 +163,7 @@ async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
         connection.execute("CREATE TABLE quoted (_id text, timestamp timestamp)")
         rows = [(key, START.replace(tzinfo=None)) for key in ids]
         cursor.executemany("INSERT INTO quoted VALUES (%s, %s)", rows)
-    answers = Parameters(parameters(postgres))
+    answers = Parameters(parameters_of(postgres))
 
     found, _ = await read(answers, "quoted", QueryLimits(rows=4))
     assert found == dict.fromkeys(ids, 1)
@@ -173,7 +174,7 @@ async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
 
 async def test_a_check_only_looks(postgres: PostgresServer, table: str) -> None:
     """Whether the table can be read."""
-    async with query_service(Parameters(parameters(postgres))) as service:
+    async with query_service(Parameters(parameters_of(postgres))) as service:
         await service.check(table)
 
 
@@ -194,7 +195,7 @@ async def test_a_table_that_cannot_be_read(
         connection.execute("CREATE TABLE IF NOT EXISTS secret_ids (_id text, timestamp timestamp)")
         connection.execute("DROP ROLE IF EXISTS nobody_yet")
         connection.execute("CREATE ROLE nobody_yet LOGIN PASSWORD 'nothing'")
-    nobody = parameters(postgres, username="nobody_yet", token="nothing")
+    nobody = parameters_of(postgres) | {"username": "nobody_yet", "token": "nothing"}
     async with query_service(Parameters(nobody)) as service:
         with pytest.raises(error, match=words):
             await service.check(name)
@@ -229,7 +230,7 @@ async def test_no_connection(
     """It is tried a few times with new parameters; no token is in the text."""
     if changes.get("port") == 0:
         changes = {"port": free_port()}
-    answers = Parameters(parameters(postgres, **changes))
+    answers = Parameters(parameters_of(postgres) | changes)
     limits = QueryLimits(attempts=3)
     async with query_service(answers, limits, is_encrypted=is_encrypted) as service:
         with pytest.raises(CannotConnect, match=words) as raised:
@@ -241,7 +242,7 @@ async def test_no_connection(
 
 async def test_nothing_stays_connected(postgres: PostgresServer, table: str) -> None:
     """However it ends."""
-    async with query_service(Parameters(parameters(postgres)), QueryLimits(rows=3)) as service:
+    async with query_service(Parameters(parameters_of(postgres)), QueryLimits(rows=3)) as service:
         async for _ in service.stored_ids(table, START, START + HOURS):
             break
 
@@ -301,7 +302,7 @@ async def test_an_encrypted_connection(
     if root is not None:
         of_another = self_signed_certificate(tmp_path)
         monkeypatch.setenv("PGSSLROOTCERT", str(certificate if root == "its own" else of_another))
-    answers = Parameters(parameters(encrypted, host=host))
+    answers = Parameters(parameters_of(encrypted) | {"host": host})
     with encrypted.connect() as connection:
         connection.execute("CREATE TABLE IF NOT EXISTS ids (_id text)")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
@@ -52,21 +51,6 @@ try:
 except KeyboardInterrupt:
     raise SystemExit(130)
 """
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """The in-process server, which says at once that there is nothing."""
-    async with PubSubServer(pull_wait=0.05) as running:
-        yield running
-
-
-@pytest.fixture
-async def here(server: PubSubServer, project: str) -> AsyncIterator[TopicHarness]:
-    """A topic on the in-process server."""
-    async with topic_harness(server.host, project) as harness:
-        yield harness
-    server.faults.clear()
 
 
 async def left_by(server: PubSubServer, harness: TopicHarness) -> set[str]:

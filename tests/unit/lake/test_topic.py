@@ -29,21 +29,6 @@ from tests.unit.lake.topic_harness import (
 MANY = [f"e{number:04}" for number in range(2500)]
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """The in-process server, which says at once that there is nothing."""
-    async with PubSubServer(pull_wait=0.05) as running:
-        yield running
-
-
-@pytest.fixture
-async def here(server: PubSubServer, project: str) -> AsyncIterator[TopicHarness]:
-    """A topic on the in-process server."""
-    async with topic_harness(server.host, project) as harness:
-        yield harness
-    server.faults.clear()
-
-
 @pytest.fixture
 async def anywhere(pubsub: PubSub, project: str) -> AsyncIterator[TopicHarness]:
     """A topic on each server."""
