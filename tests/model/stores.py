@@ -176,7 +176,7 @@ class PubSubModel:
         self.topics: dict[str, list[Message]] = {subscribed: []}
         self.subscription = SubscriptionModel(self.topics[subscribed], clock)
         self.open: list[OpenCall] = []
-        self.calls: list[OpenCall] = []  # all calls
+        self.calls: list[OpenCall] = []  # all calls, also those that never arrived
         self.ends_at_once: dict[str, CallEnd | None] = {}  # by place
         self._on_acknowledge = on_acknowledge
 
@@ -274,10 +274,11 @@ class ChannelModel:
                 raise asyncio.CancelledError
             if self._is_closed:
                 raise grpc.aio.UsageError("Channel is closed.")
+            place = request.topic if rpc == "Publish" else rpc
             if self.is_silent:
+                self._channels.server.calls.append(OpenCall(request, place, caller=CALLER.get()))
                 await asyncio.sleep(timeout)
                 raise _error(grpc.StatusCode.DEADLINE_EXCEEDED)
-            place = request.topic if rpc == "Publish" else rpc
             return await self._channels.server.call(place, request, timeout)
 
         return call
