@@ -120,6 +120,14 @@ def growth(
         yield f"ALTER {kind} {name} {', '.join(added)}"
 
 
+def _types(columns: Columns) -> Iterator[str]:
+    """Yields the composite types of columns, each before those that it is made of."""
+    for column in columns.values():
+        if column.fields:
+            yield column.type
+            yield from _types(column.fields)
+
+
 def record(row: Json, columns: Columns) -> Json:
     """Returns a row as `jsonb_populate_recordset` takes it, without what has no column."""
     return {
@@ -133,7 +141,7 @@ class PostgresLake:
     """Implements the stand-in's `Lake` on a running PostgreSQL."""
 
     def __init__(self, server: PostgresServer) -> None:
-        """Takes the server, which nothing has written to yet."""
+        """Takes the server, which has none of the tables that are to be written."""
         self._server = server
         self._connection = server.connect()
         self._tables: dict[str, dict[str, Column]] = {}
@@ -141,6 +149,15 @@ class PostgresLake:
     def close(self) -> None:
         """Closes the connection."""
         self._connection.close()
+
+    def drop_tables(self) -> None:
+        """Drops its tables, so that another lake can have the server."""
+        with self._connection.transaction():
+            for table, columns in self._tables.items():
+                self._connection.execute(f"DROP TABLE {_quoted(table.lower())} CASCADE")
+                for name in _types(columns):
+                    self._connection.execute(f"DROP TYPE {name}")
+        self._tables.clear()
 
     def write(self, table: str, schema: Json, rows: Sequence[Json]) -> None:
         """Adds rows to a table, which gets the columns that its schema has by now.

@@ -12,7 +12,8 @@ from local.query_service import PostgresLake
 
 @pytest.fixture
 def lake(postgres: PostgresServer) -> Iterator[PostgresLake]:
-    """A data lake; other tests have tables of other names in it."""
+    """An empty data lake on the shared server."""
     running = PostgresLake(postgres)
     yield running
+    running.drop_tables()
     running.close()

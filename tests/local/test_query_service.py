@@ -24,6 +24,7 @@ def lake(postgres: PostgresServer) -> Iterator[PostgresLake]:
     """A lake on the shared server."""
     opened = PostgresLake(postgres)
     yield opened
+    opened.drop_tables()
     opened.close()
 
 

@@ -98,9 +98,10 @@ def table(postgres: PostgresServer) -> Iterator[Connection]:
     lake = PostgresLake(postgres)
     schema = asyncio.run(pendo_schema("properties.eventProperties.toTier:string"))
     lake.write("pendo_events", schema, [*SAMPLES, *ROWS])
-    lake.close()
     with postgres.connect() as connection:
         yield connection
+    lake.drop_tables()
+    lake.close()
 
 
 def query(connection: Connection, recipe: str) -> list[Json]:

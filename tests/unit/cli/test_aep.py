@@ -496,6 +496,7 @@ async def test_query_service_shows_that_test_events_are_stored(postgres: Postgre
             cli = AepCli(Harness(aep, platform))
             ran = await cli.run("apply", "--json", "--no-wait", "--test-event", "--follow", "1m")
     finally:
+        lake.drop_tables()
         lake.close()
 
     assert (ran.code, "could not be asked" in ran.err) == (0, False), ran.err
