@@ -42,6 +42,7 @@ _AGENTS: Final = {
     "pubsub": ("gcp-sa-pubsub", "roles/pubsub.serviceAgent"),
     "cloudfunctions": ("gcf-admin-robot", "roles/cloudfunctions.serviceAgent"),
 }
+_PERMISSIONS: Final = "iam/v1/permissions:queryTestablePermissions"
 _SERVICES: Final = "serviceusage/v1/projects/{project}/services"
 _IDENTITY: Final = "serviceusage/v1beta1/projects/{project}/services/{name}"
 
@@ -218,6 +219,8 @@ class Roles:
         """Returns the operations that gcloud uses."""
         kept, one = self._state.roles, f"{_ROLES}/{{name}}"
         return (
+            # gcloud asks it before it creates a role, to warn of permissions that are in testing.
+            Route("POST", _PERMISSIONS, lambda _: JsonResponse(200, {})),
             Route("GET", one, lambda call: JsonResponse(200, find(kept, call))),
             Route("POST", _ROLES, self._create, changes=True),
             Route("PATCH", one, self._update, changes=True),

@@ -76,6 +76,8 @@ def _row(pattern: str, awaited: str) -> Transient:
 TRANSIENT: Final = (
     # Google: Service Usage, error details of SERVICE_DISABLED; "wait a few minutes" in its text.
     Transient(API_DISABLED, "Google switches the new API on"),
+    # gcloud says so of any 403 while it uploads, also of the one above.
+    _row(r"forbidden from accessing the bucket", "Cloud Storage lets you upload the source"),
     # Google: IAM "service accounts overview", a new account can take 60 seconds or more.
     _row(r"Service account \S+ does not exist", "IAM knows the new service account"),
     # firebase-tools#10859; Cloud Run's own words end in "(or it may not exist)".

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.unit.cli.cli_harness import run_doctor
 from tests.unit.gcp.doctor.doctor_fixtures import (
     DATA,
     DEPLOYMENT,
+    RECONCILE,
     healthy,
     healthy_output,
     table,
@@ -66,6 +68,8 @@ def api_path(command: str) -> str:
         "functions describe": f"cloudfunctions/v2/{place}/functions/{name}",
         "run services describe": f"run/apis/serving.knative.dev/v1/namespaces/demo/services/{name}",
         "run services get-iam-policy": f"run/v1/{place}/services/{name}:getIamPolicy",
+        "run jobs describe": f"run/apis/run.googleapis.com/v1/namespaces/demo/jobs/{name}",
+        "run jobs get-iam-policy": f"run/v1/{place}/jobs/{name}:getIamPolicy",
         "scheduler jobs describe": f"cloudscheduler/v1/{place}/jobs/{name}",
         "secrets versions list": f"{secrets}/{name}/versions",
         "secrets versions access": f"{secrets}/{secret}/versions/{name}:access",
@@ -100,7 +104,8 @@ async def test_every_command_shows_what_the_tables_say(
     observer = use(google.environment(tmp_path), monkeypatch)
     value = commands.secret_value("pendo-webhook-secrets", "latest")
 
-    observations = await run.observe_deployment(DEPLOYMENT, observer)
+    deployment = replace(DEPLOYMENT, reconcile=RECONCILE)
+    observations = await run.observe_deployment(deployment, observer)
 
     assert {**observations, value: await observer.observe(value)} == healthy()
     assert await observer.observe(commands.log_lines("e")) == Found([])
