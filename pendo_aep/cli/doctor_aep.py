@@ -1,6 +1,7 @@
 """What `doctor` finds in AEP itself: whether it would say why an event was not stored.
 
-It looks only if the environment has the credentials of `pendo-aep aep`.
+It looks only if the environment has the credentials of `pendo-aep aep`, with the secret itself: a
+file of it is what a deployment takes for `deliver`, whose account need not be able to read AEP.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pendo_aep.settings import PlatformSettings, SettingsError, load
 
 _SHARED: Final = ("CLIENT_ID", "IMS_ORG_ID", "SANDBOX", "SCOPES", "IMS_URL", "TENANT_ID")
 _NAMES: Final = frozenset(f"AEP_{name}" for name in (*_SHARED, "PLATFORM_URL"))
-_SECRETS: Final = frozenset({"AEP_CLIENT_SECRET", "AEP_CLIENT_SECRET_FILE"})
+_SECRET: Final = "AEP_CLIENT_SECRET"
 _LOOK: Final = "pendo-aep aep show"
 
 
@@ -37,11 +38,9 @@ async def check_error_diagnostics(
     """
     given = {name: value for name, value in environ.items() if value.strip()}
     known = {name: config[name] for name in _NAMES & config.keys()} | {
-        name: given[name] for name in (_NAMES | _SECRETS) & given.keys()
+        name: given[name] for name in (_NAMES | {_SECRET}) & given.keys()
     }
-    if not _SECRETS & known.keys() or not (
-        known.get("AEP_CLIENT_ID") and known.get("AEP_IMS_ORG_ID")
-    ):
+    if not all(known.get(name) for name in (_SECRET, "AEP_CLIENT_ID", "AEP_IMS_ORG_ID")):
         return None
     dataset_id = given.get("AEP_DATASET_ID") or config.get("AEP_DATASET_ID", "")
     try:
