@@ -21,7 +21,7 @@ from pendo_aep.settings import PlatformSettings, SettingsError, load
 
 _SHARED: Final = ("CLIENT_ID", "IMS_ORG_ID", "SANDBOX", "SCOPES", "IMS_URL", "TENANT_ID")
 _NAMES: Final = frozenset(f"AEP_{name}" for name in (*_SHARED, "PLATFORM_URL"))
-_SECRET: Final = "AEP_CLIENT_SECRET"
+_SECRET: Final = "AEP_CLIENT_SECRET"  # noqa: S105 (the name of a variable)
 _LOOK: Final = "pendo-aep aep show"
 
 
