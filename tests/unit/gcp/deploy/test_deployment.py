@@ -45,10 +45,8 @@ _DEPLOY = {
     _FUNCTIONS_AGENT: {"roles/cloudfunctions.serviceAgent": "Unable to retrieve the repository"},
 }
 
-# The transient refusals that these runs do not meet: listings have used up the refusals of new
-# APIs, and no two edits of the same resource overlap.
+# The transient refusals that these runs do not meet: no two edits of the same resource overlap.
 UNMET = {
-    "Google switches the new API on",
     "another edit of the alerting policies ends",
     "another change of the same permissions ends",
 }
