@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -103,10 +103,11 @@ class _Readers:
     events: int
     service: QueryService | None
 
-    def _pages(self, *wanted: int) -> Iterator[list[PublishedMessage]]:
+    async def _pages(self, *wanted: int) -> AsyncGenerator[list[PublishedMessage], None]:
         for first in range(0, self.events, _PAGE):
             numbers = range(first, min(first + _PAGE, self.events))
             yield [self._message(n) for n in numbers if not wanted or n % 100 in wanted]
+            await asyncio.sleep(0)  # the real readers wait here, so that others go on
 
     def _message(self, number: int) -> PublishedMessage:
         at, key = _START + number * _SPAN / self.events, _id(number)
@@ -122,33 +123,29 @@ class _Readers:
         """All in the span, nothing after it."""
         del until
         if since == _START:
-            for page in self._pages():
+            async for page in self._pages():
                 yield page
-                await asyncio.sleep(0)
 
     async def waiting(self) -> AsyncGenerator[Sequence[PublishedMessage], None]:
         """What waits."""
-        for page in self._pages(_WAITING):
+        async for page in self._pages(_WAITING):
             yield page
-            await asyncio.sleep(0)
 
     async def dead_letters(self) -> AsyncGenerator[Sequence[PublishedMessage], None]:
         """Dead letters."""
-        for page in self._pages(_DEAD):
+        async for page in self._pages(_DEAD):
             yield page
-            await asyncio.sleep(0)
 
     async def failed(
         self, since: datetime, until: datetime
     ) -> AsyncGenerator[Sequence[FailedRecord], None]:
         """What AEP could not store."""
         del since, until
-        for page in self._pages(_FAILED):
+        async for page in self._pages(_FAILED):
             yield [
                 FailedRecord(one.id, "mapping", "MAPPER-3700-400", "not a number: ...", "batch")
                 for one in page
             ]
-            await asyncio.sleep(0)
 
     async def stored(
         self, since: datetime, until: datetime
@@ -159,9 +156,8 @@ class _Readers:
                 yield rows
             return
         rest = [n for n in range(100) if n not in _NOT_STORED]
-        for page in self._pages(*rest):
+        async for page in self._pages(*rest):
             yield [(one.id, 2 if int(one.message_id) % 100 == _TWICE else 1) for one in page]
-            await asyncio.sleep(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,7 +174,7 @@ class PostgresLake:
             if wanted != known:
                 for statement in growth("TABLE", name, known, wanted):
                     self._connection.execute(statement)
-            insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_recordset(NULL::{name}, %s)"  # noqa: S608
+            insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_recordset(NULL::{name}, %s)"  # noqa: S608 (quoted)
             for first in range(0, len(rows), _ROWS_AT_ONCE):
                 part = [record(row, wanted) for row in rows[first : first + _ROWS_AT_ONCE]]
                 self._connection.execute(insert, [orjson.dumps(part).decode()])

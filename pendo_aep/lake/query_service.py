@@ -155,7 +155,7 @@ class QueryService:
             QueryServiceError: one of its kinds, with what to do.
             PlatformError: AEP's API does not answer.
         """
-        rows = await self._rows(table, f"SELECT _id FROM {_checked(table)} LIMIT 1", {})  # noqa: S608
+        rows = await self._rows(table, f"SELECT _id FROM {_checked(table)} LIMIT 1", {})  # noqa: S608 (checked)
         if rows is None:
             raise self._too_slow("one row")
 
