@@ -76,6 +76,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
         self.ends: dict[int, CallEnd] = {}
         self.checked = 0  # calls that have been checked
         self.queue: list[str] = []  # who waited for a call when the loop was last idle
+        self.gone: set[str] = set()  # who had a result, or had given up, by then
         self.is_idle = True
 
     @rule(size=SIZES)
@@ -145,6 +146,7 @@ class GroupCommitMachine(RuleBasedStateMachine):
         for caller in self.callers.values():
             self.check_caller(caller)
         self.queue = list(self.queued())
+        self.gone = {name for name, caller in self.callers.items() if caller.waiting.done()}
         self.check_queue()
 
     def check_call(self, call: Call) -> None:
@@ -167,15 +169,20 @@ class GroupCommitMachine(RuleBasedStateMachine):
             assert call.bytes + max(sizes) > limits.max_bytes
 
     def check_linger(self, call: Call, sent_before: Sequence[int]) -> None:
-        """A call starts when its first item has lingered, or when it is full."""
+        """A call starts when its first item has lingered, or when it is full.
+
+        One that gives up in the turn in which the call became full may still be counted.
+        """
         limits = self.harness.limits
         there = [
             caller.size
-            for caller in self.callers.values()
-            if caller.since <= call.started and int(caller.name) not in sent_before
+            for name, caller in self.callers.items()
+            if caller.since <= call.started
+            and int(name) not in sent_before
+            and name not in self.gone
         ]
         if call.started < self.callers[call.items[0]].since + limits.linger_seconds:
-            is_full = len(call.items) == limits.max_items or sum(there) >= limits.max_bytes
+            is_full = len(there) >= limits.max_items or sum(there) >= limits.max_bytes
             assert is_full, "did not wait for others"
 
     def check_caller(self, caller: Caller) -> None:
