@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pendo_aep.cli import aep_messages as messages
 from pendo_aep.cli.aep_follow import as_json as follow_as_json
 from pendo_aep.cli.aep_follow import as_text as follow_as_text
 from pendo_aep.cli.aep_follow import follow_test_events
+from pendo_aep.cli.config_file import read_environment
 from pendo_aep.cli.terminal import printable, progress, run_interruptibly
 from pendo_aep.lake.follow import End
 from pendo_aep.provisioning.account_relationship import AccountRelationship
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         given = {name: getattr(options, name) for name in _CHOICES}
         choices = read_choices(given, options.file)
-        settings = load(PlatformSettings, os.environ)
+        settings = load(PlatformSettings, read_environment(options.config))
         with logs.silence():
             return 0 if run_interruptibly(session(choices, settings)) else 1
     except (SettingsError, PlatformError) as error:

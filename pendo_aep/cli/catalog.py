@@ -13,6 +13,7 @@ from typing import Final
 import aiohttp
 import orjson
 
+from pendo_aep.cli.config_file import read_environment
 from pendo_aep.cli.pendo_api import PendoApi, PollTexts, read_polls
 from pendo_aep.cli.terminal import CommandFailed, printable, progress, run_interruptibly
 from pendo_aep.pipeline.poll_catalog import MAX_BYTES
@@ -28,8 +29,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; the file is as it was.
     """
-    environ = {**os.environ, **({"PENDO_API_URL": options.url} if options.url else {})}
     try:
+        environ = read_environment(options.config)
+        if options.url:
+            environ["PENDO_API_URL"] = options.url
         found = _read(load(CatalogSettings, environ))
         content = encode(found)
         _write(options.output, content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pendo_aep import clock, logs
+from pendo_aep.cli.config_file import read_environment, use_emulator
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter, SharedDetail, shared_detail
 from pendo_aep.cli.dead_letter_reader import (
     DeadLetterReader,
@@ -74,8 +74,10 @@ def run(options: argparse.Namespace) -> int:
         KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; everything was given back.
     """
     action = {"list": _list, "show": _show, "replay": _replay}[options.action]
-    environ = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
     try:
+        environment = read_environment(options.config)
+        use_emulator(environment)
+        environ = {name: environment[name] for name in _SETTINGS if name in environment}
         return action(options, load(DeadLetterSettings, environ))
     except (SettingsError, CommandFailed) as error:
         _complain(options, str(error))

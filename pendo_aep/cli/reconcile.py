@@ -13,7 +13,7 @@ from typing import Final
 
 from pendo_aep import clock, logs
 from pendo_aep.cli import status
-from pendo_aep.cli.config_file import read_environment
+from pendo_aep.cli.config_file import EMULATOR, read_environment, use_emulator
 from pendo_aep.cli.dead_letter_reader import explain, open_channel
 from pendo_aep.cli.options import NAME
 from pendo_aep.cli.terminal import (
@@ -39,7 +39,6 @@ from pendo_aep.pubsub.client import CallFailed, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
 from pendo_aep.settings import LakeSettings, SettingsError, load
 
-_EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
 _USAGE: Final = 2
 _VERDICT_WIDTH: Final = max(map(len, Verdict))
 
@@ -85,8 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _read_settings(options: argparse.Namespace) -> LakeSettings:
     environment = read_environment(options.config)
-    if emulator := environment.get(_EMULATOR):
-        os.environ[_EMULATOR] = emulator  # Pub/Sub's clients look for it there only
+    use_emulator(environment)
     settings = load(LakeSettings, environment)
     if not settings.google_cloud_project:
         raise SettingsError(["GOOGLE_CLOUD_PROJECT is missing: the project of the topic"])
@@ -222,7 +220,7 @@ class _Command:
 
 def _patience() -> Patience:
     """Returns when a reading of Pub/Sub is complete: an emulator on this machine is quick."""
-    if os.environ.get(_EMULATOR):
+    if os.environ.get(EMULATOR):
         return Patience(quiet_seconds=2.0, settle_seconds=0.0, pull_seconds=2.0)
     return Patience()
 

@@ -23,7 +23,7 @@ from pendo_aep.cli.terminal import CommandFailed
 from pendo_aep.pipeline.poll_catalog import MAX_BYTES, Poll, parse_catalog
 from pendo_aep.provisioning.client import RetryPolicy
 from tests.cases import JSON_VALUES, TEXTS, Case, cases, randomly
-from tests.unit.cli.cli_harness import Ran, run, start
+from tests.unit.cli.cli_harness import Ran, env_file, run, start
 
 FAST = RetryPolicy(attempts=3, initial_seconds=0.001, max_seconds=1.0, timeout_seconds=1.0)
 WAIT = {"Retry-After": "0"}
@@ -210,11 +210,13 @@ async def test_settings_are_checked(tmp_path: Path) -> None:
 
 
 async def test_the_key_may_be_in_a_file(pendo: PendoApiServer, tmp_path: Path) -> None:
-    """As any secret."""
+    """As any secret, and as all settings in the configuration file."""
     (tmp_path / "key").write_text(f"{KEY}\n", "utf-8")
     settings = {"PENDO_INTEGRATION_KEY_FILE": str(tmp_path / "key"), "PENDO_API_URL": pendo.url}
-    output = str(tmp_path / "catalog.json")
-    assert (await run("catalog", "--output", output, settings=settings)).code == 0
+    output = ("--output", str(tmp_path / "catalog.json"))
+    assert (await run("catalog", *output, settings=settings)).code == 0
+    config = env_file(tmp_path / "my.env", settings)
+    assert (await run("catalog", *output, "--config", config, settings={})).code == 0
 
 
 async def test_a_wrong_key(pendo: PendoApiServer, tmp_path: Path) -> None:
@@ -315,10 +317,10 @@ async def test_ctrl_c_leaves_the_file_as_it_was(pendo: PendoApiServer, tmp_path:
     pendo.faults.append(Silence())
     settings = {"PENDO_INTEGRATION_KEY": KEY, "PENDO_API_URL": pendo.url}
     async with start("catalog", "--output", str(output), settings=settings) as process:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await pendo.asked.wait()
         os.kill(process.pid, signal.SIGINT)
-        out, err = await asyncio.wait_for(process.communicate(), 30)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
 
     assert (process.returncode, out) == (130, b"")
     assert err == b"pendo-aep catalog: interrupted\n"
