@@ -25,7 +25,7 @@ Sets up Adobe Experience Platform for Pendo's events and prints the settings tha
 creates identity namespaces, a field group, a schema, a dataset, connections, a mapping set and a
 dataflow.
 
-Settings, from the environment or the configuration file, as for deliver:
+Settings as for deliver, from the environment or a file:
   AEP_CLIENT_ID            required
   AEP_CLIENT_SECRET        required, or AEP_CLIENT_SECRET_FILE
   AEP_IMS_ORG_ID           required
@@ -146,7 +146,7 @@ Dead letters are messages that could not be delivered: webhooks that receive cou
 events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter
 topic.
 
-Settings, from the environment or the configuration file, as for the functions:
+Settings of the functions, from the environment or a file:
   GOOGLE_CLOUD_PROJECT   required
   DEAD_LETTER_TOPIC      where the dead letters are (default: pendo-events-dead)
   PUBSUB_TOPIC           where replayed events go (default: pendo-events)
