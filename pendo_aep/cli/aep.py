@@ -18,7 +18,7 @@ from pendo_aep.cli.aep_follow import as_json as follow_as_json
 from pendo_aep.cli.aep_follow import as_text as follow_as_text
 from pendo_aep.cli.aep_follow import follow_test_events
 from pendo_aep.cli.config_file import read_environment
-from pendo_aep.cli.terminal import printable, progress, run_interruptibly
+from pendo_aep.cli.terminal import complain, printable, progress, run_interruptibly
 from pendo_aep.lake.follow import End
 from pendo_aep.provisioning.account_relationship import AccountRelationship
 from pendo_aep.provisioning.apply import (
@@ -123,8 +123,7 @@ def run(options: argparse.Namespace) -> int:
         with logs.silence():
             return 0 if run_interruptibly(session(choices, settings)) else 1
     except (SettingsError, PlatformError) as error:
-        for problem in str(error).splitlines():
-            sys.stderr.write(f"{options.prog}: {printable(problem)}\n")
+        complain(options, str(error))
         return 1
 
 

@@ -31,6 +31,7 @@ from pendo_aep.cli.options import NAME
 from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
+    complain,
     printable,
     printable_lines,
     progress,
@@ -80,9 +81,9 @@ def run(options: argparse.Namespace) -> int:
         environ = {name: environment[name] for name in _SETTINGS if name in environment}
         return action(options, load(DeadLetterSettings, environ))
     except (SettingsError, CommandFailed) as error:
-        _complain(options, str(error))
+        complain(options, str(error))
     except CallFailed as error:
-        _complain(options, explain(error))
+        complain(options, explain(error))
     return 1
 
 
@@ -111,7 +112,7 @@ def _show(options: argparse.Namespace, settings: DeadLetterSettings) -> int:
             sys.stdout.write("\n" if number else "")
             print_whole(letter, sys.stdout)
     if not letters:
-        _complain(options, f"no dead letter with ID {options.id}")
+        complain(options, f"no dead letter with ID {options.id}")
     if not is_complete:
         _tell_bound(options)
     return 0 if letters else 1
@@ -142,7 +143,7 @@ def _replay(options: argparse.Namespace, settings: DeadLetterSettings) -> int:
             sys.stdout.write(show(summary, is_dry_run=options.dry_run))
     assert summary is not None  # noqa: S101 (else it has raised)
     if summary.failed and not summary.is_complete:
-        _complain(options, f"stopped: publishing to {topic} fails")
+        complain(options, f"stopped: publishing to {topic} fails")
     elif not summary.is_complete:
         _tell_bound(options)
     return 0 if summary.is_success else 1
@@ -204,11 +205,7 @@ def _with_reader(options: argparse.Namespace, settings: DeadLetterSettings, work
 
 def _tell_bound(options: argparse.Namespace) -> None:
     held = f"at most {options.hold:,} are held at a time (--hold)"
-    _complain(options, f"there may be more dead letters: {held}")
-
-
-def _complain(options: argparse.Namespace, problem: str) -> None:
-    sys.stderr.write(f"{options.prog}: {problem}\n")
+    complain(options, f"there may be more dead letters: {held}")
 
 
 def _advice(shared: SharedDetail) -> str:
