@@ -273,7 +273,11 @@ async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
 
 
 async def test_a_relationship_with_accounts_is_planned_made_and_shown(cli: AepCli) -> None:
-    """The plan says what of it can be taken back."""
+    """The plan says what of it can be taken back, and what to do if there is no such schema."""
+    failed = await cli.run("plan", "--profile", "--account-schema", "x")
+    assert failed.code == 1
+    assert "--account-schema x does not exist in the sandbox prod: give its $id" in failed.err
+
     add_accounts(cli.adobe.state)
     choice = ("--profile", "--account-schema", ACCOUNTS)
 
@@ -285,14 +289,6 @@ async def test_a_relationship_with_accounts_is_planned_made_and_shown(cli: AepCl
     assert aep_messages.ACCOUNT_RELATIONSHIP not in (await cli.run("plan", *choice)).err
     shown = await cli.run("show")
     assert f"account relationship: /_acme/pendo/accountId refers to {ACCOUNTS}" in shown.err
-
-
-async def test_a_schema_of_accounts_that_is_none_is_an_error(cli: AepCli) -> None:
-    """It says what to do."""
-    failed = await cli.run("plan", "--profile", "--account-schema", "x")
-
-    assert failed.code == 1
-    assert "--account-schema x does not exist in the sandbox prod: give its $id" in failed.err
 
 
 @pytest.mark.parametrize(("answer", "code", "does_it"), [("yes", 0, True), ("no", 1, False)])
