@@ -237,11 +237,12 @@ class DeadLetterReader:
     async def _pull(self, limit: int) -> list[DeadLetter]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait
-        request = {"subscription": self._subscription, "max_messages": limit}
         try:
             # An empty answer may come early, and says nothing.
             while not self.is_stopped and (left := until - loop.time()) > 0:
-                answer = await self._calls("Pull", seconds=left, **request)
+                answer = await self._calls(
+                    "Pull", seconds=left, subscription=self._subscription, max_messages=limit
+                )
                 if answer.received_messages:
                     return list(self._hold_new(answer.received_messages))
                 await asyncio.sleep(min(_PAUSE_SECONDS, left))

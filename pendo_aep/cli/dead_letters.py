@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         environment = read_environment(options.config)
         use_emulator(environment)
-        environ = {name: environment[name] for name in _SETTINGS if name in environment}
+        environ = {name: text for name, text in environment.items() if name in _SETTINGS}
         return action(options, load(DeadLetterSettings, environ))
     except (SettingsError, CommandFailed) as error:
         complain(options, str(error))
