@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from pendo_aep import clock, logs
 from pendo_aep.aep.auth import TokenUnavailable
@@ -18,7 +17,8 @@ from pendo_aep.cli import aep_messages as messages
 from pendo_aep.cli.aep_follow import as_json as follow_as_json
 from pendo_aep.cli.aep_follow import as_text as follow_as_text
 from pendo_aep.cli.aep_follow import follow_test_events
-from pendo_aep.cli.terminal import printable, progress, run_interruptibly
+from pendo_aep.cli.config_file import read_environment
+from pendo_aep.cli.terminal import complain, printable, progress, run_interruptibly
 from pendo_aep.lake.follow import End
 from pendo_aep.provisioning.account_relationship import AccountRelationship
 from pendo_aep.provisioning.apply import (
@@ -79,17 +79,16 @@ class _Task:
 
     def show_step(self, step: Step, *, is_done: bool = True) -> None:
         """Shows a step at once: whatever comes next may fail."""
-        show = messages.step_as_json if self.options.json else messages.step_as_text
-        self.write(show(step, is_done=is_done))
+        text = messages.step_as_text(step, is_done=is_done)
+        self.show(text, messages.step_as_json(step, is_done=is_done))
 
     def show_settings(self, environment: dict[str, str]) -> None:
         """Shows the settings that `deliver` needs."""
-        as_json = json.dumps({"environment": environment}) + "\n"
-        self.write(as_json if self.options.json else as_env_file(environment))
+        self.show(as_env_file(environment), {"environment": environment})
 
-    def write(self, text: str) -> None:
-        """Writes a result at once, so that it also appears at once in a pipe."""
-        sys.stdout.write(text)
+    def show(self, text: str, as_json: dict[str, Any]) -> None:
+        """Writes a result in one of its forms at once, so that it also appears so in a pipe."""
+        sys.stdout.write(json.dumps(as_json) + "\n" if self.options.json else text)
         sys.stdout.flush()
 
     def note(self, text: str) -> None:
@@ -119,12 +118,11 @@ def run(options: argparse.Namespace) -> int:
     try:
         given = {name: getattr(options, name) for name in _CHOICES}
         choices = read_choices(given, options.file)
-        settings = load(PlatformSettings, os.environ)
+        settings = load(PlatformSettings, read_environment(options.config))
         with logs.silence():
             return 0 if run_interruptibly(session(choices, settings)) else 1
     except (SettingsError, PlatformError) as error:
-        for problem in str(error).splitlines():
-            sys.stderr.write(f"{options.prog}: {printable(problem)}\n")
+        complain(options, str(error))
         return 1
 
 
@@ -132,10 +130,12 @@ async def _plan(task: _Task) -> bool:
     tenant, plan = await _make_plan(task)
     for step in (*plan.steps, *plan.refused):
         task.show_step(step, is_done=False)
-    task.write(_irrevocable(task, plan))
+    if found := plan.irrevocable:
+        task.show(messages.irrevocable(found), {"irrevocable": found})
     if not task.options.json:
         changes = sum(step.action is not Action.KEEP for step in plan.steps)
-        task.write(f"{changes} to be created or changed\n" if changes else "nothing to do\n")
+        sys.stdout.write(f"{changes} to be created or changed\n" if changes else "nothing to do\n")
+        sys.stdout.flush()
     if _changes_live_flow(plan):
         task.note(messages.how_to_pause(task.subscription))
     if not task.choices.authenticated:
@@ -151,7 +151,7 @@ async def _apply(task: _Task) -> bool:
     platform, client = task.platform, task.platform.client
     tenant, plan = await _make_plan(task)
     if plan.irrevocable:
-        task.note(messages.irrevocable_as_text(plan.irrevocable).rstrip())
+        task.note(messages.irrevocable(plan.irrevocable).rstrip())
     if _changes_live_flow(plan):
         task.note(messages.how_to_pause(task.subscription))
         if (
@@ -192,12 +192,6 @@ async def _make_plan(task: _Task) -> tuple[Tenant, Plan]:
     return tenant, await make_plan(desired_resources(client, tenant, task.choices))
 
 
-def _irrevocable(task: _Task, plan: Plan) -> str:
-    as_json = task.options.json
-    show = messages.irrevocable_as_json if as_json else messages.irrevocable_as_text
-    return show(plan.irrevocable)
-
-
 def _changes_live_flow(plan: Plan) -> bool:
     return any(step.kind is Kind.FLOW and step.action is Action.CHANGE for step in plan.steps)
 
@@ -213,8 +207,8 @@ async def _check_planned(task: _Task, tenant: Tenant, plan: Plan) -> None:
     elif (schema := plan.finished_schema) is None:
         task.note(messages.NO_SCHEMA_YET)
     elif samples := await _check(task, tenant, schema):
-        show = messages.check_as_json if task.options.json else messages.check_as_text
-        task.write(show(samples))
+        text = f"AEP maps all {samples} sample events as deliver does\n"
+        task.show(text, {"mappingCheck": "same", "samples": samples})
 
 
 async def _check(task: _Task, tenant: Tenant, schema: Observed) -> int:
@@ -264,9 +258,7 @@ async def _send_test_events(
         result = await run_smoke_test(platform.session, environment, tokens, envelope)
     except TokenUnavailable as error:
         raise PlatformError(f"the test events were not sent: no token ({error.reason})") from None
-    task.write(
-        (messages.smoke_test_as_json if task.options.json else messages.smoke_test_as_text)(result)
-    )
+    task.show(messages.smoke_test_as_text(result), messages.smoke_test_as_json(result))
     return result
 
 
@@ -282,8 +274,9 @@ async def _follow(
     )
     if problem:
         task.note(f"which events are stored could not be asked: {printable(problem)}")
-    as_json = task.options.json
-    task.write(follow_as_json(followed, event_ids) if as_json else follow_as_text(followed))
+    shown = follow_as_json(followed, event_ids) if task.options.json else follow_as_text(followed)
+    sys.stdout.write(shown)
+    sys.stdout.flush()
     return followed.end is not End.FAILED
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from pendo_aep.aep.mapping import FIELDS
 from pendo_aep.cli.terminal import printable
@@ -63,9 +62,9 @@ def step_as_text(step: Step, *, is_done: bool) -> str:
     return line + "".join(f"    {printable(detail)}\n" for detail in step.details)
 
 
-def step_as_json(step: Step, *, is_done: bool) -> str:
-    """Returns one line of JSON; `done` is whether the step was carried out or only planned."""
-    shown = {
+def step_as_json(step: Step, *, is_done: bool) -> dict[str, Any]:
+    """Returns the same for JSON; `done` is whether the step was carried out or only planned."""
+    return {
         "action": step.action,
         "done": is_done,
         "kind": step.kind,
@@ -73,30 +72,12 @@ def step_as_json(step: Step, *, is_done: bool) -> str:
         "id": step.id or None,
         "details": step.details,
     }
-    return json.dumps(shown) + "\n"
 
 
-def irrevocable_as_text(found: Sequence[str]) -> str:
-    """Returns what AEP can never take back, a line for each; nothing if there is none."""
-    if not found:
-        return ""
+def irrevocable(found: Sequence[str]) -> str:
+    """Returns what AEP can never take back, a line for each."""
     lines = "".join(f"    {printable(one)}\n" for one in found)
     return f"AEP can never take back or change:\n{lines}"
-
-
-def irrevocable_as_json(found: Sequence[str]) -> str:
-    """Returns the same as one line of JSON."""
-    return json.dumps({"irrevocable": found}) + "\n" if found else ""
-
-
-def check_as_text(samples: int) -> str:
-    """Returns a line that says that AEP maps every sample as `deliver` does."""
-    return f"AEP maps all {samples} sample events as deliver does\n"
-
-
-def check_as_json(samples: int) -> str:
-    """Returns the same as one line of JSON."""
-    return json.dumps({"mappingCheck": "same", "samples": samples}) + "\n"
 
 
 def smoke_test_as_text(result: SmokeTest) -> str:
@@ -117,9 +98,9 @@ def smoke_test_as_text(result: SmokeTest) -> str:
     return "\n".join(lines) + "\n"
 
 
-def smoke_test_as_json(result: SmokeTest) -> str:
-    """Returns the same as one line of JSON; `environment` has what `deliver` needs besides."""
-    shown = {
+def smoke_test_as_json(result: SmokeTest) -> dict[str, Any]:
+    """Returns the same for JSON; `environment` has what `deliver` needs besides."""
+    return {
         "testEvent": result.event_ids[0],
         "testEvents": result.event_ids,
         "taken": result.is_accepted,
@@ -127,7 +108,6 @@ def smoke_test_as_json(result: SmokeTest) -> str:
         "body": result.body,
         "environment": result.settings,
     }
-    return json.dumps(shown) + "\n"
 
 
 def following(limit: timedelta) -> str:

@@ -13,8 +13,9 @@ from typing import Final
 import aiohttp
 import orjson
 
+from pendo_aep.cli.config_file import read_environment
 from pendo_aep.cli.pendo_api import PendoApi, PollTexts, read_polls
-from pendo_aep.cli.terminal import CommandFailed, printable, progress, run_interruptibly
+from pendo_aep.cli.terminal import CommandFailed, complain, printable, progress, run_interruptibly
 from pendo_aep.pipeline.poll_catalog import MAX_BYTES
 from pendo_aep.settings import CatalogSettings, SettingsError, load
 
@@ -28,16 +29,18 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; the file is as it was.
     """
-    environ = {**os.environ, **({"PENDO_API_URL": options.url} if options.url else {})}
     try:
+        environ = read_environment(options.config)
+        if options.url:
+            environ["PENDO_API_URL"] = options.url
         found = _read(load(CatalogSettings, environ))
         content = encode(found)
         _write(options.output, content)
     except (SettingsError, CommandFailed) as error:
-        sys.stderr.write(f"{options.prog}: {printable(str(error))}\n")
+        complain(options, str(error))
         return 1
     for note in _notes(found, len(content)):
-        sys.stderr.write(f"{options.prog}: {note}\n")
+        complain(options, note)
     show = _as_json if options.json else _as_text
     sys.stdout.write(show(options.output, found, len(content)))
     return 0

@@ -12,6 +12,7 @@ from pendo_aep.settings import SettingsError
 
 DEFAULT: Final = Path("pendo-aep.env")
 """The file in the current folder that is read without `--config`, if it is there."""
+EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
 _FILE: Final = "_FILE"  # `X_FILE` stands for the secret `X`
 
 
@@ -37,6 +38,12 @@ def read_environment(path: Path | None, environ: Mapping[str, str] = os.environ)
     except InvalidConfig as error:
         raise SettingsError([str(error)]) from None
     return {name: value for name, value in found.items() if name not in replaced} | given
+
+
+def use_emulator(environment: Mapping[str, str]) -> None:
+    """Makes Pub/Sub's clients use the emulator of the settings: they look in `os.environ` only."""
+    if emulator := environment.get(EMULATOR):
+        os.environ[EMULATOR] = emulator
 
 
 def _other_spelling(name: str) -> str:

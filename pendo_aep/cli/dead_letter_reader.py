@@ -11,22 +11,20 @@ from math import inf
 from typing import Any, Final, Self
 
 import grpc.aio
-from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message_factory import GetMessageClass
 
 from pendo_aep import clock
 from pendo_aep.cli.dead_letter import DeadLetter
 from pendo_aep.cli.terminal import CommandFailed
 from pendo_aep.connection import Connection
+from pendo_aep.lake.pubsub_calls import PubSubCalls
 from pendo_aep.pubsub.client import (
     TRANSIENT,
-    AcknowledgeRequest,
     CallFailed,
     NoCredentials,
     PubSubCall,
     PubSubConnection,
     PullRequest,
-    PullResponse,
     connect,
 )
 from pendo_aep.pubsub.subscriber import Subscriber
@@ -99,7 +97,8 @@ async def find_subscription(channel: grpc.aio.Channel, topic: str) -> str:
         CommandFailed: it has none, or several.
         CallFailed: Pub/Sub does not say.
     """
-    names = [name async for name in _subscriptions(channel, topic) if await _is_pull(channel, name)]
+    calls = PubSubCalls(channel)
+    names = [name async for name in _subscriptions(channel, topic) if await _is_pull(calls, name)]
     if len(names) == 1:
         return names[0]
     if names:
@@ -116,11 +115,24 @@ async def find_subscription(channel: grpc.aio.Channel, topic: str) -> str:
 
 
 async def _subscriptions(channel: grpc.aio.Channel, topic: str) -> AsyncIterator[str]:
-    request, response = _messages("ListTopicSubscriptionsRequest", "ListTopicSubscriptionsResponse")
-    list_page = _call(channel, "Publisher/ListTopicSubscriptions", request, response, topic=topic)
+    # `google.pubsub_v1` itself would import Google's clients: see `pendo_aep.pubsub.client`.
+    known = PullRequest.DESCRIPTOR.file.message_types_by_name
+    request = GetMessageClass(known["ListTopicSubscriptionsRequest"])
+    response = GetMessageClass(known["ListTopicSubscriptionsResponse"])
+    list_page = PubSubCall(
+        _connection(channel),
+        "Publisher/ListTopicSubscriptions",
+        (request, response),
+        route=("topic", topic),
+        transient=TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED},
+    )
     token = ""
     while True:
-        page = await list_page(request(topic=topic, page_token=token))
+        page = await list_page(
+            request(topic=topic, page_token=token),
+            attempt_seconds=_CALL_SECONDS,
+            seconds=_CALL_SECONDS,
+        )
         for name in page.subscriptions:
             yield name
         token = page.next_page_token
@@ -128,39 +140,14 @@ async def _subscriptions(channel: grpc.aio.Channel, topic: str) -> AsyncIterator
             return
 
 
-async def _is_pull(channel: grpc.aio.Channel, name: str) -> bool:
-    request, response = _messages("GetSubscriptionRequest", "Subscription")
-    get = _call(channel, "Subscriber/GetSubscription", request, response, subscription=name)
-    subscription = await get(request(subscription=name))
+async def _is_pull(calls: PubSubCalls, name: str) -> bool:
+    subscription = await calls("GetSubscription", subscription=name)
     return not (
         subscription.push_config.push_endpoint
         or subscription.bigquery_config.table
         or subscription.cloud_storage_config.bucket
         or subscription.detached
     )
-
-
-def _messages(*names: str) -> list[Any]:
-    # `google.pubsub_v1` itself would import Google's clients: see `pendo_aep.pubsub.client`.
-    known = PullRequest.DESCRIPTOR.file.message_types_by_name
-    return [GetMessageClass(known[name]) for name in names]
-
-
-def _call(
-    channel: grpc.aio.Channel, method: str, request: Any, response: Any, **route: str
-) -> Callable[..., Awaitable[Any]]:
-    """Returns a function that makes one call, whose only attempt may take all of its time."""
-    (resource,) = route.items()
-    # Once its time is up, an attempt for the last milliseconds could only lease and lose messages.
-    transient = TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED}
-    call = PubSubCall(
-        _connection(channel), method, (request, response), route=resource, transient=transient
-    )
-
-    def run(request: Any, seconds: float = _CALL_SECONDS) -> Awaitable[Any]:
-        return call(request, attempt_seconds=seconds, seconds=seconds)
-
-    return run
 
 
 def _connection(channel: grpc.aio.Channel) -> PubSubConnection:
@@ -201,12 +188,7 @@ class DeadLetterReader:
         self._ack_ids: dict[str, str] = {}  # of the messages that are held, by message id
         self._pulls: set[asyncio.Task[list[DeadLetter]]] = set()
         self._subscriber = Subscriber(subscription, _connection(channel))
-        self._call_pull = _call(
-            channel, "Subscriber/Pull", PullRequest, PullResponse, subscription=subscription
-        )
-        self._call_acknowledge = _call(
-            channel, "Subscriber/Acknowledge", AcknowledgeRequest, Empty, subscription=subscription
-        )
+        self._calls = PubSubCalls(channel)
 
     @property
     def is_full(self) -> bool:
@@ -255,11 +237,12 @@ class DeadLetterReader:
     async def _pull(self, limit: int) -> list[DeadLetter]:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._wait
-        request = PullRequest(subscription=self._subscription, max_messages=limit)
         try:
             # An empty answer may come early, and says nothing.
             while not self.is_stopped and (left := until - loop.time()) > 0:
-                answer = await self._call_pull(request, left)
+                answer = await self._calls(
+                    "Pull", seconds=left, subscription=self._subscription, max_messages=limit
+                )
                 if answer.received_messages:
                     return list(self._hold_new(answer.received_messages))
                 await asyncio.sleep(min(_PAUSE_SECONDS, left))
@@ -293,10 +276,8 @@ class DeadLetterReader:
         """
         held = iter([letter.message_id for letter in dead_letters])
         while some := list(islice(held, _MAX_ACK_IDS)):
-            request = AcknowledgeRequest(
-                subscription=self._subscription, ack_ids=[self._ack_ids[one] for one in some]
-            )
-            await self._call_acknowledge(request)
+            ack_ids = [self._ack_ids[one] for one in some]
+            await self._calls("Acknowledge", subscription=self._subscription, ack_ids=ack_ids)
             for one in some:
                 del self._ack_ids[one]
 

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
+from pendo_aep import clock
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
 from pendo_aep.cli.dead_letter_reader import DeadLetterReader
+from pendo_aep.clock import rfc3339
 from pendo_aep.dead_letters import InvalidWebhook
 from pendo_aep.event import InvalidEvent, encode, message_attributes, read_event
 from pendo_aep.pendo.normalise import normalise
@@ -17,6 +19,8 @@ from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import FieldPath, is_ping, parse
 from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 
+# As `pendo_aep.lake.reconcile` marks what it publishes again; the value is when.
+_REPLAYED: Final = "replayed"
 # Published at once for each pull: enough for large calls, little enough for a slow line.
 _PART_BYTES: Final = 1_000_000
 
@@ -95,7 +99,8 @@ class Replay:
     """Replays the dead letters that a reader pulls; the reader gives back those that remain.
 
     Safe to be killed at any moment: a dead letter is acknowledged after its message is stored, so
-    at worst an event is sent twice, with the same id.
+    at worst an event is sent twice, with the same id. It publishes each with one more attribute,
+    `replayed`.
     """
 
     def __init__(
@@ -112,6 +117,7 @@ class Replay:
         self._events = events
         self._wanted = wanted
         self._redactions = redactions
+        self._mark = {_REPLAYED: rfc3339(clock.now())}
 
     async def __call__(self, letters: Sequence[DeadLetter]) -> None:
         """Replays those of the dead letters that match.
@@ -144,7 +150,7 @@ class Replay:
 
         async def publish(letter: DeadLetter, message: RebuiltMessage) -> None:
             try:
-                await events.publish(message.data, message.attributes)
+                await events.publish(message.data, {**message.attributes, **self._mark})
             except PublishFailed as error:
                 failures.append(error.reason)
             except PublishRejected:

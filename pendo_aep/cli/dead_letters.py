@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import base64
 import json
-import os
 import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pendo_aep import clock, logs
+from pendo_aep.cli.config_file import read_environment, use_emulator
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter, SharedDetail, shared_detail
 from pendo_aep.cli.dead_letter_reader import (
     DeadLetterReader,
@@ -31,6 +31,7 @@ from pendo_aep.cli.options import NAME
 from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
+    complain,
     printable,
     printable_lines,
     progress,
@@ -74,13 +75,15 @@ def run(options: argparse.Namespace) -> int:
         KeyboardInterrupt: somebody stopped it, by Ctrl-C or SIGTERM; everything was given back.
     """
     action = {"list": _list, "show": _show, "replay": _replay}[options.action]
-    environ = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
     try:
+        environment = read_environment(options.config)
+        use_emulator(environment)
+        environ = {name: text for name, text in environment.items() if name in _SETTINGS}
         return action(options, load(DeadLetterSettings, environ))
     except (SettingsError, CommandFailed) as error:
-        _complain(options, str(error))
+        complain(options, str(error))
     except CallFailed as error:
-        _complain(options, explain(error))
+        complain(options, explain(error))
     return 1
 
 
@@ -109,7 +112,7 @@ def _show(options: argparse.Namespace, settings: DeadLetterSettings) -> int:
             sys.stdout.write("\n" if number else "")
             print_whole(letter, sys.stdout)
     if not letters:
-        _complain(options, f"no dead letter with ID {options.id}")
+        complain(options, f"no dead letter with ID {options.id}")
     if not is_complete:
         _tell_bound(options)
     return 0 if letters else 1
@@ -140,7 +143,7 @@ def _replay(options: argparse.Namespace, settings: DeadLetterSettings) -> int:
             sys.stdout.write(show(summary, is_dry_run=options.dry_run))
     assert summary is not None  # noqa: S101 (else it has raised)
     if summary.failed and not summary.is_complete:
-        _complain(options, f"stopped: publishing to {topic} fails")
+        complain(options, f"stopped: publishing to {topic} fails")
     elif not summary.is_complete:
         _tell_bound(options)
     return 0 if summary.is_success else 1
@@ -202,11 +205,7 @@ def _with_reader(options: argparse.Namespace, settings: DeadLetterSettings, work
 
 def _tell_bound(options: argparse.Namespace) -> None:
     held = f"at most {options.hold:,} are held at a time (--hold)"
-    _complain(options, f"there may be more dead letters: {held}")
-
-
-def _complain(options: argparse.Namespace, problem: str) -> None:
-    sys.stderr.write(f"{options.prog}: {problem}\n")
+    complain(options, f"there may be more dead letters: {held}")
 
 
 def _advice(shared: SharedDetail) -> str:

@@ -13,6 +13,7 @@ from typing import Final
 
 import aiohttp
 
+from pendo_aep.cli.config_file import read_environment
 from pendo_aep.cli.doctor_aep import check_error_diagnostics
 from pendo_aep.cli.terminal import (
     CommandFailed,
@@ -75,8 +76,9 @@ def _findings(
     options: argparse.Namespace, http: aiohttp.ClientSession, show: ShowProgress
 ) -> AsyncIterator[Finding]:
     if options.receive_url:
+        settings = read_environment(None)
         return check_process(
-            options.receive_url, os.environ, http, sends_event=not options.no_test_event
+            options.receive_url, settings, http, sends_event=not options.no_test_event
         )
     deployment = read_deployment(_config(options.config), options.project, options.region)
     try:

@@ -25,7 +25,7 @@ Sets up Adobe Experience Platform for Pendo's events and prints the settings tha
 creates identity namespaces, a field group, a schema, a dataset, connections, a mapping set and a
 dataflow.
 
-Settings, from the environment, as for deliver:
+Settings as for deliver, from the environment or a file:
   AEP_CLIENT_ID            required
   AEP_CLIENT_SECRET        required, or AEP_CLIENT_SECRET_FILE
   AEP_IMS_ORG_ID           required
@@ -76,7 +76,7 @@ and roles/secretmanager.secretAccessor on the webhook's secret. With these roles
 everything. What it cannot read is reported as unknown and fails the run.
 
 With --receive-url it checks only receive at that address, without gcloud, and reads these settings
-from the environment, as for receive:
+from the environment, or from pendo-aep.env in the current folder, as for receive:
 
   PENDO_WEBHOOK_SECRETS (or PENDO_WEBHOOK_SECRETS_FILE)
   PENDO_ALLOW_UNSIGNED
@@ -88,7 +88,7 @@ Reads the guides of your Pendo subscription and writes the questions and choices
 one file. With it in PENDO_CATALOG_FILE, deliver and drain send poll answers in words: a webhook has
 only the ids of poll and choice. The file holds your own texts, and no answers and no visitors.
 
-Settings, from the environment:
+Settings, from the environment or the configuration file:
   PENDO_INTEGRATION_KEY   required, or PENDO_INTEGRATION_KEY_FILE
   PENDO_API_URL           default: https://app.pendo.io
 
@@ -146,7 +146,7 @@ Dead letters are messages that could not be delivered: webhooks that receive cou
 events that AEP rejected. Each is kept, with its reason, in the subscription of the dead-letter
 topic.
 
-Settings, from the environment, as for the functions:
+Settings of the functions, from the environment or a file:
   GOOGLE_CLOUD_PROJECT   required
   DEAD_LETTER_TOPIC      where the dead letters are (default: pendo-events-dead)
   PUBSUB_TOPIC           where replayed events go (default: pendo-events)

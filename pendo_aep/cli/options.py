@@ -93,6 +93,37 @@ def _add_actions(command: argparse.ArgumentParser) -> Any:
     return command.add_subparsers(title="actions", dest="action", required=True, metavar="ACTION")
 
 
+def _add_flag(parser: argparse.ArgumentParser, name: str, text: str, **more: Any) -> None:
+    parser.add_argument(name, action="store_true", help=text, **more)
+
+
+def _add_span(
+    parser: argparse.ArgumentParser,
+    since: str,
+    until: str,
+    *,
+    now: str = " (default: now)",
+    **of_since: Any,
+) -> None:
+    """Adds `--since` and `--until`; the texts say which events each of them includes."""
+    default = " (default: %(default)s)" if "default" in of_since else ""
+    times = f"2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, 3d, 1w{default}"
+    parser.add_argument("--since", type=_time, metavar="TIME", help=f"{since}: {times}", **of_since)
+    parser.add_argument(
+        "--until", type=_time, metavar="TIME", help=f"{until}: a time as for --since{now}"
+    )
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="a file of NAME=value lines with the settings; environment variables go before it "
+        "(default: pendo-aep.env in the current folder, if there is one)",
+    )
+
+
 def _add_aep(commands: Any) -> None:
     prog = f"{NAME} aep"
     command = _add_parser(
@@ -144,10 +175,10 @@ def _add_aep(commands: Any) -> None:
     for action in (plan, apply):
         _add_aep_choices(action)
 
-    plan.add_argument(
+    _add_flag(
+        plan,
         "--check",
-        action="store_true",
-        help="also have AEP map our sample events; exit 1 if the XDM is not what deliver makes",
+        "also have AEP map our sample events; exit 1 if the XDM is not what deliver makes",
     )
     apply.add_argument(
         "--wait",
@@ -159,16 +190,14 @@ def _add_aep(commands: Any) -> None:
     apply.add_argument(
         "--no-wait", action="store_const", const=0.0, dest="wait", help="the same as --wait 0"
     )
-    apply.add_argument("--yes", action="store_true", help="do not ask whether delivery is paused")
-    apply.add_argument(
-        "--no-check",
-        action="store_true",
-        help="create the mapping set even if AEP maps our samples to other XDM",
+    _add_flag(apply, "--yes", "do not ask whether delivery is paused")
+    _add_flag(
+        apply, "--no-check", "create the mapping set even if AEP maps our samples to other XDM"
     )
-    apply.add_argument(
+    _add_flag(
+        apply,
         "--test-event",
-        action="store_true",
-        help="then send two made-up events as deliver does, show AEP's answer, and follow them "
+        "then send two made-up events as deliver does, show AEP's answer, and follow them "
         "into the data lake, where they stay. Finds the AEP_RAW_MODE that the inlet accepts",
     )
     apply.add_argument(
@@ -179,7 +208,7 @@ def _add_aep(commands: Any) -> None:
         help="how long to follow the test events until they are stored or have failed, such as "
         "90s, 15m, 1h; 0 does not follow them (default: %(default)s)",
     )
-    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    _add_flag(destroy, "--yes", "do not ask")
     destroy.add_argument(
         "--delete-data",
         default="",
@@ -203,7 +232,8 @@ def _add_aep_names(parser: argparse.ArgumentParser) -> None:
         help="a file with source, format, authenticated, profile, labels, account_schema and name; "
         "options override it",
     )
-    parser.add_argument("--json", action="store_true", help=_JSON_LINES)
+    _add_config(parser)
+    _add_flag(parser, "--json", _JSON_LINES)
 
 
 def _add_aep_choices(parser: argparse.ArgumentParser) -> None:
@@ -218,17 +248,17 @@ def _add_aep_choices(parser: argparse.ArgumentParser) -> None:
         help="what deliver sends: events that the dataflow maps, or XDM, which needs --source "
         "http (default: raw)",
     )
-    parser.add_argument(
+    _add_flag(
+        parser,
         "--authenticated",
-        action="store_true",
+        "the inlet requires a token, as Adobe advises for personal data; needs --source http",
         default=None,
-        help="the inlet requires a token, as Adobe advises for personal data; needs --source http",
     )
-    parser.add_argument(
+    _add_flag(
+        parser,
         "--profile",
-        action="store_true",
+        "also feed Real-Time Customer Profile; this cannot be undone",
         default=None,
-        help="also feed Real-Time Customer Profile; this cannot be undone",
     )
     parser.add_argument(
         "--labels",
@@ -268,7 +298,7 @@ def _add_doctor(commands: Any) -> None:
     target.add_argument("--receive-url", metavar="URL", help="check only receive, at this address")
     command.add_argument("--project", help="the project, instead of the file's")
     command.add_argument("--region", help="the region, instead of the file's")
-    command.add_argument("--no-test-event", action="store_true", help="send no event, only pings")
+    _add_flag(command, "--no-test-event", "send no event, only pings")
     command.add_argument(
         "--wait",
         type=_number(float, 0, _LONGEST_WAIT),
@@ -277,7 +307,7 @@ def _add_doctor(commands: Any) -> None:
         help="how long to look for the test event; give more if drain is called rarely "
         "(default: %(default).0f)",
     )
-    command.add_argument("--json", action="store_true", help=_JSON_LINES)
+    _add_flag(command, "--json", _JSON_LINES)
 
 
 def _add_catalog(commands: Any) -> None:
@@ -304,7 +334,8 @@ def _add_catalog(commands: Any) -> None:
         metavar="URL",
         help="where Pendo's API is, instead of PENDO_API_URL (default: https://app.pendo.io)",
     )
-    command.add_argument("--json", action="store_true", help="the summary as one JSON object")
+    _add_config(command)
+    _add_flag(command, "--json", "the summary as one JSON object")
 
 
 def _add_status(commands: Any) -> None:
@@ -320,22 +351,9 @@ def _add_status(commands: Any) -> None:
         exit_codes=texts.EXIT_CODES.replace("0 success, 1 failure", "0 nothing failed, 1 failures"),
     )
     command.set_defaults(module="pendo_aep.cli.status")
-    command.add_argument(
-        "--since",
-        type=_time,
-        default="24h",
-        metavar="TIME",
-        help="from the beginning of that hour on: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, "
-        "3d, 1w (default: %(default)s)",
-    )
-    command.add_argument(
-        "--until",
-        type=_time,
-        metavar="TIME",
-        help="before then: a time as for --since (default: now)",
-    )
+    _add_span(command, "from the beginning of that hour on", "before then", default="24h")
     _add_config(command)
-    command.add_argument("--json", action="store_true", help="one JSON object")
+    _add_flag(command, "--json", "one JSON object")
 
 
 def _add_reconcile(commands: Any) -> None:
@@ -353,19 +371,7 @@ def _add_reconcile(commands: Any) -> None:
         ),
     )
     command.set_defaults(module="pendo_aep.cli.reconcile")
-    command.add_argument(
-        "--since",
-        type=_time,
-        required=True,
-        metavar="TIME",
-        help="published then or later: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, 3d, 1w",
-    )
-    command.add_argument(
-        "--until",
-        type=_time,
-        metavar="TIME",
-        help="published before then: a time as for --since (default: now)",
-    )
+    _add_span(command, "published then or later", "published before then", required=True)
     command.add_argument(
         "--late-after",
         type=_age,
@@ -380,26 +386,14 @@ def _add_reconcile(commands: Any) -> None:
         metavar="SOURCE",
         help="where the events are read that should be stored (default: %(default)s)",
     )
-    command.add_argument(
+    _add_flag(
+        command,
         "--replay-missing",
-        action="store_true",
-        help="publish what is missing again, with the attribute replayed; asks nothing",
+        "publish what is missing again, with the attribute replayed; asks nothing",
     )
-    command.add_argument(
-        "--all", action="store_true", help="a line for each event, also for those that are stored"
-    )
+    _add_flag(command, "--all", "a line for each event, also for those that are stored")
     _add_config(command)
-    command.add_argument("--json", action="store_true", help=_JSON_LINES)
-
-
-def _add_config(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--config",
-        type=Path,
-        metavar="FILE",
-        help="a file of NAME=value lines with the settings; environment variables go before it "
-        "(default: pendo-aep.env in the current folder, if there is one)",
-    )
+    _add_flag(command, "--json", _JSON_LINES)
 
 
 def _add_dead_letters(commands: Any) -> None:
@@ -447,17 +441,11 @@ def _add_dead_letters(commands: Any) -> None:
     for action in (list_, replay):
         _add_filter(action)
 
-    list_.add_argument(
-        "--json", action="store_true", help="JSON Lines: one object a line, one dead letter each"
-    )
+    _add_flag(list_, "--json", "JSON Lines: one object a line, one dead letter each")
     show.add_argument("id", metavar="ID", help="event id, as in the list, or message id")
-    show.add_argument(
-        "--json", action="store_true", help="one JSON object a line; the data in base64"
-    )
-    replay.add_argument(
-        "--dry-run", action="store_true", help="only show what would happen; changes nothing"
-    )
-    replay.add_argument("--json", action="store_true", help="the summary as one JSON object")
+    _add_flag(show, "--json", "one JSON object a line; the data in base64")
+    _add_flag(replay, "--dry-run", "only show what would happen; changes nothing")
+    _add_flag(replay, "--json", "the summary as one JSON object")
 
 
 def _add_subscription(parser: argparse.ArgumentParser) -> None:
@@ -466,6 +454,7 @@ def _add_subscription(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="where the dead letters are kept (default: the only pull subscription of the topic)",
     )
+    _add_config(parser)
     parser.add_argument(
         "--wait",
         type=_number(float, 0.1, 60),
@@ -500,15 +489,7 @@ def _add_filter(parser: argparse.ArgumentParser) -> None:
         help="only events of this type, such as guide.displayed; may be repeated. A webhook that "
         "could not be read has no type",
     )
-    parser.add_argument(
-        "--since",
-        type=_time,
-        metavar="TIME",
-        help="failed then or later: 2026-01-31T09:30:00Z, or an age: 90s, 30m, 2h, 3d, 1w",
-    )
-    parser.add_argument(
-        "--until", type=_time, metavar="TIME", help="failed before then: a time as for --since"
-    )
+    _add_span(parser, "failed then or later", "failed before then", now="")
 
 
 def _add_completion(commands: Any, whole: argparse.ArgumentParser) -> None:
@@ -546,24 +527,26 @@ def _time(text: str) -> datetime:
 
 
 def _age(text: str) -> timedelta:
-    age = _AGE.fullmatch(text)
+    age = _parse_age(text)
     if age is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not an age: write 90s, 30m, 2h, 3d")
-    return timedelta(**{_UNITS[age[2]]: int(age[1])})
+    return age
 
 
 def _duration(text: str) -> timedelta:
-    if text == "0":
-        return timedelta(0)
-    if (found := _AGE.fullmatch(text)) and (
-        length := timedelta(**{_UNITS[found[2]]: int(found[1])})
-    ) <= _LONGEST_FOLLOW:
+    length = timedelta(0) if text == "0" else _parse_age(text)
+    if length is not None and length <= _LONGEST_FOLLOW:
         return length
     raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 90s, 15m or 1h, 24h at most")
 
 
 _AGE: Final = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def _parse_age(text: str) -> timedelta | None:
+    age = _AGE.fullmatch(text)
+    return timedelta(**{_UNITS[age[2]]: int(age[1])}) if age else None
 
 
 def parse_time(text: str, now: datetime) -> datetime:
@@ -573,8 +556,8 @@ def parse_time(text: str, now: datetime) -> datetime:
         ValueError: it is neither.
     """
     try:
-        if age := _AGE.fullmatch(text):
-            return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+        if (age := _parse_age(text)) is not None:
+            return now - age
         moment = datetime.fromisoformat(text)
     except (ValueError, OverflowError):  # OverflowError: before the year 1
         moment = None

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -224,8 +224,13 @@ class PendoApi:
         return bytes(body)
 
     def _parse(self, response: _Response) -> list[Any]:
-        if explanation := _REFUSALS.get(response.status):
-            raise CommandFailed(f"{explanation(self.url)} (Pendo: {response.status})")
+        if response.status in {401, 403}:
+            raise CommandFailed(
+                f"Pendo at {self.url} refuses the integration key: copy PENDO_INTEGRATION_KEY "
+                "again from Settings > Integrations > Integration Keys, and see that --url is the "
+                "address of your region, as a key is valid in one region only "
+                f"(Pendo: {response.status})"
+            )
         if response.status != 200:
             raise CommandFailed(
                 f"Pendo answers {response.status}: is {self.url} the address of Pendo's API?"
@@ -245,14 +250,3 @@ class PendoApi:
 
 def _is_transient(status: int) -> bool:
     return status in {408, 429} or status >= 500
-
-
-def _wrong_key(url: str) -> str:
-    return (
-        f"Pendo at {url} refuses the integration key: copy PENDO_INTEGRATION_KEY again from "
-        "Settings > Integrations > Integration Keys, and see that --url is the address of your "
-        "region, as a key is valid in one region only"
-    )
-
-
-_REFUSALS: Final[Mapping[int, Callable[[str], str]]] = {401: _wrong_key, 403: _wrong_key}

@@ -13,12 +13,13 @@ from typing import Final
 
 from pendo_aep import clock, logs
 from pendo_aep.cli import status
-from pendo_aep.cli.config_file import read_environment
+from pendo_aep.cli.config_file import EMULATOR, read_environment, use_emulator
 from pendo_aep.cli.dead_letter_reader import explain, open_channel
 from pendo_aep.cli.options import NAME
 from pendo_aep.cli.terminal import (
     CommandFailed,
     ShowProgress,
+    complain,
     printable,
     progress,
     run_interruptibly,
@@ -39,7 +40,6 @@ from pendo_aep.pubsub.client import CallFailed, pubsub_connection
 from pendo_aep.pubsub.publisher import Publisher
 from pendo_aep.settings import LakeSettings, SettingsError, load
 
-_EMULATOR: Final = "PUBSUB_EMULATOR_HOST"
 _USAGE: Final = 2
 _VERDICT_WIDTH: Final = max(map(len, Verdict))
 
@@ -61,17 +61,16 @@ def run(options: argparse.Namespace) -> int:
     now = clock.now()
     until = options.until or now
     if wrong := _wrong_usage(options, until, now):
-        _complain(options, wrong)
+        complain(options, wrong)
         return _USAGE
     try:
         return _Command(options, _read_settings(options), options.since, until).run()
     except (SettingsError, CommandFailed, PlatformError, TopicError) as error:
-        for problem in str(error).splitlines():
-            _complain(options, problem)
+        complain(options, str(error))
     except CallFailed as error:
-        _complain(options, explain(error))
+        complain(options, explain(error))
     except _OnlyCounts as error:
-        _complain(
+        complain(
             options,
             f"{error}\nwithout it nobody can say which events are stored, so these "
             "are only the counts by hour, as `status` shows them",
@@ -85,8 +84,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _read_settings(options: argparse.Namespace) -> LakeSettings:
     environment = read_environment(options.config)
-    if emulator := environment.get(_EMULATOR):
-        os.environ[_EMULATOR] = emulator  # Pub/Sub's clients look for it there only
+    use_emulator(environment)
     settings = load(LakeSettings, environment)
     if not settings.google_cloud_project:
         raise SettingsError(["GOOGLE_CLOUD_PROJECT is missing: the project of the topic"])
@@ -139,7 +137,7 @@ class _Command:
             sys.stdout.write((_summary_as_json if as_json else _summary_as_text)(summary))
             sys.stdout.flush()
             for note in self._notes(summary, verdicts):
-                _complain(self._options, note)
+                complain(self._options, note)
             if is_replay and summary.missing:
                 self._replay_missing(verdicts)
         return 0 if summary.is_success else 1
@@ -150,20 +148,20 @@ class _Command:
             with progress(sys.stderr) as show, logs.silence():
                 run_interruptibly(self._replay(verdicts, replayed, show))
         finally:  # what was done is shown, whatever ended it
-            _complain(
+            complain(
                 self._options,
                 f"{replayed.published:,} missing events were published again: run this once more "
                 "when AEP has had the time, with the same --since and --until",
             )
         for reason, count in replayed.failed.items():
-            _complain(self._options, f"{count:,} were not ({reason}): run it again")
+            complain(self._options, f"{count:,} were not ({reason}): run it again")
 
     async def _reconcile(self, verdicts: Verdicts, show: ShowProgress) -> Summary:
         late_after = self._options.late_after
         async with self._sources(show) as (sources, _):
             summary = await reconcile(sources, verdicts, self._since, self._until, late_after, show)
             for path in sources.absent:
-                _complain(self._options, f"{path} does not exist, so nothing waits in it")
+                complain(self._options, f"{path} does not exist, so nothing waits in it")
             return summary
 
     async def _replay(self, verdicts: Verdicts, replayed: Replayed, show: ShowProgress) -> None:
@@ -195,7 +193,7 @@ class _Command:
                     topic = Publisher(self._names.topic, pubsub_connection(lambda: channel))
                     yield PipelineSources(reader, self._names, client, service, target), topic
                     for path in reader.left_behind:
-                        _complain(self._options, f"could not be deleted: {path}; the next run will")
+                        complain(self._options, f"could not be deleted: {path}; the next run will")
 
     async def _remove_leftovers(self, reader: TopicReader) -> None:
         try:
@@ -203,7 +201,7 @@ class _Command:
         except NotAllowed:
             return  # to list them is another right; what an earlier run left ends by itself
         for path in removed:
-            _complain(self._options, f"deleted {path}, which a run that was killed had left")
+            complain(self._options, f"deleted {path}, which a run that was killed had left")
 
     def _notes(self, summary: Summary, verdicts: Verdicts) -> Iterator[str]:
         """Yields what else there is to say, for standard error."""
@@ -222,7 +220,7 @@ class _Command:
 
 def _patience() -> Patience:
     """Returns when a reading of Pub/Sub is complete: an emulator on this machine is quick."""
-    if os.environ.get(_EMULATOR):
+    if os.environ.get(EMULATOR):
         return Patience(quiet_seconds=2.0, settle_seconds=0.0, pull_seconds=2.0)
     return Patience()
 
@@ -276,8 +274,3 @@ def _summary_as_text(summary: Summary) -> str:
     return "".join(f"{count:>11,} {what}\n" for count, what in lines[:2]) + "".join(
         f"{count:>11,} {what}\n" for count, what in lines[2:] if count
     )
-
-
-def _complain(options: argparse.Namespace, problem: str) -> None:
-    for line in problem.splitlines():
-        sys.stderr.write(f"{options.prog}: {printable(line)}\n")

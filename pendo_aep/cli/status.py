@@ -15,7 +15,7 @@ from rich.text import Text
 
 from pendo_aep import clock, logs
 from pendo_aep.cli.config_file import read_environment
-from pendo_aep.cli.terminal import ShowProgress, printable, progress, run_interruptibly
+from pendo_aep.cli.terminal import ShowProgress, complain, printable, progress, run_interruptibly
 from pendo_aep.clock import rfc3339
 from pendo_aep.lake.advice import advice_for
 from pendo_aep.lake.status import Failure, Hour, Status, read_status
@@ -46,22 +46,21 @@ def run(options: argparse.Namespace) -> int:
     now = clock.now()
     until = min(options.until or now, now)
     if wrong := _wrong_span(options.since, options.until, now):
-        _complain(options, wrong)
+        complain(options, wrong)
         return _USAGE
     try:
         settings = load(LakeSettings, read_environment(options.config))
         with progress(sys.stderr) as show, logs.silence():
             status = run_interruptibly(_read(settings, options.since, until, show))
     except (SettingsError, PlatformError) as error:
-        for problem in str(error).splitlines():
-            _complain(options, printable(problem))
+        complain(options, str(error))
         return 1
     if options.json:
         sys.stdout.write(as_json(status))
     else:
         print_status(status, sys.stdout)
     for text in _notes(status, now):
-        _complain(options, text)
+        complain(options, text)
     return 0 if status.is_success else 1
 
 
@@ -82,10 +81,6 @@ def _wrong_span(since: datetime, until: datetime | None, now: datetime) -> str:
             "round?"
         )
     return ""
-
-
-def _complain(options: argparse.Namespace, problem: str) -> None:
-    sys.stderr.write(f"{options.prog}: {problem}\n")
 
 
 def _notes(status: Status, now: datetime) -> Iterable[str]:

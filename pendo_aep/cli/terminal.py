@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, TypeAlias, TypeVar
@@ -49,6 +51,12 @@ def progress(file: TextIO) -> Iterator[ShowProgress]:
     ) as shown:
         task = shown.add_task("connecting")
         yield lambda text: shown.update(task, description=text)
+
+
+def complain(options: argparse.Namespace, problem: str) -> None:
+    """Says on standard error what is wrong, each line with the name of the command."""
+    for line in problem.splitlines():
+        sys.stderr.write(f"{options.prog}: {printable(line)}\n")
 
 
 def printable(text: str) -> str:

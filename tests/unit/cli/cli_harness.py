@@ -1,21 +1,32 @@
-"""The command `pendo-aep` as people run it, in a process of its own, and dead letters for it."""
+"""The command `pendo-aep`, in this process or in one of its own, and dead letters for it.
+
+`run` is for what a command does, and `run_process` and `start` for what only a process shows: its
+exit code, its pipes, a terminal, and how it ends on a signal.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import pty
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import orjson
 from google.pubsub_v1.types import PubsubMessage
 
 from local.functions import PROJECT, end_group
 from local.pipeline import DEAD, EVENTS, PubSubAdmin, administer
+from pendo_aep.__main__ import main
+from pendo_aep.cli import config_file
+from pendo_aep.cli.options import build_parser
 from tests.unit.provisioning.harness import Harness
 from tests.webhooks import webhook
 
@@ -38,16 +49,57 @@ class Ran:
         return [orjson.loads(line) for line in self.out.splitlines()]
 
 
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
+    return {**inherited, **settings}
+
+
+def env_file(path: Path, settings: Mapping[str, str]) -> str:
+    """Writes the settings into a configuration file, and returns its path."""
+    path.write_text("".join(f"{name}={value}\n" for name, value in settings.items()), "utf-8")
+    return str(path)
+
+
+async def run(
+    *arguments: str,
+    types: str = "",
+    settings: Mapping[str, str],
+    default_config: str = os.devnull,
+) -> Ran:
+    """Runs the command to its end in this process; `types` is what the person answers in a pipe.
+
+    It is in a thread, beside the servers, and its coroutines are in the loop of the test: a thread
+    gets no signals, and gRPC wants all calls in one loop. One command at a time: they would share
+    the environment and the standard streams.
+    """
+    loop = asyncio.get_running_loop()
+
+    def run_in_loop(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(_SECONDS)
+
+    command = import_module(build_parser().parse_args(arguments).module)
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, _environment(settings), clear=True),
+        patch.object(config_file, "DEFAULT", Path(default_config)),
+        patch.object(command, "run_interruptibly", run_in_loop),
+        patch.object(sys, "stdin", io.StringIO(types)),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = await asyncio.to_thread(main, arguments)
+    return Ran(code, out.getvalue(), err.getvalue())
+
+
 @asynccontextmanager
 async def start(
     *arguments: str, stdin: int = asyncio.subprocess.DEVNULL, settings: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """Starts the command in a process group of its own, which ends with the block."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(_OURS)}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "pendo_aep", *arguments),
         cwd=PROJECT,
-        env={**inherited, **settings},
+        env=_environment(settings),
         stdin=stdin,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -60,16 +112,12 @@ async def start(
         await process.communicate()
 
 
-async def run(
-    *arguments: str,
-    types: str = "",
-    stdin: int = asyncio.subprocess.PIPE,
-    settings: Mapping[str, str],
+async def run_process(
+    *arguments: str, stdin: int = asyncio.subprocess.DEVNULL, settings: Mapping[str, str]
 ) -> Ran:
-    """Runs the command to its end; `types` is what the person answers."""
+    """Runs the command to its end in a process of its own."""
     async with start(*arguments, stdin=stdin, settings=settings) as process:
-        typed = types.encode() if stdin == asyncio.subprocess.PIPE else None
-        out, err = await asyncio.wait_for(process.communicate(typed), _SECONDS)
+        out, err = await asyncio.wait_for(process.communicate(), _SECONDS)
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())
 
@@ -94,11 +142,11 @@ class AepCli:
         return await run("aep", *arguments, types=types, settings=self.settings(**changes))
 
     async def run_typing(self, types: str, *arguments: str) -> Ran:
-        """The same, where standard input is a terminal on which somebody types."""
+        """Runs it in a process whose standard input is a terminal on which somebody types."""
         keyboard, terminal = pty.openpty()
         try:
             os.write(keyboard, types.encode())
-            return await run("aep", *arguments, stdin=terminal, settings=self.settings())
+            return await run_process("aep", *arguments, stdin=terminal, settings=self.settings())
         finally:
             os.close(keyboard)
             os.close(terminal)

@@ -17,7 +17,7 @@ from local.postgres import PostgresServer
 from local.query_service import PostgresLake
 from local.samples import load_samples
 from pendo_aep.cli import aep_messages
-from tests.unit.cli.cli_harness import AepCli, start
+from tests.unit.cli.cli_harness import AepCli, env_file, run, start
 from tests.unit.provisioning.harness import (
     BROWSER,
     Harness,
@@ -273,7 +273,11 @@ async def test_a_refusal_of_labels_is_no_failure(cli: AepCli) -> None:
 
 
 async def test_a_relationship_with_accounts_is_planned_made_and_shown(cli: AepCli) -> None:
-    """The plan says what of it can be taken back."""
+    """The plan says what of it can be taken back, and what to do if there is no such schema."""
+    failed = await cli.run("plan", "--profile", "--account-schema", "x")
+    assert failed.code == 1
+    assert "--account-schema x does not exist in the sandbox prod: give its $id" in failed.err
+
     add_accounts(cli.adobe.state)
     choice = ("--profile", "--account-schema", ACCOUNTS)
 
@@ -285,14 +289,6 @@ async def test_a_relationship_with_accounts_is_planned_made_and_shown(cli: AepCl
     assert aep_messages.ACCOUNT_RELATIONSHIP not in (await cli.run("plan", *choice)).err
     shown = await cli.run("show")
     assert f"account relationship: /_acme/pendo/accountId refers to {ACCOUNTS}" in shown.err
-
-
-async def test_a_schema_of_accounts_that_is_none_is_an_error(cli: AepCli) -> None:
-    """It says what to do."""
-    failed = await cli.run("plan", "--profile", "--account-schema", "x")
-
-    assert failed.code == 1
-    assert "--account-schema x does not exist in the sandbox prod: give its $id" in failed.err
 
 
 @pytest.mark.parametrize(("answer", "code", "does_it"), [("yes", 0, True), ("no", 1, False)])
@@ -405,11 +401,16 @@ async def test_a_wrong_setting_is_named(
     assert "canary" not in ran.err
 
 
-async def test_the_settings_of_the_functions_do_not_matter(cli: AepCli) -> None:
-    """Neither a missing project nor a wrong setting of `deliver` stops `plan`."""
-    ran = await cli.run("plan", GOOGLE_CLOUD_PROJECT="", AEP_FORMAT="nonsense")
+async def test_the_settings_of_the_functions_do_not_matter(cli: AepCli, tmp_path: Path) -> None:
+    """Neither a missing project nor a wrong setting of `deliver` stops `plan`, also in a file."""
+    settings = cli.settings(GOOGLE_CLOUD_PROJECT="", AEP_FORMAT="nonsense")
+    in_file = env_file(tmp_path / "my.env", settings)
 
-    assert ran.code == 0, ran.err
+    for ran in (
+        await run("aep", "plan", settings=settings),
+        await run("aep", "plan", "--config", in_file, settings={}),
+    ):
+        assert ran.code == 0, ran.err
 
 
 async def test_incompatible_choices_are_reported(cli: AepCli) -> None:
@@ -421,11 +422,8 @@ async def test_incompatible_choices_are_reported(cli: AepCli) -> None:
     assert cli.adobe.aep.tokens_issued == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_an_interrupted_apply_has_shown_what_it_did(
-    cli: AepCli, number: signal.Signals
-) -> None:
-    """Ctrl-C and SIGTERM: exit code 130, every step so far, and the next run completes it."""
+async def test_an_interrupted_apply_has_shown_what_it_did(cli: AepCli) -> None:
+    """SIGTERM: exit code 130, every step so far, and the next run completes it."""
     reached = asyncio.Event()
 
     def is_dataset_or_later(call: Call) -> bool:
@@ -435,9 +433,9 @@ async def test_an_interrupted_apply_has_shown_what_it_did(
 
     cli.adobe.platform.fail(Delay(30), matching=is_dataset_or_later)
     async with start("aep", "apply", "--no-wait", settings=cli.settings()) as process:
-        await asyncio.wait_for(reached.wait(), 20)
-        process.send_signal(number)
-        out, err = await asyncio.wait_for(process.communicate(), 20)
+        await asyncio.wait_for(reached.wait(), 60)
+        process.send_signal(signal.SIGTERM)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
 
     assert process.returncode == 130
     assert err.decode().endswith(f"{PROG} apply: interrupted\n")
@@ -448,7 +446,7 @@ async def test_an_interrupted_apply_has_shown_what_it_did(
 
 
 async def test_following_can_be_interrupted(cli: AepCli) -> None:
-    """The settings are there by then; the test events are lost, so it would go on for an hour."""
+    """Ctrl-C: the settings are there by then. The test events are lost: it would take an hour."""
     cli.adobe.platform.record_faults.lost = lambda _: True
     looked = asyncio.Event()
 
@@ -462,7 +460,7 @@ async def test_following_can_be_interrupted(cli: AepCli) -> None:
     async with start(*arguments, settings=cli.settings()) as process:
         await asyncio.wait_for(looked.wait(), 60)
         process.send_signal(signal.SIGINT)
-        out, err = await asyncio.wait_for(process.communicate(), 20)
+        out, err = await asyncio.wait_for(process.communicate(), 60)
 
     assert process.returncode == 130
     assert "AEP_ENDPOINT=" in out.decode()

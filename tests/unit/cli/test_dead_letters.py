@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import orjson
 import pytest
@@ -15,10 +16,12 @@ from tests.conftest import PubSub
 from tests.unit.cli.cli_harness import (
     DeadLetterCli,
     dead_letter_cli,
+    env_file,
     event_ids,
     exhausted,
     readable,
     rejected,
+    run,
     unread,
 )
 from tests.webhooks import COMMENT, VISITOR, unique_id
@@ -88,6 +91,16 @@ async def test_list_gives_everything_back(cli: DeadLetterCli) -> None:
     assert await cli.letters() == set()
 
 
+async def test_the_settings_may_be_in_a_file(cli: DeadLetterCli, tmp_path: Path) -> None:
+    """Also the address of an emulator."""
+    await cli.put(rejected(1))
+    config = env_file(tmp_path / "my.env", cli.settings())
+
+    listed = await run("dead-letters", "list", "--json", "--config", config, settings={})
+
+    assert (listed.code, [line["eventId"] for line in listed.lines]) == (0, ["event-1"])
+
+
 async def test_show_prints_the_original_bytes(cli: DeadLetterCli) -> None:
     """One dead letter in full, by its event id or message id; exit code 1 if there is none."""
     await cli.put(rejected(1), unread(b"\xff\x1b[2Jno", "odd"))
@@ -128,7 +141,10 @@ async def test_a_dry_run_changes_nothing(cli: DeadLetterCli) -> None:
 
 
 async def test_replay_sends_dead_letters_through_the_pipeline(cli: DeadLetterCli) -> None:
-    """Webhooks are read again, messages are published unchanged, what is unreadable stays."""
+    """Webhooks are read again, messages are published unchanged, what is unreadable stays.
+
+    Each that is published says in the attribute `replayed` when, as after `reconcile`.
+    """
     trace = f"00-{'a' * 32}-{'b' * 16}-01"
     webhook = readable(2)
     webhook.attributes["traceparent"] = trace
@@ -150,6 +166,9 @@ async def test_replay_sends_dead_letters_through_the_pipeline(cli: DeadLetterCli
     ]
     events = {message.attributes["eventId"]: message async for message in cli.events()}
     assert events.keys() == {"event-1", unique_id(2), "event-3"}
+    for message in events.values():
+        at = datetime.fromisoformat(message.attributes.pop("replayed"))
+        assert timedelta(0) <= clock.now() - at < timedelta(minutes=5)
     for number in (1, 3):
         original = {
             "eventId": f"event-{number}",
@@ -218,10 +237,8 @@ async def test_one_of_several_subscriptions_must_be_chosen(cli: DeadLetterCli) -
     assert (several.code, several.out) == (1, "")
     assert cli.kept in several.err
     assert second in several.err
-    by_name, by_path = await asyncio.gather(
-        cli.run("list", "--subscription", "dead-too"),
-        cli.run("list", "--subscription", cli.kept),
-    )
+    by_name = await cli.run("list", "--subscription", "dead-too")
+    by_path = await cli.run("list", "--subscription", cli.kept)
     assert "event-1" in by_name.out
     assert by_name.out == by_path.out
 

@@ -14,7 +14,7 @@ from pendo_aep.__main__ import main
 from pendo_aep.cli.status import as_json, print_status, sparkline
 from pendo_aep.lake.status import Failure, Hour, Status
 from pendo_aep.lake.target import Target
-from tests.unit.cli.cli_harness import run
+from tests.unit.cli.cli_harness import env_file, run, run_process
 from tests.unit.lake.adobe import at
 from tests.unit.lake.lake_harness import events, send_events
 from tests.unit.provisioning.harness import Harness, new_harness, only
@@ -134,10 +134,9 @@ async def adobe() -> AsyncIterator[Harness]:
 @pytest.mark.process
 async def test_it_tells_what_failed(adobe: Harness, tmp_path: Path) -> None:
     """In a pipe as text or JSON, with the settings of a file; exit 1, as something failed."""
-    config = tmp_path / "my.env"
-    config.write_text("".join(f"{name}={value}\n" for name, value in adobe.environ.items()))
+    config = env_file(tmp_path / "my.env", adobe.environ)
 
-    shown = await run("status", "--config", str(config), settings={})
+    shown = await run_process("status", "--config", config, settings={})
     assert (shown.code, shown.err) == (1, "")
     assert "        1  MAPPER-3700-400\n" in shown.out
     assert "\n25 hours" in shown.out
