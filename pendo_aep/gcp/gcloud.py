@@ -46,6 +46,15 @@ def environment() -> Mapping[str, str]:
     return {**os.environ, "CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API": "false"}
 
 
+def field_at(value: Any, *keys: str) -> Any:
+    """Returns the value under nested keys of JSON; None if one of them is missing."""
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
+
+
 def run_parallel(act: Callable[[T], object], things: Iterable[T]) -> None:
     """Does something with several things at a time; all have ended before a failure is raised."""
     with ThreadPoolExecutor(MAX_PROCESSES) as pool:

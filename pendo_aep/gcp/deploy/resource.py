@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pendo_aep.gcp.config import Config
-from pendo_aep.gcp.gcloud import Command, CommandUnknown, Gcloud, run_parallel
+from pendo_aep.gcp.gcloud import Command, CommandUnknown, Gcloud, field_at, run_parallel
 
 # The group of gcloud commands for each kind of resource.
 GROUPS: Final[dict[str, Command]] = {
@@ -107,9 +107,7 @@ class Field:
 
     def matches(self, seen: Any) -> bool:
         """Returns whether gcloud shows this value."""
-        for key in self.path:
-            seen = seen.get(key) if isinstance(seen, dict) else None
-        return includes(seen, self.value)
+        return includes(field_at(seen, *self.path), self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from pendo_aep.gcp.doctor import commands
 from pendo_aep.gcp.doctor.deployment import Deployment, Reconcile
 from pendo_aep.gcp.doctor.finding import Finding, Subject, ok, wrong
 from pendo_aep.gcp.doctor.iam_bindings import RequiredBinding, check_binding
-from pendo_aep.gcp.doctor.observe import Found, Observations, field_at, not_observed
+from pendo_aep.gcp.doctor.observe import Found, Observations, not_observed
+from pendo_aep.gcp.gcloud import field_at
 
 
 def check_reconcile(deployment: Deployment, observations: Observations) -> Iterator[Finding]:
@@ -18,13 +19,13 @@ def check_reconcile(deployment: Deployment, observations: Observations) -> Itera
     reconcile = deployment.reconcile
     if reconcile is None:
         return
-    job = observations[commands.run_job(deployment, reconcile)]
+    job = observations[commands.run_job(deployment, reconcile.job)]
     if isinstance(job, Found):
         yield _check_account(deployment, reconcile, job.value)
     else:
         what = f"Cloud Run job {reconcile.job}"
         yield not_observed(Subject.SCHEDULER, what, job, deployment.deploy_command)
-    schedule = observations[commands.reconcile_schedule(deployment, reconcile)]
+    schedule = observations[commands.job(deployment, reconcile.job)]
     if isinstance(schedule, Found):
         yield _check_schedule(deployment, reconcile, schedule.value)
     else:
@@ -82,6 +83,6 @@ def _required_bindings(deployment: Deployment, reconcile: Reconcile) -> Iterator
         deployment.address(reconcile.caller),
         iam.INVOKER,
         ("run", "jobs", f"--region={deployment.region}", reconcile.job),
-        commands.run_job_policy(deployment, reconcile),
+        commands.run_job_policy(deployment, reconcile.job),
         "the scheduler could not run reconcile",
     )
