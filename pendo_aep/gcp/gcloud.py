@@ -22,6 +22,22 @@ T = TypeVar("T")
 Command: TypeAlias = tuple[str, ...]
 """The arguments of gcloud, without the project and the format, which are always the same."""
 
+# The group of gcloud commands for each kind of resource.
+GROUPS: Final[dict[str, Command]] = {
+    "accounts": ("iam", "service-accounts"),
+    "topics": ("pubsub", "topics"),
+    "subscriptions": ("pubsub", "subscriptions"),
+    "secrets": ("secrets",),
+    "functions": ("functions",),
+    "services": ("run", "services"),
+    "jobs": ("scheduler", "jobs"),
+    "run_jobs": ("run", "jobs"),
+    "repositories": ("artifacts", "repositories"),
+    "metrics": ("logging", "metrics"),
+    "dashboards": ("monitoring", "dashboards"),
+    "policies": ("monitoring", "policies"),
+    "channels": ("beta", "monitoring", "channels"),
+}
 MAX_PROCESSES: Final = 4
 """How many gclouds run at once. Each starts a Python of its own; more only wait for the CPU."""
 

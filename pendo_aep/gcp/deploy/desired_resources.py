@@ -11,8 +11,8 @@ from secrets import token_hex
 from typing import Final
 
 from pendo_aep.gcp.config import Config, InvalidConfig, seconds
-from pendo_aep.gcp.deploy.resource import GROUPS, Field, Inventory, Resource
-from pendo_aep.gcp.gcloud import Gcloud
+from pendo_aep.gcp.deploy.resource import Field, Inventory, Resource
+from pendo_aep.gcp.gcloud import GROUPS, Gcloud
 
 _NEVER_EXPIRES: Final = Field(("expirationPolicy",), {}, "--expiration-period=never")
 _SERVICES: Final = (

@@ -17,8 +17,8 @@ from pendo_aep.gcp.config import Config
 from pendo_aep.gcp.deploy import iam_bindings
 from pendo_aep.gcp.deploy.desired_resources import http_job
 from pendo_aep.gcp.deploy.functions import SOURCE
-from pendo_aep.gcp.deploy.resource import GROUPS, Field, Inventory, Resource, ensure
-from pendo_aep.gcp.gcloud import Command, Gcloud, field_at
+from pendo_aep.gcp.deploy.resource import Field, Inventory, Resource, ensure
+from pendo_aep.gcp.gcloud import GROUPS, Command, Gcloud, field_at
 
 KINDS: Final = ("jobs", "run_jobs", "repositories")
 _FOLDER: Final = "deploy/reconcile"
@@ -160,17 +160,15 @@ def revoke_reading(config: Config, gcloud: Gcloud, *, with_role: bool) -> None:
         gcloud.delete((*_ROLES, "delete", config["RECONCILE_ROLE"]))
 
 
-def caller(config: Config) -> iam_bindings.IamBinding:
+def caller(config: Config) -> iam.IamBinding:
     """Returns the right to run the job."""
-    place = (f"--region={config['REGION']}",)
-    name, member = config["RECONCILE_JOB"], config.member("SCHEDULER_ACCOUNT")
-    group = GROUPS["run_jobs"]
-    return iam_bindings.IamBinding("run_jobs", group, name, iam.INVOKER, member, place)
+    member = config.member("SCHEDULER_ACCOUNT")
+    return iam.run_job(config["RECONCILE_JOB"], config["REGION"], member)
 
 
-def _reading(config: Config) -> iam_bindings.IamBinding:
+def _reading(config: Config) -> iam.IamBinding:
     role = f"projects/{config['PROJECT']}/roles/{config['RECONCILE_ROLE']}"
-    return iam_bindings.on_project(config, role, config.member("RECONCILE_ACCOUNT"))
+    return iam.on_project(config["PROJECT"], role, config.member("RECONCILE_ACCOUNT"))
 
 
 def scheduler_job(config: Config) -> Resource:
