@@ -35,7 +35,8 @@ _LONGEST_ABSENCE: Final = 84_600.0
 # What Google's JSON leaves out: zero, empty, and LabelDescriptor's first type.
 _OMITTED: Final[tuple[Any, ...]] = (0, "", [], {}, False, "STRING")
 # Each message's fields and enums, as in the clients that gcloud contains (SDK 528): a field is a
-# type, a list of one, or the values of an enum. gcloud sends on what it does not know.
+# type, which ends in [] for a list, or the values of an enum, in `each` for a list. gcloud sends on
+# what it does not know.
 _SHAPES: Final = Path(__file__).with_name("shapes.json")
 _SCALARS: Final[dict[str, tuple[type, ...]]] = {
     "string": (str,),
@@ -223,13 +224,13 @@ def check_shape(body: Json, shape: str) -> None:
 
     Args:
         body: as sent.
-        shape: a key of `shapes.json`.
+        shape: one of the `roots` of `shapes.json`.
 
     Raises:
         ApiError: says where.
     """
-    document = _read_shapes()[shape]
-    _check_value(body, document["root"], document["messages"], "")
+    shapes = _read_shapes()
+    _check_value(body, shapes["roots"][shape], shapes["messages"], "")
 
 
 @cache
@@ -239,16 +240,17 @@ def _read_shapes() -> Json:
 
 
 def _check_value(value: Any, type_: Any, messages: Json, where: str) -> None:
-    if isinstance(type_, list):
+    if isinstance(type_, dict):
+        _check_type(value, (list,), "list", where)
+        for one in value:
+            _check_value(one, type_["each"], messages, where)
+    elif isinstance(type_, list):
+        if value not in type_:
+            raise invalid(f"Invalid value at '{where}': {value!r}")
+    elif type_.endswith("[]"):
         _check_type(value, (list,), "list", where)
         for place, one in enumerate(value):
-            _check_value(one, type_[0], messages, f"{where}[{place}]")
-    elif isinstance(type_, dict):
-        if type_["many"]:
-            _check_type(value, (list,), "list", where)
-        for one in value if type_["many"] else [value]:
-            if one not in type_["enum"]:
-                raise invalid(f"Invalid value at '{where}': {one!r}")
+            _check_value(one, type_.removesuffix("[]"), messages, f"{where}[{place}]")
     elif type_ in _SCALARS:
         _check_type(value, _SCALARS[type_], type_, where)
     else:

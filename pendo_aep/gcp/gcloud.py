@@ -22,6 +22,22 @@ T = TypeVar("T")
 Command: TypeAlias = tuple[str, ...]
 """The arguments of gcloud, without the project and the format, which are always the same."""
 
+# The group of gcloud commands for each kind of resource.
+GROUPS: Final[dict[str, Command]] = {
+    "accounts": ("iam", "service-accounts"),
+    "topics": ("pubsub", "topics"),
+    "subscriptions": ("pubsub", "subscriptions"),
+    "secrets": ("secrets",),
+    "functions": ("functions",),
+    "services": ("run", "services"),
+    "jobs": ("scheduler", "jobs"),
+    "run_jobs": ("run", "jobs"),
+    "repositories": ("artifacts", "repositories"),
+    "metrics": ("logging", "metrics"),
+    "dashboards": ("monitoring", "dashboards"),
+    "policies": ("monitoring", "policies"),
+    "channels": ("beta", "monitoring", "channels"),
+}
 MAX_PROCESSES: Final = 4
 """How many gclouds run at once. Each starts a Python of its own; more only wait for the CPU."""
 
@@ -44,6 +60,15 @@ def typed_command(command: Command, project: str) -> str:
 def environment() -> Mapping[str, str]:
     """Returns the variables to run gcloud with: it must not offer to enable an API."""
     return {**os.environ, "CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API": "false"}
+
+
+def field_at(value: Any, *keys: str) -> Any:
+    """Returns the value under nested keys of JSON; None if one of them is missing."""
+    for key in keys:
+        if not isinstance(value, dict):
+            return None
+        value = value.get(key)
+    return value
 
 
 def run_parallel(act: Callable[[T], object], things: Iterable[T]) -> None:

@@ -26,6 +26,7 @@ from tests.repository.documents import blocks, for_installed
 from tests.repository.terminal import Terminal
 from tests.unit.gcp.deploy.deploy_env import AEP_SECRET, ID, filled_in
 from tests.unit.gcp.deploy.deploy_lifecycle import member, run_job, table
+from tests.unit.gcp.gcloud_server import GcloudServer
 
 PAGE = (PROJECT / "docs" / "deploy-by-hand.md").read_text("utf-8")
 SECTIONS = {
@@ -95,8 +96,10 @@ async def test_deploying_by_hand_equals_deploy_sh(
         aep = await stack.enter_async_context(AepServer())
         cloud = await stack.enter_async_context(Cloud(emulator))
         terminal = stack.enter_context(Terminal(clone, home))
-        tools = (f"{sys.prefix}/bin", str(Path(gcloud).parent), os.environ["PATH"])
-        terminal.export({**cloud.google.environment(tmp_path), "PATH": os.pathsep.join(tools)})
+        environment = cloud.google.environment(tmp_path)
+        server = await stack.enter_async_context(GcloudServer(gcloud, os.environ | environment))
+        tools = (f"{sys.prefix}/bin", str(server.folder), os.environ["PATH"])
+        terminal.export({**environment, "PATH": os.pathsep.join(tools)})
         reader = Reader(terminal, clone / "my.env", gcloud)
         values = {
             "PROJECT": ID,

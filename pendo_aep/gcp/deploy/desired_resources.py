@@ -11,8 +11,8 @@ from secrets import token_hex
 from typing import Final
 
 from pendo_aep.gcp.config import Config, InvalidConfig, seconds
-from pendo_aep.gcp.deploy.resource import GROUPS, Field, Inventory, Resource
-from pendo_aep.gcp.gcloud import Gcloud
+from pendo_aep.gcp.deploy.resource import Field, Inventory, Resource
+from pendo_aep.gcp.gcloud import GROUPS, Gcloud
 
 _NEVER_EXPIRES: Final = Field(("expirationPolicy",), {}, "--expiration-period=never")
 _SERVICES: Final = (
@@ -124,30 +124,46 @@ def push_subscription(config: Config, address: str) -> Resource:
 
 def scheduler_job(config: Config, address: str) -> Resource:
     """Returns the job that calls `drain`."""
-    group, place = GROUPS["jobs"], f"--location={config['REGION']}"
     caller = config.address("SCHEDULER_ACCOUNT")
     token = {"serviceAccountEmail": caller, "audience": address}
+    return http_job(
+        config,
+        "DRAIN",
+        address,
+        Field(("httpTarget", "oidcToken"), token, f"--oidc-service-account-email={caller}"),
+        Field(("httpTarget", "oidcToken"), token, f"--oidc-token-audience={address}"),
+        # As long as the function may take. Google: Job.schedule, a run that is due meanwhile
+        # starts when this one has ended.
+        Field(
+            ("attemptDeadline",),
+            f"{config['DRAIN_TIMEOUT_SECONDS']}s",
+            f"--attempt-deadline={config['DRAIN_TIMEOUT_SECONDS']}s",
+        ),
+    )
+
+
+def http_job(config: Config, kind: str, url: str, *more: Field) -> Resource:
+    """Returns a job that posts to an address.
+
+    Args:
+        config: names the job and its schedule.
+        kind: the prefix of their names in the config.
+        url: the address.
+        more: as whom it calls, and how patiently.
+    """
+    group, place = GROUPS["jobs"], f"--location={config['REGION']}"
+    name, schedule = config[f"{kind}_JOB"], config[f"{kind}_SCHEDULE"]
     return Resource(
         kind="jobs",
-        name=config["DRAIN_JOB"],
-        create=(*group, "create", "http", config["DRAIN_JOB"], place, "--http-method=POST"),
-        update=(*group, "update", "http", config["DRAIN_JOB"], place),
-        delete=(*group, "delete", config["DRAIN_JOB"], place),
+        name=name,
+        create=(*group, "create", "http", name, place, "--http-method=POST"),
+        update=(*group, "update", "http", name, place),
+        delete=(*group, "delete", name, place),
         fields=(
-            Field(
-                ("schedule",), config["DRAIN_SCHEDULE"], f"--schedule={config['DRAIN_SCHEDULE']}"
-            ),
+            Field(("schedule",), schedule, f"--schedule={schedule}"),
             Field(("timeZone",), "Etc/UTC", "--time-zone=Etc/UTC"),
-            Field(("httpTarget", "uri"), address, f"--uri={address}"),
-            Field(("httpTarget", "oidcToken"), token, f"--oidc-service-account-email={caller}"),
-            Field(("httpTarget", "oidcToken"), token, f"--oidc-token-audience={address}"),
-            # As long as the function may take. Google: Job.schedule, a run that is due meanwhile
-            # starts when this one has ended.
-            Field(
-                ("attemptDeadline",),
-                f"{config['DRAIN_TIMEOUT_SECONDS']}s",
-                f"--attempt-deadline={config['DRAIN_TIMEOUT_SECONDS']}s",
-            ),
+            Field(("httpTarget", "uri"), url, f"--uri={url}"),
+            *more,
         ),
     )
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
 from pendo_aep.gcp import iam
 from pendo_aep.gcp.config import Config
-from pendo_aep.gcp.deploy.resource import GROUPS, Inventory
-from pendo_aep.gcp.gcloud import Command, Gcloud, GcloudFailed
+from pendo_aep.gcp.deploy.resource import Inventory
+from pendo_aep.gcp.gcloud import GROUPS, Gcloud, GcloudFailed
+from pendo_aep.gcp.iam import IamBinding
 
 # Google: Cloud Run functions "custom service account for Cloud Build": write the build's log, store
 # the image, read the source. On the project: the build creates the bucket and the repository.
@@ -22,8 +23,6 @@ _BUILDER_ROLES: Final = (
 )
 # The service agent of Cloud Functions has this role from its creation on.
 _FUNCTIONS_AGENT_ROLES: Final = ("roles/cloudfunctions.serviceAgent",)
-# Without it, gcloud asks back where the policy has any conditional binding.
-_UNCONDITIONAL: Final = "--condition=None"
 # Google: "Domain restricted sharing". The text is that of public deployment logs, the constraints
 # are named in the details; the managed one has no text of its own in them yet.
 _FORBIDDEN: Final = re.compile(
@@ -32,66 +31,40 @@ _FORBIDDEN: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class IamBinding:
-    """A role on a resource, for one member.
-
-    Attributes:
-        kind: of the resource, in the inventory.
-        group: the gcloud commands for it.
-        name: the resource.
-        role: what the member may do with it.
-        member: as policies spell it.
-        flags: where the resource is, and what else the command needs.
-    """
-
-    kind: str
-    group: Command
-    name: str
-    role: str
-    member: str
-    flags: Command = field(default=())
-
-    @property
-    def words(self) -> Command:
-        """The arguments of a command that adds or removes the binding."""
-        return (self.name, *self.flags, f"--member={self.member}", f"--role={self.role}")
-
-
 def resource_bindings(config: Config) -> Iterator[IamBinding]:
     """Yields the rights to publish, pull and read secrets, which the functions need to start."""
     receive, deliver = config.member("RECEIVE_ACCOUNT"), config.member("DELIVER_ACCOUNT")
     drain, agent = config.member("DRAIN_ACCOUNT"), config.pubsub_agent
     events, dead = config["EVENTS_TOPIC"], config["DEAD_LETTER_TOPIC"]
-    yield _publish(events, receive)
-    yield _publish(dead, receive)
+    yield iam.publish(events, receive)
+    yield iam.publish(dead, receive)
     # Google: Pub/Sub "dead-letter topics", its service agent publishes an event that was tried too
     # often, and takes it off the subscription.
-    yield _publish(dead, agent)
+    yield iam.publish(dead, agent)
     if config.push:
-        yield _publish(dead, deliver)
+        yield iam.publish(dead, deliver)
     if config.drain:
-        yield _publish(dead, drain)
-        yield _subscribe(config["DRAIN_SUBSCRIPTION"], drain)
-        yield _subscribe(config["DRAIN_SUBSCRIPTION"], agent)
-    yield _access(config["PENDO_SECRET"], receive)
+        yield iam.publish(dead, drain)
+        yield iam.subscribe(config["DRAIN_SUBSCRIPTION"], drain)
+        yield iam.subscribe(config["DRAIN_SUBSCRIPTION"], agent)
+    yield iam.access(config["PENDO_SECRET"], receive)
     if config.reconcile:
-        yield _access(config["RECONCILE_SECRET"], config.member("RECONCILE_ACCOUNT"))
+        yield iam.access(config["RECONCILE_SECRET"], config.member("RECONCILE_ACCOUNT"))
     mounted = [config["AEP_SECRET"]] if config["AEP_CLIENT_ID"] else []
     if config["PENDO_CATALOG_SECRET"]:
         mounted.append(config["PENDO_CATALOG_SECRET"])
     for secret in mounted:
         if config.push:
-            yield _access(secret, deliver)
+            yield iam.access(secret, deliver)
         if config.drain:
-            yield _access(secret, drain)
+            yield iam.access(secret, drain)
 
 
 def function_bindings(config: Config) -> Iterator[IamBinding]:
     """Yields the rights to call the private functions, and to take dead letters off a push."""
     if config.push:
         yield _invoke(config, "DELIVER_FUNCTION", config.member("PUSH_ACCOUNT"))
-        yield _subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
+        yield iam.subscribe(config["PUSH_SUBSCRIPTION"], config.pubsub_agent)
     if config.drain:
         yield _invoke(config, "DRAIN_FUNCTION", config.member("SCHEDULER_ACCOUNT"))
 
@@ -110,7 +83,7 @@ def grant(bindings: Sequence[IamBinding], inventory: Inventory, gcloud: Gcloud) 
         gcloud: reads the policy and changes it.
     """
     is_new = bindings[0].name not in inventory[bindings[0].kind]
-    _grant_missing(bindings, None if is_new else _policy(bindings[0], gcloud), gcloud)
+    _grant_missing(bindings, None if is_new else gcloud.read(*bindings[0].policy_command), gcloud)
 
 
 def remove_other_callers(
@@ -127,7 +100,7 @@ def remove_other_callers(
     one = bindings[0]
     if one.kind != "functions" or one.name not in inventory[one.kind]:
         return
-    policy = _policy(one, gcloud)
+    policy = gcloud.read(*one.policy_command)
     others = {
         (role, member)
         for role in iam.CALLER_ROLES
@@ -137,7 +110,7 @@ def remove_other_callers(
         gcloud.say(f"! {member} has {role} on {one.name}, and could call it: the right is removed")
         other = replace(one, role=role, member=member)
         # With and without a condition.
-        gcloud.change(*one.group, "remove-iam-policy-binding", *other.words, "--all")
+        gcloud.change(*other.command("remove"), "--all")
 
 
 def create_service_agents(config: Config, gcloud: Gcloud) -> None:
@@ -150,9 +123,9 @@ def create_service_agents(config: Config, gcloud: Gcloud) -> None:
         ("pubsub", config.pubsub_agent, iam.TOKEN_CREATOR_ROLES),
         ("cloudfunctions", config.functions_agent, _FUNCTIONS_AGENT_ROLES),
     )
-    policy = _policy(on_project(config, "", ""), gcloud)
+    policy = gcloud.read(*iam.on_project(config["PROJECT"], "", "").policy_command)
     missing = [
-        (service, on_project(config, roles[0], agent))
+        (service, iam.on_project(config["PROJECT"], roles[0], agent))
         for service, agent, roles in agents
         if not any(agent in iam.members(policy, role) for role in roles)
     ]
@@ -174,15 +147,15 @@ def revoke_builder(config: Config, gcloud: Gcloud) -> None:
 
 def grant_on_project(bindings: Sequence[IamBinding], gcloud: Gcloud) -> None:
     """Grants the bindings that are missing on the project."""
-    _grant_missing(bindings, _policy(bindings[0], gcloud), gcloud)
+    _grant_missing(bindings, gcloud.read(*bindings[0].policy_command), gcloud)
 
 
 def revoke_on_project(bindings: Sequence[IamBinding], gcloud: Gcloud) -> None:
     """Revokes the bindings that exist on the project."""
-    policy = _policy(bindings[0], gcloud)
+    policy = gcloud.read(*bindings[0].policy_command)
     for binding in bindings:
         if binding.member in iam.members(policy, binding.role):
-            gcloud.change(*binding.group, "remove-iam-policy-binding", *binding.words)
+            gcloud.change(*binding.command("remove"))
 
 
 def make_receive_public(
@@ -245,41 +218,16 @@ def _update_service(config: Config, name: str, flag: str, gcloud: Gcloud) -> Non
     gcloud.change(*GROUPS["services"], "update", name, f"--region={config['REGION']}", flag)
 
 
-def _policy(binding: IamBinding, gcloud: Gcloud) -> Any:
-    place = [flag for flag in binding.flags if flag != _UNCONDITIONAL]
-    return gcloud.read(*binding.group, "get-iam-policy", binding.name, *place)
-
-
 def _grant_missing(bindings: Sequence[IamBinding], policy: Any, gcloud: Gcloud) -> None:
     for binding in bindings:
         if binding.member not in iam.members(policy, binding.role):
-            gcloud.change(*binding.group, "add-iam-policy-binding", *binding.words)
-
-
-def _publish(topic: str, member: str) -> IamBinding:
-    return IamBinding("topics", GROUPS["topics"], topic, iam.PUBLISHER, member)
-
-
-def _subscribe(subscription: str, member: str) -> IamBinding:
-    group = GROUPS["subscriptions"]
-    return IamBinding("subscriptions", group, subscription, iam.SUBSCRIBER, member)
-
-
-def _access(secret: str, member: str) -> IamBinding:
-    return IamBinding("secrets", GROUPS["secrets"], secret, iam.SECRET_ACCESSOR, member)
+            gcloud.change(*binding.command("add"))
 
 
 def _invoke(config: Config, function: str, member: str) -> IamBinding:
-    place = (f"--region={config['REGION']}",)
-    return IamBinding("functions", GROUPS["services"], config[function], iam.INVOKER, member, place)
+    return iam.invoke(config[function], config["REGION"], member)
 
 
 def _builder_bindings(config: Config) -> list[IamBinding]:
     builder = config.member("BUILD_ACCOUNT")
-    return [on_project(config, role, builder) for role in _BUILDER_ROLES]
-
-
-def on_project(config: Config, role: str, member: str) -> IamBinding:
-    """Returns a role on the whole project."""
-    flags = (_UNCONDITIONAL,)
-    return IamBinding("projects", ("projects",), config["PROJECT"], role, member, flags)
+    return [iam.on_project(config["PROJECT"], role, builder) for role in _BUILDER_ROLES]

@@ -15,9 +15,10 @@ from typing import Final
 from pendo_aep.gcp import iam
 from pendo_aep.gcp.config import Config
 from pendo_aep.gcp.deploy import iam_bindings
+from pendo_aep.gcp.deploy.desired_resources import http_job
 from pendo_aep.gcp.deploy.functions import SOURCE
-from pendo_aep.gcp.deploy.resource import GROUPS, Field, Inventory, Resource, ensure
-from pendo_aep.gcp.gcloud import Command, Gcloud
+from pendo_aep.gcp.deploy.resource import Field, Inventory, Resource, ensure
+from pendo_aep.gcp.gcloud import GROUPS, Command, Gcloud, field_at
 
 KINDS: Final = ("jobs", "run_jobs", "repositories")
 _FOLDER: Final = "deploy/reconcile"
@@ -43,6 +44,8 @@ PERMISSIONS: Final = (
 )
 # The label by which the next run knows what the job was deployed with.
 _LABEL: Final = "pendo-to-aep"
+# Where gcloud shows the task of a Cloud Run job.
+_TASK: Final = ("spec", "template", "spec", "template", "spec")
 _SECRET_FILE: Final = "/secrets/aep/client"  # noqa: S105 (where it is mounted)
 # Names that differ between the config and the settings of the command.
 _RENAMED: Final = {
@@ -157,17 +160,15 @@ def revoke_reading(config: Config, gcloud: Gcloud, *, with_role: bool) -> None:
         gcloud.delete((*_ROLES, "delete", config["RECONCILE_ROLE"]))
 
 
-def caller(config: Config) -> iam_bindings.IamBinding:
+def caller(config: Config) -> iam.IamBinding:
     """Returns the right to run the job."""
-    place = (f"--region={config['REGION']}",)
-    name, member = config["RECONCILE_JOB"], config.member("SCHEDULER_ACCOUNT")
-    group = GROUPS["run_jobs"]
-    return iam_bindings.IamBinding("run_jobs", group, name, iam.INVOKER, member, place)
+    member = config.member("SCHEDULER_ACCOUNT")
+    return iam.run_job(config["RECONCILE_JOB"], config["REGION"], member)
 
 
-def _reading(config: Config) -> iam_bindings.IamBinding:
+def _reading(config: Config) -> iam.IamBinding:
     role = f"projects/{config['PROJECT']}/roles/{config['RECONCILE_ROLE']}"
-    return iam_bindings.on_project(config, role, config.member("RECONCILE_ACCOUNT"))
+    return iam.on_project(config["PROJECT"], role, config.member("RECONCILE_ACCOUNT"))
 
 
 def scheduler_job(config: Config) -> Resource:
@@ -176,29 +177,19 @@ def scheduler_job(config: Config) -> Resource:
     Google: Cloud Run "Execute jobs on a schedule", a call of the Admin API, which answers as soon
     as the execution has been created.
     """
-    name, place = config["RECONCILE_JOB"], f"--location={config['REGION']}"
-    group, account = GROUPS["jobs"], config.address("SCHEDULER_ACCOUNT")
+    account = config.address("SCHEDULER_ACCOUNT")
     where = f"projects/{config['PROJECT']}/locations/{config['REGION']}"
-    url = f"https://run.googleapis.com/v2/{where}/jobs/{name}:run"
-    schedule = config["RECONCILE_SCHEDULE"]
-    return Resource(
-        kind="jobs",
-        name=name,
-        create=(*group, "create", "http", name, place, "--http-method=POST"),
-        update=(*group, "update", "http", name, place),
-        delete=(*group, "delete", name, place),
-        fields=(
-            Field(("schedule",), schedule, f"--schedule={schedule}"),
-            Field(("timeZone",), "Etc/UTC", "--time-zone=Etc/UTC"),
-            Field(("httpTarget", "uri"), url, f"--uri={url}"),
-            Field(
-                ("httpTarget", "oauthToken", "serviceAccountEmail"),
-                account,
-                f"--oauth-service-account-email={account}",
-            ),
-            # A call that fails once must not cost a day.
-            Field(("retryConfig", "retryCount"), 3, "--max-retry-attempts=3"),
+    return http_job(
+        config,
+        "RECONCILE",
+        f"https://run.googleapis.com/v2/{where}/jobs/{config['RECONCILE_JOB']}:run",
+        Field(
+            ("httpTarget", "oauthToken", "serviceAccountEmail"),
+            account,
+            f"--oauth-service-account-email={account}",
         ),
+        # A call that fails once must not cost a day.
+        Field(("retryConfig", "retryCount"), 3, "--max-retry-attempts=3"),
     )
 
 
@@ -267,7 +258,6 @@ def job(config: Config, built: str, folder: Path) -> Resource:
         *(*GROUPS["run_jobs"], "deploy", name, *flags),
         *(f"--env-vars-file={file}", f"--labels={_LABEL}={label}"),
     )
-    task = ("spec", "template", "spec", "template", "spec")
     shown = {
         "image": built,
         "args": words,
@@ -282,15 +272,12 @@ def job(config: Config, built: str, folder: Path) -> Resource:
         fields=(
             Field(("metadata", "labels", _LABEL), label),
             # Somebody may have changed these by hand, and the label does not show it.
-            Field((*task, "serviceAccountName"), account),
-            Field((*task, "containers"), [shown]),
+            Field((*_TASK, "serviceAccountName"), account),
+            Field((*_TASK, "containers"), [shown]),
         ),
     )
 
 
-def _images(job: dict[str, object] | None) -> list[str]:
+def _images(job: object) -> list[str]:
     """Returns the images of a job, as gcloud shows it."""
-    seen: object = job
-    for key in ("spec", "template", "spec", "template", "spec", "containers"):
-        seen = seen.get(key) if isinstance(seen, dict) else None
-    return [str(one.get("image")) for one in seen] if isinstance(seen, list) else []
+    return [str(one.get("image")) for one in field_at(job, *_TASK, "containers") or []]

@@ -7,24 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pendo_aep.gcp.config import Config
-from pendo_aep.gcp.gcloud import Command, CommandUnknown, Gcloud, run_parallel
+from pendo_aep.gcp.gcloud import GROUPS, Command, CommandUnknown, Gcloud, field_at, run_parallel
 
-# The group of gcloud commands for each kind of resource.
-GROUPS: Final[dict[str, Command]] = {
-    "accounts": ("iam", "service-accounts"),
-    "topics": ("pubsub", "topics"),
-    "subscriptions": ("pubsub", "subscriptions"),
-    "secrets": ("secrets",),
-    "functions": ("functions",),
-    "services": ("run", "services"),
-    "jobs": ("scheduler", "jobs"),
-    "run_jobs": ("run", "jobs"),
-    "repositories": ("artifacts", "repositories"),
-    "metrics": ("logging", "metrics"),
-    "dashboards": ("monitoring", "dashboards"),
-    "policies": ("monitoring", "policies"),
-    "channels": ("beta", "monitoring", "channels"),
-}
 # The same in an older gcloud, such as SDK 528, which has no `gcloud monitoring policies` yet.
 _OLDER_GROUPS: Final[dict[str, Command]] = {"policies": ("alpha", "monitoring", "policies")}
 # Google gives these their names, so they are found by what the console shows.
@@ -107,9 +91,7 @@ class Field:
 
     def matches(self, seen: Any) -> bool:
         """Returns whether gcloud shows this value."""
-        for key in self.path:
-            seen = seen.get(key) if isinstance(seen, dict) else None
-        return includes(seen, self.value)
+        return includes(field_at(seen, *self.path), self.value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,9 +19,9 @@ from pendo_aep.gcp.deploy import (
     monitoring,
     reconcile_job,
 )
-from pendo_aep.gcp.deploy.resource import GROUPS, Inventory, Resource
+from pendo_aep.gcp.deploy.resource import Inventory, Resource
 from pendo_aep.gcp.deploy.up import with_project_number
-from pendo_aep.gcp.gcloud import Command, Gcloud, GcloudFailed, run_parallel
+from pendo_aep.gcp.gcloud import GROUPS, Command, Gcloud, GcloudFailed, run_parallel
 
 _MONITORING: Final = "https://monitoring.googleapis.com/"
 _UNDELIVERED: Final = "pubsub.googleapis.com/subscription/num_undelivered_messages"

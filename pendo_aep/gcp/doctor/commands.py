@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pendo_aep.aep.misconfiguration import ALARM, WITHOUT_HEADER
 from pendo_aep.dead_letters import Reason
-from pendo_aep.gcp.doctor.deployment import Deployment, Reconcile
+from pendo_aep.gcp.doctor.deployment import Deployment
 from pendo_aep.gcp.gcloud import Command
 
 
@@ -53,31 +53,19 @@ def subscription_policy(name: str) -> Command:
     return ("pubsub", "subscriptions", "get-iam-policy", name)
 
 
-def job(deployment: Deployment) -> Command:
-    """Shows the job that calls `drain`."""
-    return (
-        "scheduler",
-        "jobs",
-        "describe",
-        deployment.drain_job,
-        f"--location={deployment.region}",
-    )
+def job(deployment: Deployment, name: str) -> Command:
+    """Shows a job of Cloud Scheduler."""
+    return ("scheduler", "jobs", "describe", name, f"--location={deployment.region}")
 
 
-def run_job(deployment: Deployment, reconcile: Reconcile) -> Command:
-    """Shows the Cloud Run job that reconciles."""
-    return ("run", "jobs", "describe", reconcile.job, f"--region={deployment.region}")
+def run_job(deployment: Deployment, name: str) -> Command:
+    """Shows a Cloud Run job."""
+    return ("run", "jobs", "describe", name, f"--region={deployment.region}")
 
 
-def run_job_policy(deployment: Deployment, reconcile: Reconcile) -> Command:
+def run_job_policy(deployment: Deployment, name: str) -> Command:
     """Shows who may run it."""
-    return ("run", "jobs", "get-iam-policy", reconcile.job, f"--region={deployment.region}")
-
-
-def reconcile_schedule(deployment: Deployment, reconcile: Reconcile) -> Command:
-    """Shows what runs it."""
-    place = f"--location={deployment.region}"
-    return ("scheduler", "jobs", "describe", reconcile.job, place)
+    return ("run", "jobs", "get-iam-policy", name, f"--region={deployment.region}")
 
 
 def secret_versions(secret: str) -> Command:
@@ -114,7 +102,7 @@ def initial_commands(deployment: Deployment) -> list[Command]:
     """Returns what can be observed by the names in the configuration."""
     found = [project(deployment), project_policy(deployment), rejected_lines()]
     if deployment.drain:
-        found.append(job(deployment))
+        found.append(job(deployment, deployment.drain_job))
     for name in (deployment.receive, *deployment.delivery_functions):
         found += [function(deployment, name), function_policy(deployment, name)]
         found.append(service(deployment, name))
@@ -123,8 +111,8 @@ def initial_commands(deployment: Deployment) -> list[Command]:
     for name in (*deployment.event_subscriptions, deployment.dead_letter_subscription):
         found += [subscription(name), subscription_policy(name)]
     if reconcile := deployment.reconcile:
-        found += [run_job(deployment, reconcile), run_job_policy(deployment, reconcile)]
-        found += [reconcile_schedule(deployment, reconcile), secret_policy(reconcile.secret)]
+        found += [show(deployment, reconcile.job) for show in (run_job, run_job_policy, job)]
+        found.append(secret_policy(reconcile.secret))
     return found
 
 

@@ -28,10 +28,9 @@ from pendo_aep.gcp.doctor.observe import (
     Observation,
     Observations,
     Observer,
-    field_at,
     not_observed,
 )
-from pendo_aep.gcp.gcloud import typed_command
+from pendo_aep.gcp.gcloud import field_at, typed_command
 
 VISITOR: Final = "pendo-to-aep-test"
 """The visitor of the test event, which tells it from a real one."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pendo_aep.gcp import iam
 from pendo_aep.gcp.config import (
@@ -16,36 +16,6 @@ from pendo_aep.gcp.config import (
     value_problems,
 )
 
-# The fields of a deployment, and their names in the file.
-_NAMES: Final = {
-    "project": "PROJECT",
-    "region": "REGION",
-    "events_topic": "EVENTS_TOPIC",
-    "dead_letter_topic": "DEAD_LETTER_TOPIC",
-    "dead_letter_subscription": "DEAD_LETTER_SUBSCRIPTION",
-    "receive": "RECEIVE_FUNCTION",
-    "receive_account": "RECEIVE_ACCOUNT",
-}
-_PUSH_NAMES: Final = {
-    "deliver": "DELIVER_FUNCTION",
-    "deliver_account": "DELIVER_ACCOUNT",
-    "push_subscription": "PUSH_SUBSCRIPTION",
-    "push_account": "PUSH_ACCOUNT",
-}
-_DRAIN_NAMES: Final = {
-    "drain": "DRAIN_FUNCTION",
-    "drain_account": "DRAIN_ACCOUNT",
-    "drain_subscription": "DRAIN_SUBSCRIPTION",
-    "drain_job": "DRAIN_JOB",
-    "scheduler_account": "SCHEDULER_ACCOUNT",
-}
-_RECONCILE_NAMES: Final = {
-    "job": "RECONCILE_JOB",
-    "account": "RECONCILE_ACCOUNT",
-    "role": "RECONCILE_ROLE",
-    "secret": "RECONCILE_SECRET",
-    "caller": "SCHEDULER_ACCOUNT",
-}
 # The values that are compared. The others may be anything: whoever deploys by hand may have named
 # an account by its whole address, or set nothing of AEP here.
 _VALUES: Final = frozenset(
@@ -59,6 +29,21 @@ _VALUES: Final = frozenset(
         "RECEIVE_ACCESS",
     }
 )
+
+
+def _named(name: str, choice: str = "") -> Any:
+    """Declares a field by its name in the file; with a choice, it is empty unless that is true."""
+    metadata = {"name": name, "choice": choice}
+    return field(default="", metadata=metadata) if choice else field(metadata=metadata)
+
+
+def _needed(model: type, values: Mapping[str, str]) -> dict[str, str]:
+    """Returns the names in the file of the fields of a class that are needed, by field."""
+    return {
+        one.name: one.metadata["name"]
+        for one in fields(model)
+        if one.metadata and values.get(one.metadata["choice"], "true") == "true"
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +83,11 @@ class Reconcile:
         caller: the account that runs it.
     """
 
-    job: str
-    account: str
-    role: str
-    secret: str
-    caller: str
+    job: str = _named("RECONCILE_JOB")
+    account: str = _named("RECONCILE_ACCOUNT")
+    role: str = _named("RECONCILE_ROLE")
+    secret: str = _named("RECONCILE_SECRET")
+    caller: str = _named("SCHEDULER_ACCOUNT")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +102,22 @@ class Deployment:
 
     config: str
     values: Values
-    project: str
-    region: str
-    events_topic: str
-    dead_letter_topic: str
-    dead_letter_subscription: str
-    receive: str
-    receive_account: str
-    deliver: str
-    deliver_account: str
-    push_subscription: str
-    push_account: str
-    drain: str
-    drain_account: str
-    drain_subscription: str
-    drain_job: str
-    scheduler_account: str
+    project: str = _named("PROJECT")
+    region: str = _named("REGION")
+    events_topic: str = _named("EVENTS_TOPIC")
+    dead_letter_topic: str = _named("DEAD_LETTER_TOPIC")
+    dead_letter_subscription: str = _named("DEAD_LETTER_SUBSCRIPTION")
+    receive: str = _named("RECEIVE_FUNCTION")
+    receive_account: str = _named("RECEIVE_ACCOUNT")
+    deliver: str = _named("DELIVER_FUNCTION", "DEPLOY_PUSH")
+    deliver_account: str = _named("DELIVER_ACCOUNT", "DEPLOY_PUSH")
+    push_subscription: str = _named("PUSH_SUBSCRIPTION", "DEPLOY_PUSH")
+    push_account: str = _named("PUSH_ACCOUNT", "DEPLOY_PUSH")
+    drain: str = _named("DRAIN_FUNCTION", "DEPLOY_DRAIN")
+    drain_account: str = _named("DRAIN_ACCOUNT", "DEPLOY_DRAIN")
+    drain_subscription: str = _named("DRAIN_SUBSCRIPTION", "DEPLOY_DRAIN")
+    drain_job: str = _named("DRAIN_JOB", "DEPLOY_DRAIN")
+    scheduler_account: str = _named("SCHEDULER_ACCOUNT", "DEPLOY_DRAIN")
     project_number: str = ""
     reconcile: Reconcile | None = None
 
@@ -167,6 +152,10 @@ class Deployment:
         """Returns the e-mail address of a service account that may be given by its name alone."""
         return account if "@" in account else iam.service_account(account, self.project)
 
+    def member(self, account: str) -> str:
+        """Returns the same as policies spell it."""
+        return iam.member(self.address(account))
+
 
 def read_deployment(path: Path, project: str | None, region: str | None) -> Deployment:
     """Returns what a file describes; what it does not name is as in `deploy/config.env`.
@@ -181,24 +170,18 @@ def read_deployment(path: Path, project: str | None, region: str | None) -> Depl
     """
     values = read_values(path)
     values |= {k: v for k, v in (("PROJECT", project), ("REGION", region)) if v}
-    names = dict(_NAMES)
-    for choice, more in (("DEPLOY_PUSH", _PUSH_NAMES), ("DEPLOY_DRAIN", _DRAIN_NAMES)):
-        if values.get(choice) == "true":
-            names |= more
-    if names == _NAMES:
+    if "true" not in (values.get("DEPLOY_PUSH"), values.get("DEPLOY_DRAIN")):
         raise InvalidConfig(f"{path}: neither DEPLOY_PUSH nor DEPLOY_DRAIN is true")
-    more = _RECONCILE_NAMES if values.get("RECONCILE_SCHEDULE") else {}
+    names = _needed(Deployment, values)
+    more = _needed(Reconcile, values) if values.get("RECONCILE_SCHEDULE") else {}
     needed = {*names.values(), *more.values()}
     if missing := sorted(name for name in needed if not values.get(name)):
         raise InvalidConfig(f"{path}: not set: {', '.join(missing)}")
     if wrong := [one for one in value_problems(values) if one.partition(":")[0] in _VALUES]:
         raise InvalidConfig(f"{path}: {'; '.join(wrong)}")
-    unused = dict.fromkeys(_PUSH_NAMES | _DRAIN_NAMES, "")
-    named = {field: values[name] for field, name in names.items()}
     reconcile = Reconcile(**{field: values[name] for field, name in more.items()}) if more else None
-    return Deployment(
-        config=str(path), values=_values(values), reconcile=reconcile, **(unused | named)
-    )
+    named = {field: values[name] for field, name in names.items()}
+    return Deployment(config=str(path), values=_values(values), reconcile=reconcile, **named)
 
 
 def _values(values: Mapping[str, str]) -> Values:

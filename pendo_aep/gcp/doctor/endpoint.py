@@ -23,8 +23,9 @@ from pendo_aep.gcp.doctor.finding import (
     wrong,
 )
 from pendo_aep.gcp.doctor.functions import function_urls, receive_settings
-from pendo_aep.gcp.doctor.observe import Found, Observations, Observer, field_at, not_observed
+from pendo_aep.gcp.doctor.observe import Found, Observations, Observer, not_observed
 from pendo_aep.gcp.doctor.secrets import read_secret, webhook_secret
+from pendo_aep.gcp.gcloud import field_at
 from pendo_aep.pendo.webhook import MAX_UNSIGNED_PING_BYTES
 
 _PING: Final = orjson.dumps({"event": "ping", "app": {"name": "webhook-test"}})

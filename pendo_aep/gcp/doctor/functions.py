@@ -9,7 +9,8 @@ from typing import Any, Final, TypeAlias
 from pendo_aep.gcp.doctor import commands
 from pendo_aep.gcp.doctor.deployment import Deployment
 from pendo_aep.gcp.doctor.finding import Finding, Subject, ok, read_logs_command, wrong
-from pendo_aep.gcp.doctor.observe import Found, Observations, field_at, not_observed
+from pendo_aep.gcp.doctor.observe import Found, Observations, not_observed
+from pendo_aep.gcp.gcloud import field_at
 from pendo_aep.settings import (
     DeliverSettings,
     DrainSettings,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 
 from pendo_aep.gcp import iam
 from pendo_aep.gcp.doctor import commands
@@ -17,25 +17,8 @@ from pendo_aep.gcp.doctor.observe import (
     not_observed,
 )
 from pendo_aep.gcp.doctor.secrets import needed_secrets
-from pendo_aep.gcp.gcloud import Command
-
-
-@dataclass(frozen=True, slots=True)
-class RequiredBinding:
-    """A role that an account must have.
-
-    Attributes:
-        member: the account's address, without `serviceAccount:`.
-        resource: as gcloud names it: `pubsub topics` and the name of one, for example.
-        policy: the command that shows who has the role.
-        needed: what does not work without it.
-    """
-
-    member: str
-    role: str
-    resource: Command
-    policy: Command
-    needed: str
+from pendo_aep.gcp.gcloud import typed_command
+from pendo_aep.gcp.iam import IamBinding
 
 
 def check_iam(deployment: Deployment, observations: Observations) -> Iterator[Finding]:
@@ -46,9 +29,8 @@ def check_iam(deployment: Deployment, observations: Observations) -> Iterator[Fi
 
 def _findings(deployment: Deployment, observations: Observations) -> Iterator[Finding]:
     project_policy = observations[commands.project_policy(deployment)]
-    for binding in _required_bindings(deployment, observations):
-        policy = observations[binding.policy]
-        yield check_binding(deployment, binding, policy, project_policy)
+    for binding, needed in _required_bindings(deployment, observations):
+        yield check_binding(deployment, binding, needed, observations)
     project = observations[commands.project(deployment)]
     if not isinstance(project, Found):  # then the rights of Pub/Sub itself are not checked either
         what = f"project {deployment.project}"
@@ -69,58 +51,59 @@ def _findings(deployment: Deployment, observations: Observations) -> Iterator[Fi
 
 def _required_bindings(
     deployment: Deployment, observations: Observations
-) -> Iterator[RequiredBinding]:
-    """Yields all of a deployment, except the right of everybody to call `receive`."""
-    receive = deployment.address(deployment.receive_account)
-    dead = deployment.dead_letter_topic
-    yield _publish(receive, deployment.events_topic, "receive could not store events")
-    yield _publish(receive, dead, "receive could not store dead letters")
+) -> Iterator[tuple[IamBinding, str]]:
+    """Yields all of a deployment, except the right of everybody to call `receive`.
+
+    Each with what does not work without it.
+    """
+    receive = deployment.member(deployment.receive_account)
+    dead, region = deployment.dead_letter_topic, deployment.region
+    yield iam.publish(deployment.events_topic, receive), "receive could not store events"
+    yield iam.publish(dead, receive), "receive could not store dead letters"
     if deployment.deliver:
-        deliver = deployment.address(deployment.deliver_account)
-        push = deployment.address(deployment.push_account)
-        yield _publish(deliver, dead, "deliver could not store dead letters")
-        yield _invoke(deployment, push, deployment.deliver, "Pub/Sub could not push")
+        deliver = deployment.member(deployment.deliver_account)
+        push = deployment.member(deployment.push_account)
+        yield iam.publish(dead, deliver), "deliver could not store dead letters"
+        yield iam.invoke(deployment.deliver, region, push), "Pub/Sub could not push"
     if deployment.drain:
-        drain = deployment.address(deployment.drain_account)
-        scheduler = deployment.address(deployment.scheduler_account)
-        yield _publish(drain, dead, "drain could not store dead letters")
-        yield _subscribe(drain, deployment.drain_subscription, "drain could not pull events")
-        yield _invoke(deployment, scheduler, deployment.drain, "the scheduler could not call drain")
+        drain = deployment.member(deployment.drain_account)
+        scheduler = deployment.member(deployment.scheduler_account)
+        yield iam.publish(dead, drain), "drain could not store dead letters"
+        yield iam.subscribe(deployment.drain_subscription, drain), "drain could not pull events"
+        yield iam.invoke(deployment.drain, region, scheduler), "the scheduler could not call drain"
     if deployment.project_number:
-        agent = deployment.pubsub_agent
-        yield _publish(agent, dead, "Pub/Sub could not make dead letters")
+        agent = iam.member(deployment.pubsub_agent)
+        yield iam.publish(dead, agent), "Pub/Sub could not make dead letters"
         for name in deployment.event_subscriptions:
-            yield _subscribe(agent, name, "Pub/Sub could not remove dead letters from it")
+            yield iam.subscribe(name, agent), "Pub/Sub could not remove dead letters from it"
     for secret, account, name in needed_secrets(deployment, observations):
-        yield RequiredBinding(
-            deployment.address(account),
-            iam.SECRET_ACCESSOR,
-            ("secrets", secret),
-            commands.secret_policy(secret),
-            f"{name} could not start",
-        )
+        yield iam.access(secret, deployment.member(account)), f"{name} could not start"
 
 
 def check_binding(
-    deployment: Deployment,
-    binding: RequiredBinding,
-    policy: Observation,
-    project_policy: Observation,
+    deployment: Deployment, binding: IamBinding, needed: str, observations: Observations
 ) -> Finding:
-    """Checks one required role, which an account may also have on the whole project."""
-    name, member = binding.resource[-1], iam.member(binding.member)
-    what = f"{binding.role} on {name} for {binding.member}"
-    if isinstance(project_policy, Found) and member in iam.members(
-        project_policy.value, binding.role
-    ):
+    """Checks one required role, which an account may also have on the whole project.
+
+    Args:
+        deployment: what it is a part of.
+        binding: the role.
+        needed: what does not work without it.
+        observations: the policies of the resource and of the project.
+    """
+    name, member = binding.name, binding.member
+    what = f"{binding.role} on {name} for {member.removeprefix('serviceAccount:')}"
+    of_project = observations[commands.project_policy(deployment)]
+    if isinstance(of_project, Found) and member in iam.members(of_project.value, binding.role):
         return ok(Subject.IAM, f"{what}, by the project")
-    grant = _grant_command(deployment, binding.resource, member, binding.role)
+    grant = typed_command(binding.command("add"), deployment.project)
+    policy = observations[binding.policy_command]
     if not isinstance(policy, Found):
         # A resource that is missing has its own finding; until it exists there is nothing to grant.
         mend = grant if isinstance(policy, Unavailable) else deployment.deploy_command
         return not_observed(Subject.IAM, f"policy of {name}", policy, mend)
     if member not in iam.members(policy.value, binding.role):
-        return wrong(Subject.IAM, f"no {what}: {binding.needed}", grant)
+        return wrong(Subject.IAM, f"no {what}: {needed}", grant)
     return ok(Subject.IAM, what)
 
 
@@ -178,46 +161,18 @@ def _check_callers(
     if not isinstance(policy, Found):
         yield not_observed(Subject.IAM, f"policy of {name}", policy, deployment.deploy_command)
         return
-    ours = iam.member(deployment.address(caller))
+    ours = deployment.member(caller)
     others = {
         (member, role)
         for role in iam.CALLER_ROLES
         for member in iam.members(policy.value, role, with_conditions=True) - {ours}
     }
     for member, role in sorted(others):
-        grant = _grant_command(deployment, _service(deployment, name), member, role)
+        other = replace(iam.invoke(name, deployment.region, member), role=role)
         yield wrong(
             Subject.IAM,
             f"{name} may be called by {member}, who could write to AEP; only {ours} should",
-            f"{grant.replace('add-iam', 'remove-iam')} --all",
+            f"{typed_command(other.command('remove'), deployment.project)} --all",
         )
     if not others:
         yield ok(Subject.IAM, f"{name} may be called by {ours} at most")
-
-
-def _publish(member: str, topic: str, needed: str) -> RequiredBinding:
-    resource = ("pubsub", "topics", topic)
-    return RequiredBinding(member, iam.PUBLISHER, resource, commands.topic_policy(topic), needed)
-
-
-def _subscribe(member: str, subscription: str, needed: str) -> RequiredBinding:
-    resource = ("pubsub", "subscriptions", subscription)
-    policy = commands.subscription_policy(subscription)
-    return RequiredBinding(member, iam.SUBSCRIBER, resource, policy, needed)
-
-
-def _invoke(deployment: Deployment, member: str, name: str, needed: str) -> RequiredBinding:
-    policy = commands.function_policy(deployment, name)
-    return RequiredBinding(member, iam.INVOKER, _service(deployment, name), policy, needed)
-
-
-def _service(deployment: Deployment, name: str) -> Command:
-    return ("run", "services", f"--region={deployment.region}", name)
-
-
-def _grant_command(deployment: Deployment, resource: Command, member: str, role: str) -> str:
-    *group, name = resource
-    flags = [word for word in group if word.startswith("--")]
-    words = [word for word in group if not word.startswith("--")]
-    binding = (f"--member={member}", f"--role={role}", f"--project={deployment.project}")
-    return " ".join(("gcloud", *words, "add-iam-policy-binding", name, *flags, *binding))

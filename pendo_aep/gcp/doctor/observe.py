@@ -183,15 +183,6 @@ def _first_line(stderr: str) -> str:
     return (errors or lines or ["no message"])[0].removeprefix("ERROR: ")[:_MAX_CHARACTERS]
 
 
-def field_at(value: Any, *keys: str) -> Any:
-    """Returns the value under nested keys of JSON; None if one of them is missing."""
-    for key in keys:
-        if not isinstance(value, dict):
-            return None
-        value = value.get(key)
-    return value
-
-
 def parse_duration(text: object) -> float:
     """Converts a duration as Google writes it, `604800s` or `0.5s`; 0 if there is none."""
     try:

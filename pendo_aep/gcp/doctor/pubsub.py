@@ -15,12 +15,11 @@ from pendo_aep.gcp.doctor.observe import (
     Observation,
     Observations,
     duration_flag,
-    field_at,
     format_duration,
     not_observed,
     parse_duration,
 )
-from pendo_aep.gcp.gcloud import typed_command
+from pendo_aep.gcp.gcloud import field_at, typed_command
 
 # Google: DeadLetterPolicy, "if this parameter is 0, a default value of 5 is used".
 _DEFAULT_ATTEMPTS: Final = 5

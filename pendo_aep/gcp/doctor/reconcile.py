@@ -9,8 +9,9 @@ from pendo_aep.gcp import iam
 from pendo_aep.gcp.doctor import commands
 from pendo_aep.gcp.doctor.deployment import Deployment, Reconcile
 from pendo_aep.gcp.doctor.finding import Finding, Subject, ok, wrong
-from pendo_aep.gcp.doctor.iam_bindings import RequiredBinding, check_binding
-from pendo_aep.gcp.doctor.observe import Found, Observations, field_at, not_observed
+from pendo_aep.gcp.doctor.iam_bindings import check_binding
+from pendo_aep.gcp.doctor.observe import Found, Observations, not_observed
+from pendo_aep.gcp.gcloud import field_at
 
 
 def check_reconcile(deployment: Deployment, observations: Observations) -> Iterator[Finding]:
@@ -18,21 +19,20 @@ def check_reconcile(deployment: Deployment, observations: Observations) -> Itera
     reconcile = deployment.reconcile
     if reconcile is None:
         return
-    job = observations[commands.run_job(deployment, reconcile)]
+    job = observations[commands.run_job(deployment, reconcile.job)]
     if isinstance(job, Found):
         yield _check_account(deployment, reconcile, job.value)
     else:
         what = f"Cloud Run job {reconcile.job}"
         yield not_observed(Subject.SCHEDULER, what, job, deployment.deploy_command)
-    schedule = observations[commands.reconcile_schedule(deployment, reconcile)]
+    schedule = observations[commands.job(deployment, reconcile.job)]
     if isinstance(schedule, Found):
         yield _check_schedule(deployment, reconcile, schedule.value)
     else:
         what = f"schedule of {reconcile.job}"
         yield not_observed(Subject.SCHEDULER, what, schedule, deployment.deploy_command)
-    project_policy = observations[commands.project_policy(deployment)]
-    for binding in _required_bindings(deployment, reconcile):
-        yield check_binding(deployment, binding, observations[binding.policy], project_policy)
+    for binding, needed in _required_bindings(deployment, reconcile):
+        yield check_binding(deployment, binding, needed, observations)
 
 
 def _check_account(deployment: Deployment, reconcile: Reconcile, job: Any) -> Finding:
@@ -62,26 +62,16 @@ def _check_schedule(deployment: Deployment, reconcile: Reconcile, schedule: Any)
     return ok(Subject.SCHEDULER, text)
 
 
-def _required_bindings(deployment: Deployment, reconcile: Reconcile) -> Iterator[RequiredBinding]:
-    account = deployment.address(reconcile.account)
-    yield RequiredBinding(
-        account,
-        f"projects/{deployment.project}/roles/{reconcile.role}",
-        ("projects", "--condition=None", deployment.project),
-        commands.project_policy(deployment),
-        "reconcile could not read the topics",
-    )
-    yield RequiredBinding(
-        account,
-        iam.SECRET_ACCESSOR,
-        ("secrets", reconcile.secret),
-        commands.secret_policy(reconcile.secret),
-        "reconcile could not start",
-    )
-    yield RequiredBinding(
-        deployment.address(reconcile.caller),
-        iam.INVOKER,
-        ("run", "jobs", f"--region={deployment.region}", reconcile.job),
-        commands.run_job_policy(deployment, reconcile),
+def _required_bindings(
+    deployment: Deployment, reconcile: Reconcile
+) -> Iterator[tuple[iam.IamBinding, str]]:
+    """Yields each with what does not work without it."""
+    project, account = deployment.project, deployment.member(reconcile.account)
+    role = f"projects/{project}/roles/{reconcile.role}"
+    yield iam.on_project(project, role, account), "reconcile could not read the topics"
+    yield iam.access(reconcile.secret, account), "reconcile could not start"
+    caller = deployment.member(reconcile.caller)
+    yield (
+        iam.run_job(reconcile.job, deployment.region, caller),
         "the scheduler could not run reconcile",
     )

@@ -21,11 +21,12 @@ from pendo_aep.gcp.doctor.endpoint import Endpoint, check_webhook, find_endpoint
 from pendo_aep.gcp.doctor.finding import Finding, process_remediation
 from pendo_aep.gcp.doctor.functions import check_functions
 from pendo_aep.gcp.doctor.iam_bindings import check_iam
-from pendo_aep.gcp.doctor.observe import Found, Observations, Observer, field_at, observe_all
+from pendo_aep.gcp.doctor.observe import Found, Observations, Observer, observe_all
 from pendo_aep.gcp.doctor.pubsub import check_subscriptions, check_topics
 from pendo_aep.gcp.doctor.reconcile import check_reconcile
 from pendo_aep.gcp.doctor.scheduler import check_scheduler
 from pendo_aep.gcp.doctor.secrets import check_secrets, secret_commands
+from pendo_aep.gcp.gcloud import field_at
 from pendo_aep.settings import ReceiveSettings, load
 
 # Only these: a wrong setting of something else must not prevent the check.

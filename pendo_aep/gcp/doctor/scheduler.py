@@ -9,7 +9,8 @@ from pendo_aep.gcp.doctor import commands
 from pendo_aep.gcp.doctor.deployment import Deployment
 from pendo_aep.gcp.doctor.finding import Finding, Subject, ok, wrong
 from pendo_aep.gcp.doctor.functions import drain_seconds, function_urls
-from pendo_aep.gcp.doctor.observe import Found, Observations, field_at, not_observed, parse_duration
+from pendo_aep.gcp.doctor.observe import Found, Observations, not_observed, parse_duration
+from pendo_aep.gcp.gcloud import field_at
 
 # Google: Cloud Scheduler, the default attemptDeadline of HTTP targets.
 _DEFAULT_DEADLINE: Final = "180s"
@@ -19,7 +20,7 @@ def check_scheduler(deployment: Deployment, observations: Observations) -> Itera
     """Checks the job, if there should be one."""
     if not deployment.drain:
         return
-    observed = observations[commands.job(deployment)]
+    observed = observations[commands.job(deployment, deployment.drain_job)]
     if not isinstance(observed, Found):
         what = f"job {deployment.drain_job}"
         yield not_observed(Subject.SCHEDULER, what, observed, deployment.deploy_command)

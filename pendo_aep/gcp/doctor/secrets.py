@@ -14,10 +14,9 @@ from pendo_aep.gcp.doctor.observe import (
     Found,
     Observation,
     Observations,
-    field_at,
     not_observed,
 )
-from pendo_aep.gcp.gcloud import Command
+from pendo_aep.gcp.gcloud import Command, field_at
 
 
 def webhook_secret(deployment: Deployment, observations: Observations) -> SecretMount | None:

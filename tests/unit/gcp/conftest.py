@@ -1,34 +1,19 @@
-"""What the tests of `pendo_aep.gcp` share: a program `gcloud` that is fake."""
+"""What the tests of `pendo_aep.gcp` share: a fake gcloud."""
 
 from __future__ import annotations
 
-import json
-import sys
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
 
 import pytest
 
 from pendo_aep.gcp.gcloud import Gcloud, RetryPolicy
 
 PROJECT = "acme-demo"
-
-_PROGRAM = f"""#!{sys.executable} -ES
-import json, pathlib, sys
-folder = pathlib.Path(__file__).parent
-asked = [word for word in sys.argv[1:] if word not in ("--quiet", "--format=json")]
-with (folder / "asked").open("a") as log:
-    log.write(json.dumps([w for w in asked if not w.startswith("--project=")]) + "\\n")
-rules = json.loads((folder / "rules").read_text())
-for rule in rules:
-    if rule["words"] in " ".join(asked) and rule["times"] != 0:
-        if rule["times"]:
-            rule["times"] -= 1
-            (folder / "rules").write_text(json.dumps(rules))
-        sys.stdout.write(rule["out"])
-        sys.stderr.write(rule["err"])
-        sys.exit(rule["code"])
-"""
+_EVERY_COMMAND = (f"--project={PROJECT}", "--quiet", "--format=json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +25,7 @@ class Rule:
         out: its stdout.
         err: its stderr.
         code: its exit code; by default 1 if it has a stderr.
-        times: how often the rule is used; None is always. Parallel commands are not counted.
+        times: how often the rule is used; None is always.
     """
 
     words: str
@@ -65,40 +50,43 @@ class Clock:
         self.seconds += seconds
 
 
-@dataclass
 class FakeGcloud:
-    """The program, and what runs it.
+    """Answers as its rules say, in this process, in place of the program.
 
     Attributes:
-        gcloud: runs the program, and waits on a clock of its own.
+        gcloud: runs it, and waits on a clock of its own.
+        asked: the arguments of each command, without the project.
         said: what was reported to whoever runs the script.
     """
 
-    folder: Path
-    clock: Clock = field(default_factory=Clock)
-    said: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        program = self.folder / "gcloud"
-        program.write_text(_PROGRAM, "utf-8")
-        program.chmod(0o755)
-        (self.folder / "asked").touch()
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.said: list[str] = []
+        self.asked: list[list[str]] = []
+        self.gcloud = Gcloud(PROJECT, self.said.append, self.retry())
+        self._lock = Lock()  # some commands run in parallel
         self.answer()
-        retry = RetryPolicy(now=self.clock.now, sleep=self.clock.sleep)
-        self.gcloud = Gcloud(PROJECT, self.said.append, retry)
+
+    def retry(self, pause: float = 5.0) -> RetryPolicy:
+        """Returns a policy on the clock that only moves when somebody sleeps."""
+        return RetryPolicy(pause=pause, now=self.clock.now, sleep=self.clock.sleep)
 
     def answer(self, *rules: Rule) -> None:
         """Sets the rules."""
-        written = [asdict(one) for one in rules]
-        for one in written:
-            one["code"] = int(bool(one["err"])) if one["code"] < 0 else one["code"]
-        (self.folder / "rules").write_text(json.dumps(written), "utf-8")
+        self._left = [(rule, rule.times) for rule in rules]
 
-    @property
-    def asked(self) -> list[list[str]]:
-        """The arguments of each command, without the project."""
-        lines = (self.folder / "asked").read_text("utf-8").splitlines()
-        return [json.loads(line) for line in lines]
+    def run(self, command: Sequence[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
+        """Answers one command, in place of `subprocess.run`."""
+        words = [word for word in command[1:] if word not in _EVERY_COMMAND]
+        with self._lock:
+            self.asked.append(words)
+            for place, (rule, left) in enumerate(self._left):
+                if rule.words in " ".join(words) and left != 0:
+                    self._left[place] = (rule, left and left - 1)
+                    code = int(bool(rule.err)) if rule.code < 0 else rule.code
+                    out, err = rule.out.encode(), rule.err.encode()
+                    return subprocess.CompletedProcess(command, code, out, err)
+        return subprocess.CompletedProcess(command, 0, b"", b"")
 
     @property
     def changed(self) -> list[str]:
@@ -108,9 +96,8 @@ class FakeGcloud:
 
 
 @pytest.fixture
-def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGcloud:
-    """The fake program, first on the PATH."""
-    folder = tmp_path / "fake"
-    folder.mkdir()
-    monkeypatch.setenv("PATH", str(folder), prepend=":")
-    return FakeGcloud(folder)
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeGcloud:
+    """The fake gcloud, which every command reaches."""
+    gcloud = FakeGcloud()
+    monkeypatch.setattr(subprocess, "run", gcloud.run)
+    return gcloud

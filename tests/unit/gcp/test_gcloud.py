@@ -19,7 +19,7 @@ from pendo_aep.gcp.doctor.observe import (
     observe_all,
     parse_failure,
 )
-from pendo_aep.gcp.gcloud import GcloudFailed, find_transient
+from pendo_aep.gcp.gcloud import Gcloud, GcloudFailed, find_transient
 from tests.cases import Case, rows
 from tests.unit.gcp.conftest import PROJECT, FakeGcloud, Rule
 
@@ -62,6 +62,18 @@ async def test_the_observer_gives_the_project_and_asks_nothing(program: Path) ->
 
     words = "pubsub topics describe pendo-events --project=demo --format=json --quiet"
     assert observed == Found([words, "false", ""])
+
+
+def test_a_change_gives_the_project_and_asks_nothing(program: Path, tmp_path: Path) -> None:
+    """A secret goes to its standard input."""
+    asked = f'echo "$*" "$CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API" >{tmp_path}/run'
+    write(program, f"{asked}; cat >&2; exit 1")
+
+    with pytest.raises(GcloudFailed, match="failed: a secret"):
+        Gcloud("demo", lambda _: None).change(*_COMMAND, stdin=b"a secret")
+
+    words = "pubsub topics describe pendo-events --project=demo --quiet"
+    assert (tmp_path / "run").read_text() == f"{words} false\n"
 
 
 @pytest.mark.parametrize(
@@ -164,11 +176,13 @@ def test_after_a_quarter_of_an_hour_it_is_a_failure(fake: FakeGcloud) -> None:
     (case,) = (case for case in _PASSING if "actAs" in case["said"] and "not exist" in case["said"])
     fake.answer(Rule("deploy receive", err=case["said"]))
 
-    with pytest.raises(GcloudFailed, match="actAs"):
-        fake.gcloud.change(*_DEPLOY)
+    gcloud = Gcloud(PROJECT, fake.said.append, fake.retry(pause=100))
 
-    assert 900 <= fake.clock.seconds < 910
-    assert fake.gcloud.changes == 0
+    with pytest.raises(GcloudFailed, match="actAs"):
+        gcloud.change(*_DEPLOY)
+
+    assert fake.clock.seconds == 900
+    assert gcloud.changes == 0
 
 
 def test_a_final_refusal_is_not_repeated(fake: FakeGcloud) -> None:

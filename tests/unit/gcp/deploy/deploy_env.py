@@ -9,19 +9,19 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
 from local.functions import PROJECT
 from local.gcp import GoogleServer, GoogleState
 from local.http_server import CallRecord
+from tests.unit.gcp.gcloud_server import GcloudServer
 
 ID = "acme-demo"
 NUMBER = "123456789"
 # A run takes a minute on a machine that does nothing else; this one may be busy.
 _SECONDS = 900.0
-_SEP = "\x1f"
 
 # What a user fills in, with all that can be chosen.
 FILLED: Mapping[str, str] = {
@@ -75,7 +75,7 @@ class ScriptRun:
 
 
 class DeployEnv:
-    """Runs the scripts in a project of its own.
+    """`async with DeployEnv(...) as env`: runs the scripts in a project of its own.
 
     Attributes:
         google: the APIs.
@@ -85,23 +85,19 @@ class DeployEnv:
         """Takes the APIs, the real gcloud, and an empty folder."""
         self.google = google
         self._folder = folder
-        self._log = folder / "commands"
-        self._log.touch()
-        tools = folder / "bin"
-        tools.mkdir()
-        shim = tools / "gcloud"
-        # Logs its arguments in one write each, then runs the real one.
-        shim.write_text(
-            "#!/bin/sh\n"
-            f"printf '%s\\n' \"$(printf '%s{_SEP}' \"$@\")\" >>{shlex.quote(str(self._log))}\n"
-            f'exec {shlex.quote(gcloud)} "$@"\n',
-            "utf-8",
-        )
-        shim.chmod(0o755)
         ours = ("AEP_", "PENDO_", "CLOUDSDK_")
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        path = {"PATH": f"{tools}{os.pathsep}{inherited['PATH']}"}
-        self.environment = inherited | google.environment(folder) | path
+        environment = inherited | google.environment(folder)
+        self._gcloud = GcloudServer(gcloud, environment)
+        path = f"{self._gcloud.folder}{os.pathsep}{inherited['PATH']}"
+        self.environment = environment | {"PATH": path}
+
+    async def __aenter__(self) -> Self:
+        await self._gcloud.__aenter__()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._gcloud.__aexit__()
 
     def config(self, **changes: str) -> Path:
         """Writes the config of the next runs."""
@@ -118,7 +114,7 @@ class DeployEnv:
             stdin: what is typed.
             secrets: variables of the environment.
         """
-        before, logged = len(self.google.calls), len(self._logged())
+        before, logged = len(self.google.calls), len(self._gcloud.commands)
         process = await asyncio.create_subprocess_exec(
             str(PROJECT / "deploy" / script),
             str(self._folder / "my.env"),
@@ -138,15 +134,11 @@ class DeployEnv:
             out=out.decode(),
             err=err.decode(),
             calls=calls,
-            commands=self._logged()[logged:],
+            commands=self._gcloud.commands[logged:],
             state=copy.deepcopy(self.google.state),
             topics=await self._listed("topics"),
             subscriptions=await self._listed("subscriptions"),
         )
-
-    def _logged(self) -> list[list[str]]:
-        lines = self._log.read_text("utf-8").splitlines()
-        return [line.split(_SEP)[:-1] for line in lines]
 
     async def _listed(self, kind: str) -> dict[str, Any]:
         """Returns what the emulator has, through the stand-in, which keeps some of it."""

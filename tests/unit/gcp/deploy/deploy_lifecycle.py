@@ -101,8 +101,10 @@ async def run_lifecycle(emulator: str, gcloud: str, folders: pytest.TempPathFact
 
 async def _run_whole(emulator: str, gcloud: str, folder: Path) -> Lifecycle:
     """Returns the lifecycle of the first project."""
-    async with GoogleServer(emulator, project=ID) as google:
-        env = DeployEnv(google, gcloud, folder)
+    async with (
+        GoogleServer(emulator, project=ID) as google,
+        DeployEnv(google, gcloud, folder) as env,
+    ):
         config = env.config()
         created = await env.run("deploy.sh", secrets=_SECRETS)
         rerun = await env.run("deploy.sh")
@@ -129,8 +131,10 @@ async def _run_whole(emulator: str, gcloud: str, folder: Path) -> Lifecycle:
 
 async def _run_interrupted(emulator: str, gcloud: str, folder: Path) -> list[ScriptRun]:
     """Deploys into a project in which calls fail and Google is slow."""
-    async with GoogleServer(emulator, project=ID) as google:
-        env = DeployEnv(google, gcloud, folder)
+    async with (
+        GoogleServer(emulator, project=ID) as google,
+        DeployEnv(google, gcloud, folder) as env,
+    ):
         env.config()
         google.propagation.refusals = 1
         runs = []

@@ -134,9 +134,11 @@ def _imports(path: Path) -> set[str]:
 @pytest.fixture
 async def upload(gcloud: str, tmp_path: Path) -> bytes:
     """The zip of `receive`, made by the real gcloud."""
-    async with GoogleServer("127.0.0.1:9", project=ID) as google:
+    async with (
+        GoogleServer("127.0.0.1:9", project=ID) as google,
+        DeployEnv(google, gcloud, tmp_path) as env,
+    ):
         prepare_for_receive(google)
-        env = DeployEnv(google, gcloud, tmp_path)
         config = read_config(env.config())
         receive = next(iter(desired_functions(config)))
         words = function_resource(config, receive, "any", tmp_path).create

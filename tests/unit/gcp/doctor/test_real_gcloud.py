@@ -29,8 +29,9 @@ from tests.unit.gcp.doctor.doctor_fixtures import (
     healthy_output,
     table,
 )
+from tests.unit.gcp.gcloud_server import GcloudServer
 
-pytestmark = [pytest.mark.emulator, pytest.mark.usefixtures("gcloud")]
+pytestmark = pytest.mark.emulator
 
 _APIS = (
     "cloudresourcemanager",
@@ -83,6 +84,19 @@ def api_path(command: str) -> str:
     return f"pubsub/v1/projects/demo/{collection}/{name}{verb}"
 
 
+@pytest.fixture(scope="module")
+async def server(gcloud: str) -> AsyncIterator[GcloudServer]:
+    """Gcloud, loaded once for all tests."""
+    async with GcloudServer(gcloud, dict(os.environ)) as running:
+        yield running
+
+
+@pytest.fixture
+def on_path(server: GcloudServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that gcloud."""
+    monkeypatch.setenv("PATH", str(server.folder), prepend=os.pathsep)
+
+
 @pytest.fixture
 async def google() -> AsyncIterator[GoogleServer]:
     """The APIs of a healthy deployment."""
@@ -97,6 +111,7 @@ def use(environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch) -> Gclo
     return GcloudObserver("demo")
 
 
+@pytest.mark.usefixtures("on_path")
 async def test_every_command_shows_what_the_tables_say(
     google: GoogleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +129,7 @@ async def test_every_command_shows_what_the_tables_say(
     assert all(path.endswith((":getIamPolicy", ":list")) for path in posted)
 
 
+@pytest.mark.usefixtures("on_path")
 @pytest.mark.parametrize(
     ("refusal", "observed"),
     [
@@ -159,6 +175,7 @@ async def test_a_refusal_is_understood(
     assert await use(google.environment(tmp_path), monkeypatch).observe(_TOPIC) == observed
 
 
+@pytest.mark.usefixtures("gcloud")
 async def test_without_a_login_it_says_so(
     google: GoogleServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +211,7 @@ def test_gcloud_understands_every_fix(gcloud: str, tmp_path: Path) -> None:
     assert [one["error_message"] for one in results if not one["success"]] == []
 
 
+@pytest.mark.usefixtures("on_path")
 async def test_the_doctor_checks_a_healthy_deployment(tmp_path: Path) -> None:
     """As people run it: gcloud, pings, and an event that arrives in the stand-in of AEP."""
     config = tmp_path / "my.env"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import aiohttp
 import grpc
@@ -13,7 +15,7 @@ from local.aep import AepServer, RawMode
 from local.functions import Function, Line, free_port
 from local.pipeline import DEAD, EVENTS, SECRET, receive_env, run_pipeline
 from local.pubsub import PubSubServer, failing
-from pendo_aep.gcp.doctor.delivery import Polling
+from pendo_aep.gcp.doctor.delivery import Polling, trace_test_event
 from pendo_aep.gcp.doctor.finding import Subject, Verdict
 from pendo_aep.gcp.doctor.observe import Observer
 from pendo_aep.gcp.doctor.run import Tools, run_checks
@@ -60,36 +62,61 @@ async def run(
     return [(f.subject, f.verdict, f.text) for f in findings if f.subject in over_http]
 
 
-async def test_the_test_event_reaches_aep(http: aiohttp.ClientSession, aep: AepServer) -> None:
-    """It is signed, stored, pushed and delivered: AEP has the event that the doctor names."""
+class Running(NamedTuple):
+    """A whole pipeline.
+
+    Attributes:
+        receive: the address of `receive`.
+        lines: the log lines of its functions.
+        aep: where the events go.
+    """
+
+    receive: str
+    lines: list[Line]
+    aep: AepServer
+
+
+@pytest.fixture(scope="module")
+async def pipeline() -> AsyncIterator[Running]:
+    """A pipeline that delivers."""
     lines: list[Line] = []
     async with (
         PubSubServer() as server,
-        run_pipeline(server.host, aep, on_line=lambda _, line: lines.append(line)) as pipeline,
+        AepServer() as aep,
+        run_pipeline(server.host, aep, on_line=lambda _, line: lines.append(line)) as running,
     ):
-        fake = observer(pipeline.receive.url, log=lines)
-        findings = await run(fake, http, Polling(60, 0.1))
+        yield Running(running.receive.url, lines, aep)
+
+
+async def test_the_test_event_reaches_aep(http: aiohttp.ClientSession, pipeline: Running) -> None:
+    """It is signed, stored, pushed and delivered: AEP has the event that the doctor names."""
+    fake = observer(pipeline.receive, log=pipeline.lines)
+
+    findings = await run(fake, http, Polling(60, 0.1))
 
     assert {verdict for _, verdict, _ in findings} == {Verdict.OK}
-    [accepted] = aep.accepted
+    [accepted] = pipeline.aep.accepted
     [(_, _, text)] = findings[-1:]
     assert text == f"AEP has accepted the test event {accepted.id}"
     assert "pendo-to-aep-test" in str(accepted.message)
 
 
 async def test_an_inlet_that_needs_a_header_is_reported(
-    http: aiohttp.ClientSession, aep: AepServer
+    http: aiohttp.ClientSession, pipeline: Running
 ) -> None:
     """`deliver` logs it, and the fix is the command that finds the right mode."""
-    aep.behaviour = replace(aep.behaviour, raw_modes=frozenset({RawMode.SINGLE}))
-    lines: list[Line] = []
-    async with (
-        PubSubServer() as server,
-        run_pipeline(server.host, aep, on_line=lambda _, line: lines.append(line)) as pipeline,
-    ):
-        fake = observer(pipeline.receive.url, log=lines)
-        tools = Tools(fake, http, Polling(5, 0.1), lambda _: None)
-        *_, finding = [finding async for finding in run_checks(DEPLOYMENT, tools)]
+    pipeline.aep.behaviour = replace(pipeline.aep.behaviour, raw_modes=frozenset({RawMode.SINGLE}))
+    fake = observer(pipeline.receive, log=pipeline.lines)
+    await run(fake, http, Polling(0))
+    text = ""
+    async with asyncio.timeout(60):
+        while "header" not in text:
+            await asyncio.sleep(0.05)
+            returned = [one for one in pipeline.lines if one["message"] == "message returned"]
+            if returned:
+                event_id = str(returned[0]["eventId"])
+                finding = await trace_test_event(DEPLOYMENT, fake, event_id, Polling(0), print)
+                text = finding.text
 
     assert "this inlet does not take events without a header" in finding.text
     assert finding.mend.startswith("pendo-aep aep apply --test-event ")
