@@ -68,11 +68,10 @@ def lakes(folder: Path) -> set[str]:
     No server is its descendant, but each inherits its environment; other tests run their own.
     """
     found = set()
+    mark = f"{_STARTED_IN}={folder}".encode()
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            if f"{_STARTED_IN}={folder}".encode() in (process / "environ").read_bytes().split(
-                b"\0"
-            ):
+            if mark in (process / "environ").read_bytes().split(b"\0"):
                 arguments = (process / "cmdline").read_bytes().decode().split("\0")
                 found |= {one for one in arguments if one.endswith("/data")}
     return found
