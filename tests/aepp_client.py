@@ -12,10 +12,6 @@ from typing import Any
 
 import pytest
 from aepp import config as configuration
-from aepp.catalog import Catalog
-from aepp.dataaccess import DataAccess
-from aepp.flowservice import FlowService
-from aepp.queryservice import QueryService
 
 from local.aep import AepServer
 from local.aep_platform import PlatformServer
@@ -24,6 +20,9 @@ from local.aep_platform import PlatformServer
 @dataclass(frozen=True, slots=True)
 class AeppClient:
     """The services of `aepp`, each with a token of its own.
+
+    They are imported when they are used: pandas comes with them, which every process that collects
+    the tests would wait for.
 
     Attributes:
         config: what `aepp` calls its configuration: the credentials.
@@ -35,18 +34,26 @@ class AeppClient:
 
     def catalog(self) -> Any:
         """Returns `aepp.catalog.Catalog`."""
+        from aepp.catalog import Catalog
+
         return Catalog(config=self.config, header=self.header)
 
     def flow_service(self) -> Any:
         """Returns `aepp.flowservice.FlowService`."""
+        from aepp.flowservice import FlowService
+
         return FlowService(config=self.config, header=self.header)
 
     def data_access(self) -> Any:
         """Returns `aepp.dataaccess.DataAccess`."""
+        from aepp.dataaccess import DataAccess
+
         return DataAccess(config=self.config, header=self.header)
 
     def query_service(self) -> Any:
         """Returns `aepp.queryservice.QueryService`, whose `connection()` is for its queries."""
+        from aepp.queryservice import QueryService
+
         return QueryService(config=self.config, header=self.header)
 
     def failed_records(self, batch_id: str) -> list[dict[str, Any]]:

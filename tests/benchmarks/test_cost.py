@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import cost
 from benchmarks.cost import Cpu, Prices
-from benchmarks.scaling import Load, simulate
+from benchmarks.scaling import LOADS, simulate
 
 CPU = Cpu(receive=100.0, deliver=80.0, drain=15.0, drain_rate=11_000.0)
 PRICES = Prices(
@@ -106,8 +106,7 @@ def test_more_events_cost_less_each() -> None:
 @pytest.mark.slow
 def test_the_instances_limit_push() -> None:
     """One instance carries 1,000 events/s; four carry about half of 10,000."""
-    few = simulate(Load(1_000, instances=1), cpu_us=80.0)
-    many = simulate(Load(10_000, instances=4), cpu_us=80.0)
+    few, two, many = (simulate(load, cost.load_cpu().deliver) for load in LOADS[:3])
 
     assert few.backlog == few.throttled == 0
     assert len(few.delays) == pytest.approx(5_000, rel=0.1)
@@ -115,14 +114,15 @@ def test_the_instances_limit_push() -> None:
     assert many.backlog > 30_000
 
     # Each instance batches its own pushes: two make about twice the batches.
-    two = simulate(Load(1_000, instances=2), cpu_us=80.0)
     assert len(two.batches) == pytest.approx(2 * len(few.batches), rel=0.2)
 
 
 @pytest.mark.slow
 def test_aep_throttles_over_its_limit() -> None:
     """With more instances AEP's own limit is next: what exceeds it goes back to Pub/Sub."""
-    result = simulate(Load(14_000, instances=16), cpu_us=80.0)
+    limited, doubled = (simulate(load, cost.load_cpu().deliver) for load in LOADS[3:5])
 
-    assert result.throttled > 0
-    assert len(result.delays) <= 10_000 * 6  # five seconds touch six of AEP's
+    assert limited.throttled > 0
+    assert limited.backlog > 0
+    assert len(limited.delays) <= 10_000 * 6  # five seconds touch six of AEP's
+    assert doubled.throttled == doubled.backlog == 0
