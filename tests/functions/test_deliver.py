@@ -401,7 +401,7 @@ async def test_the_pubsub_client_is_imported_for_the_first_dead_letter(
     deliver_singly: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """Until there is a dead letter, the function has not imported the Pub/Sub client."""
-    assert await push_all(http, deliver_singly, [990]) == [204]
+    await push_until_acknowledged(http, deliver_singly, 990)
     assert "google.pubsub_v1" not in deliver_singly.text
     aep.faults.add(refusing(has_id(unique_id(991))))
     assert await push_all(http, deliver_singly, [991]) == [204]
