@@ -61,8 +61,8 @@ async def pubsub_with_backlog() -> AsyncIterator[PubSubServer]:
 
 
 def consumer_env(server: PubSubServer, aep_server: AepServer, **settings: str) -> dict[str, str]:
-    """Returns the settings of `deliver` or `drain`: the backlog, and four seconds for a run."""
-    drain = {"DRAIN_SUBSCRIPTION": "backlog", "DRAIN_SECONDS": "4"}
+    """Returns the settings of `deliver` or `drain`: the backlog, and ten seconds for a run."""
+    drain = {"DRAIN_SUBSCRIPTION": "backlog", "DRAIN_SECONDS": "10"}
     return deliver_env(server.host, aep_server, settings={**drain, **settings})
 
 

@@ -254,7 +254,7 @@ async def test_tiny_pieces_take_no_more_memory() -> None:
 
 
 @pytest.fixture
-async def large_receive(server: PubSubServer, topics: None) -> AsyncIterator[Function]:  # noqa: ARG001
+async def large_receive(server: PubSubServer) -> AsyncIterator[Function]:
     """The function as a process, with the largest bodies that the settings allow."""
     settings = {"MAX_BODY_BYTES": str(MAX_BODY_BYTES)}
     async with Function("receive", receive_env(server.host, settings=settings)) as function:

@@ -28,36 +28,14 @@ from tests.delivery_harness import (
     consumer_env,
     logged_place,
     publish_events,
-    pubsub_with_backlog,
-    renew,
     wait_for_line,
 )
 from tests.webhooks import Answer, event, send, unique_id
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.usefixtures("renewed")]
 
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 IDS = [unique_id(number) for number in range(2500)]
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """The Pub/Sub server of the module's functions."""
-    async with pubsub_with_backlog() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the module's functions."""
-    async with AepServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def renewed(server: PubSubServer, aep: AepServer) -> None:
-    """Starts each test with stand-ins that work and have received nothing."""
-    await renew(server, aep)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +106,7 @@ async def test_an_outage_ends_the_run_early(
     Then everything is returned, and nothing more is pulled.
     """
     publish_events(server, IDS[:1])
-    async with Function("drain", consumer_env(server, aep)) as drain:
+    async with Function("drain", consumer_env(server, aep, DRAIN_SECONDS="4")) as drain:
         aep.faults.add(silent(60))
         async with asyncio.timeout(40):
             assert counts(await send(http, drain.url, b"")) == (1, 0, 0, 1)

@@ -6,7 +6,7 @@ Real but for one constant: a probe is due each second, not every ten.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from tests.delivery_harness import (
     DEAD_TOPIC,
     consumer_env,
     publish_events,
-    pubsub_with_backlog,
     source_with,
     wait_for_line,
 )
@@ -66,7 +65,7 @@ WRONG_SETTINGS = {
 
 
 @pytest.fixture(params=[*WRONG_SETTINGS.values()], ids=[*WRONG_SETTINGS])
-def wrong(request: pytest.FixtureRequest, aep: AepServer) -> WrongSetting:
+def wrong(request: pytest.FixtureRequest, aep: AepServer, renewed: None) -> WrongSetting:  # noqa: ARG001
     """A wrong setting, which makes AEP reject everything."""
     setting: WrongSetting = request.param
     aep.behaviour = setting.behaviour
@@ -79,13 +78,6 @@ def wrong(request: pytest.FixtureRequest, aep: AepServer) -> WrongSetting:
 def pauses(tmp_path: Path) -> dict[str, str]:
     """The setting that makes probes frequent."""
     return source_with(tmp_path, {"pendo_aep.aep.misconfiguration._SECONDS_BETWEEN_PROBES": 1.0})
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server that only this test uses."""
-    async with pubsub_with_backlog() as running:
-        yield running
 
 
 async def test_push(

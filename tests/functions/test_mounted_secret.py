@@ -19,7 +19,7 @@ from tests.delivery_harness import consumer_env
 from tests.secret_volume import SecretVolume
 from tests.webhooks import Answer, event, push_body, send, send_signed, unique_id, webhook
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("topics")]
+pytestmark = pytest.mark.slow
 FORGERS = 20
 ATTACK_SECONDS = 1.5
 READ_SECONDS = 0.3

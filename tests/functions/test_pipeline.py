@@ -19,13 +19,6 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the raw pipeline."""
-    async with AepServer() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 async def pipeline(
     pubsub: PubSub, project_ids: Iterator[str], aep: AepServer
 ) -> AsyncIterator[Pipeline]:

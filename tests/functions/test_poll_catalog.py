@@ -8,7 +8,6 @@ from typing import Any
 
 import aiohttp
 import orjson
-import pytest
 
 from local.aep import AepServer, has_id, refusing
 from local.functions import Function
@@ -18,7 +17,6 @@ from tests.delivery_harness import (
     DEAD_TOPIC,
     TOPIC,
     consumer_env,
-    pubsub_with_backlog,
     source_with,
 )
 from tests.webhooks import VISITOR, event, push_body, send, unique_id
@@ -61,7 +59,6 @@ async def push(http: aiohttp.ClientSession, function: Function, number: int) -> 
     return (await send(http, function.url, body)).status
 
 
-@pytest.mark.usefixtures("topics")
 async def test_answers_have_words_while_the_file_changes(
     server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
@@ -104,7 +101,6 @@ async def test_answers_have_words_while_the_file_changes(
     assert VISITOR not in function.text
 
 
-@pytest.mark.usefixtures("topics")
 async def test_without_the_setting_nothing_is_loaded(
     server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
@@ -118,14 +114,15 @@ async def test_without_the_setting_nothing_is_loaded(
     assert answers(aep, "raw", 5000) == [ANSWER]
 
 
-async def test_drain(aep: AepServer, http: aiohttp.ClientSession, tmp_path: Path) -> None:
+async def test_drain(
+    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
     """`drain` sends the words too, in raw."""
     file = tmp_path / "catalog.json"
     file.write_bytes(catalog())
-    async with pubsub_with_backlog() as server:
-        server.publish(TOPIC, poll_event(1), eventId=unique_id(1))
-        settings = consumer_env(server, aep, PENDO_CATALOG_FILE=str(file))
-        async with Function("drain", settings) as function:
-            answer = await send(http, function.url, b"")
+    server.publish(TOPIC, poll_event(6000), eventId=unique_id(6000))
+    settings = consumer_env(server, aep, PENDO_CATALOG_FILE=str(file))
+    async with Function("drain", settings) as function:
+        answer = await send(http, function.url, b"")
     assert answer.json()["delivered"] == 1
-    assert answers(aep, "raw", 1) == [ANSWER | WORDS]
+    assert answers(aep, "raw", 6000) == [ANSWER | WORDS]

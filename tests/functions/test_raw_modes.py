@@ -29,7 +29,6 @@ from tests.delivery_harness import (
     consumer_env,
     make_fault,
     publish_events,
-    pubsub_with_backlog,
     source_with,
     wait_for_line,
 )
@@ -88,20 +87,6 @@ class Setup:
         return self.aep.distinct_ids & set(ids)
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server with a subscription to be drained."""
-    async with pubsub_with_backlog() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the module's functions."""
-    async with AepServer() as running:
-        yield running
-
-
 @pytest.fixture(scope="module", params=[*product(get_args(Consumer), RawMode)], ids="-".join)
 async def setup(
     request: pytest.FixtureRequest,
@@ -121,7 +106,7 @@ async def setup(
         "AEP_DATASET_ID": "dataset-1",
         "AEP_IMS_ORG_ID": "ACME@AdobeOrg",
         "BATCH_LINGER_MS": "50",
-        "DELIVER_DEADLINE_SECONDS": "3",
+        "DELIVER_DEADLINE_SECONDS": "6",
         **source_with(tmp_path_factory.mktemp("source"), shorter),
     }
     target = "deliver" if consumer == "push" else "drain"

@@ -28,7 +28,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 HEADER = "X-Pendo-Signature"
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("topics")]
+pytestmark = pytest.mark.process
 
 
 def stored(server: PubSubServer, event_id: str, topic: str = TOPIC) -> list[Message]:

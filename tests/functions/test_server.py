@@ -16,7 +16,7 @@ from local.functions import Function, FunctionFailed, Line
 from local.pipeline import SECRET, receive_env
 from local.pubsub import PubSubServer
 from local.samples import sign
-from tests.delivery_harness import consumer_env, pubsub_with_backlog, wait_for_line
+from tests.delivery_harness import consumer_env, wait_for_line
 from tests.hostile.hostile_clients import connect, header_lines, raw_request, statuses
 from tests.webhooks import event, push_body, send_signed, unique_id, webhook
 
@@ -91,11 +91,7 @@ async def receive(request):
 
 
 @pytest.fixture
-async def with_library(
-    tmp_path: Path,
-    server: PubSubServer,
-    topics: None,  # noqa: ARG001 (created first)
-) -> AsyncIterator[Function]:
+async def with_library(tmp_path: Path, server: PubSubServer) -> AsyncIterator[Function]:
     """`receive` in Google's environment, beside a library that logs a warning in each request."""
     source = tmp_path / "source.py"
     source.write_text(_WITH_A_LIBRARY)
@@ -146,14 +142,14 @@ _REQUESTS: dict[str, tuple[Callable[[int], bytes], int]] = {
 
 
 @pytest.mark.slow
-async def test_requests_after_a_freeze_are_answered(aep: AepServer) -> None:
+async def test_requests_after_a_freeze_are_answered(server: PubSubServer, aep: AepServer) -> None:
     """No worker is killed for its old heartbeat, and no idle connection is closed."""
-    async with pubsub_with_backlog() as server, asyncio.TaskGroup() as all_at_once:
-        settings = {
-            **receive_env(server.host),
-            **consumer_env(server, aep),
-            "CLOUD_RUN_TIMEOUT_SECONDS": str(_TIMEOUT_SECONDS),
-        }
+    settings = {
+        **receive_env(server.host),
+        **consumer_env(server, aep),
+        "CLOUD_RUN_TIMEOUT_SECONDS": str(_TIMEOUT_SECONDS),
+    }
+    async with asyncio.TaskGroup() as all_at_once:
         for target in _REQUESTS:
             all_at_once.create_task(_freeze(Function(target, settings)))
 

@@ -26,36 +26,14 @@ from tests.delivery_harness import (
     TOPIC,
     consumer_env,
     publish_events,
-    pubsub_with_backlog,
-    renew,
     source_with,
 )
 from tests.functions.test_drain import IDS, counts
 from tests.webhooks import event, push_body, send, send_signed, unique_id, webhook
 
-pytestmark = pytest.mark.slow  # it waits for the timeouts of connections
+# It waits for the timeouts of connections.
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("renewed")]
 SILENT_SECONDS = 1.0
-
-
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """The Pub/Sub server of the module's functions."""
-    async with pubsub_with_backlog() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the module's functions."""
-    async with AepServer() as running:
-        yield running
-
-
-@pytest.fixture(autouse=True)
-async def renewed(server: PubSubServer, aep: AepServer) -> None:
-    """Starts each test with stand-ins that work and have received nothing."""
-    aep.behaviour = Behaviour()
-    await renew(server, aep)
 
 
 @pytest.fixture(scope="module")
