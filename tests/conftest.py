@@ -18,7 +18,7 @@ from local.emulator import Emulator
 from local.functions import Function
 from local.pipeline import SECRET, receive_env
 from local.postgres import PostgresServer, find_postgres, run_postgres
-from local.pubsub import PubSubServer
+from local.pubsub import PubSubServer, PushFlow
 from tests.delivery_harness import create_topics
 
 RETIRED_SECRET = "retired-secret"
@@ -101,7 +101,8 @@ class PubSub:
 async def pubsub(request: pytest.FixtureRequest) -> AsyncIterator[PubSub]:
     """A Pub/Sub server: each test that uses it runs on ours and on Google's emulator."""
     if request.param == "in-process":
-        async with PubSubServer() as server:
+        # Google pauses a push for up to a minute; no test here needs more than seconds.
+        async with PubSubServer(push_flow=PushFlow(maximum_backoff=2.0)) as server:
             yield PubSub(server.host, server)
         return
     _skip_without_google(request)

@@ -26,6 +26,7 @@ from local.pipeline import (
     EVENTS,
     FunctionName,
     Pipeline,
+    administer,
     call_repeatedly,
     deliver_env,
     in_background,
@@ -60,9 +61,26 @@ async def pubsub_with_backlog() -> AsyncIterator[PubSubServer]:
 
 
 def consumer_env(server: PubSubServer, aep_server: AepServer, **settings: str) -> dict[str, str]:
-    """Returns the settings of `deliver` or `drain`: the backlog, and four seconds for a run."""
-    drain = {"DRAIN_SUBSCRIPTION": "backlog", "DRAIN_SECONDS": "4"}
+    """Returns the settings of `deliver` or `drain`: the backlog, and ten seconds for a run."""
+    drain = {"DRAIN_SUBSCRIPTION": "backlog", "DRAIN_SECONDS": "10"}
     return deliver_env(server.host, aep_server, settings={**drain, **settings})
+
+
+async def renew(server: PubSubServer, aep_server: AepServer) -> None:
+    """Makes both stand-ins as good as new, while a function that uses them runs on.
+
+    The backlog and both topics are empty, AEP has received nothing, and there are no faults.
+    """
+    server.faults.clear()
+    aep_server.faults.clear()
+    for received in (aep_server.accepted, aep_server.distinct_ids, aep_server.requests):
+        received.clear()
+    async with administer(server.host) as admin:
+        await admin.subscriber.delete_subscription(subscription=BACKLOG)
+        for topic in (TOPIC, DEAD_TOPIC):
+            await admin.publisher.delete_topic(topic=topic)
+    create_topics(server)
+    server.create_subscription(BACKLOG, TOPIC)
 
 
 def publish_events(server: PubSubServer, ids: Sequence[str]) -> None:
@@ -116,7 +134,7 @@ def logged_place(line: Line) -> tuple[int, int]:
 
 
 async def wait_for_line(
-    function: Function, matches: Callable[[Line], bool], seconds: float = 10
+    function: Function, matches: Callable[[Line], bool], seconds: float = 60
 ) -> Line:
     """Returns the first log line that matches, once it has been written."""
     async with asyncio.timeout(seconds):
@@ -177,7 +195,7 @@ class DeliveryHarness:
             await self._pipeline.admin.publisher.publish(topic=self._topic, messages=messages)
             await asyncio.sleep(over_seconds * len(some) / len(ids))
 
-    async def until(self, condition: Callable[[], bool], seconds: float = 60) -> None:
+    async def until(self, condition: Callable[[], bool], seconds: float = 120) -> None:
         """Waits for a condition on AEP or the dead letters.
 
         Raises:

@@ -25,9 +25,8 @@ from local.aep import (
     reordered,
     token_endpoint_down,
 )
-from local.aep.server import CLIENT_SECRET
 from local.functions import PROJECT, Function
-from local.pipeline import FLOW_ID, XDM_SETTINGS
+from local.pipeline import FLOW_ID, XDM_SETTINGS, token_settings
 from local.pubsub import Message, PubSubServer, rejecting
 from tests.cases import Case, cases
 from tests.delivery_harness import (
@@ -45,17 +44,14 @@ pytestmark = pytest.mark.process
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
-
-
-@pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the module's functions."""
-    async with AepServer() as running:
-        yield running
+FIELDS = """
+    properties.eventProperties.toTier:string, properties.eventProperties.seats:integer
+    properties.eventProperties.since:date-time
+"""
 
 
 @pytest.fixture(autouse=True)
-def healthy(aep: AepServer, server: PubSubServer, topics: None) -> None:  # noqa: ARG001
+def healthy(aep: AepServer, server: PubSubServer) -> None:
     """Starts each test with an AEP and a Pub/Sub that work."""
     aep.behaviour = Behaviour()
     aep.faults.clear()
@@ -64,28 +60,47 @@ def healthy(aep: AepServer, server: PubSubServer, topics: None) -> None:  # noqa
 
 @pytest.fixture(scope="module")
 async def deliver(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
-    """The function on an open inlet, raw, with a short deadline."""
-    async with Function("deliver", settings_for(server, aep)) as function:
+    """The function on an open inlet, raw, with fields of one's own."""
+    async with Function("deliver", settings_for(server, aep, AEP_FIELDS=FIELDS)) as function:
+        yield function
+
+
+@pytest.fixture(scope="module")
+async def impatient(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
+    """The same with a short deadline, for what is not delivered in any case."""
+    settings = settings_for(server, aep, DELIVER_DEADLINE_SECONDS="0.5")
+    async with Function("deliver", settings) as function:
         yield function
 
 
 @pytest.fixture(scope="module")
 async def deliver_with_token(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
-    """The function with credentials, in XDM."""
-    credentials = {
-        "AEP_CLIENT_ID": aep.client_id,
-        "AEP_CLIENT_SECRET": CLIENT_SECRET,
-        "AEP_IMS_URL": aep.url,
-    }
-    settings = settings_for(server, aep, **XDM_SETTINGS, **credentials)
+    """The function with credentials, in XDM, with fields of one's own; it trims large events."""
+    chosen = {"AEP_FIELDS": FIELDS, "AEP_TRIM_PROPERTIES": "true"}
+    settings = settings_for(server, aep, **XDM_SETTINGS, **token_settings(aep), **chosen)
+    async with Function("deliver", settings) as function:
+        yield function
+
+
+@pytest.fixture(scope="module")
+async def deliver_singly(server: PubSubServer, aep: AepServer) -> AsyncIterator[Function]:
+    """The function with room for six messages, of which it sends two at a time; it logs imports."""
+    settings = settings_for(
+        server,
+        aep,
+        BATCH_MAX_MESSAGES="1",
+        BATCH_MAX_IN_FLIGHT="2",
+        DELIVER_DEADLINE_SECONDS="20",
+        PYTHONPROFILEIMPORTTIME="1",
+    )
     async with Function("deliver", settings) as function:
         yield function
 
 
 def settings_for(server: PubSubServer, aep: AepServer, **settings: str) -> dict[str, str]:
     """Returns the settings of `deliver`, with room for 64 messages in 50 ms."""
-    short = {"BATCH_LINGER_MS": "50", "DELIVER_DEADLINE_SECONDS": "1.5"}
-    return consumer_env(server, aep, **short, **settings)
+    short = {"BATCH_LINGER_MS": "50", "DELIVER_DEADLINE_SECONDS": "4"}
+    return consumer_env(server, aep, **{**short, **settings})
 
 
 async def push_all(
@@ -112,7 +127,7 @@ async def push_until_acknowledged(
     http: aiohttp.ClientSession, function: Function, number: int
 ) -> None:
     """Pushes an event again and again, as Pub/Sub does."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await push_all(http, function, [number]) != [204]:
             pass  # while the circuit is open, each answer takes as long as a request
 
@@ -170,18 +185,13 @@ async def test_a_delivered_message_is_logged_with_aeps_own_ids(
         assert logged_place(line) in places[event_id]
 
 
-async def test_an_event_without_attributes_is_logged_by_its_id(
-    deliver: Function, http: aiohttp.ClientSession
-) -> None:
-    """A message that was published without attributes is logged by the ID in its data."""
-    assert (await send(http, deliver.url, push_body(event(unique_id(4))))).status == 204
-    await wait_for_line(deliver, lambda line: line.get("eventId") == unique_id(4))
-
-
-async def test_eventarc_deliveries_are_accepted(
+async def test_other_deliveries_are_accepted(
     deliver: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """The same envelope with `ce-*` headers, as Eventarc sends it, is delivered too."""
+    """The same envelope with `ce-*` headers, as Eventarc sends it, or without attributes.
+
+    A message that was published without attributes is logged by the ID in its data.
+    """
     headers = {
         "ce-id": "1",
         "ce-specversion": "1.0",
@@ -191,23 +201,14 @@ async def test_eventarc_deliveries_are_accepted(
     body = push_body(event(unique_id(2)), eventId=unique_id(2))
     assert (await send(http, deliver.url, body, **headers)).status == 204
     assert unique_id(2) in aep.distinct_ids
-
-
-async def test_waiting_messages_share_a_request(
-    deliver: Function, aep: AepServer, http: aiohttp.ClientSession
-) -> None:
-    """Sixty-four messages pushed at once need a few AEP requests, not sixty-four."""
-    before = len(aep.requests)
-
-    statuses = await push_all(http, deliver, range(100, 164))
-
-    assert set(statuses) == {204}
-    assert len(aep.requests) - before <= 4
+    assert (await send(http, deliver.url, push_body(event(unique_id(4))))).status == 204
+    await wait_for_line(deliver, lambda line: line.get("eventId") == unique_id(4))
 
 
 @pytest.mark.parametrize("shape", list(Shape))
 async def test_exactly_the_rejected_message_is_dead_lettered(
     deliver: Function,
+    impatient: Function,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
@@ -223,12 +224,10 @@ async def test_exactly_the_rejected_message_is_dead_lettered(
     aep.behaviour = replace(aep.behaviour, shape=shape)
     aep.faults.add(refusing(has_id(poison), reason="canary detail"))
 
-    statuses = await push_all(http, deliver, numbers)
-
     if shape is Shape.SHORT:
-        assert set(statuses) == {503}
+        assert set(await push_all(http, impatient, numbers)) == {503}
         return
-    assert set(statuses) == {204}
+    assert set(await push_all(http, deliver, numbers)) == {204}
     letters = {unique_id(n): dead(server, unique_id(n)) for n in numbers}
     assert [event_id for event_id, found in letters.items() if found] == [poison]
     (letter,) = letters[poison]
@@ -306,23 +305,27 @@ async def test_a_message_that_is_too_large_is_dead_lettered_alone(
     assert not any(dead(server, unique_id(n)) for n in range(400, 420))
 
 
-async def test_the_message_that_fails_its_batch_is_isolated(
+async def test_waiting_messages_share_a_request(
     deliver: Function, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """When AEP answers 400 to a whole batch for one message, only that one is dead-lettered."""
+    """Sixty-four messages pushed at once need a few AEP requests, not sixty-four.
+
+    When AEP answers 400 to a whole batch for one message, only that one is dead-lettered.
+    """
+    before = len(aep.requests)
+    assert set(await push_all(http, deliver, range(100, 164))) == {204}
+    assert len(aep.requests) - before <= 4
+
     poison = unique_id(513)
     aep.faults.add(answering(400).when(has_id(poison)))
-
-    statuses = await push_all(http, deliver, range(500, 564))
-
-    assert set(statuses) == {204}
+    assert set(await push_all(http, deliver, range(500, 564))) == {204}
     assert [n for n in range(500, 564) if dead(server, unique_id(n))] == [513]
     assert {unique_id(n) for n in range(500, 564)} - aep.distinct_ids == {poison}
 
 
 @pytest.mark.parametrize("case", cases("passing_faults"))
 async def test_passing_faults_are_retried(
-    deliver: Function,
+    impatient: Function,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
@@ -332,26 +335,12 @@ async def test_passing_faults_are_retried(
     number = 600 + [row.id for row in cases("passing_faults")].index(case["case"])
     aep.faults.add(make_fault(*case["fault"]))
 
-    assert await push_all(http, deliver, [number]) == [503]
+    assert await push_all(http, impatient, [number]) == [503]
     assert not dead(server, unique_id(number))
 
     aep.faults.clear()
-    await push_until_acknowledged(http, deliver, number)
+    await push_until_acknowledged(http, impatient, number)
     assert unique_id(number) in aep.distinct_ids
-
-
-async def test_a_wrong_setting_is_logged_once_a_minute(
-    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
-) -> None:
-    """However many messages fail, one CRITICAL line a minute names what to check."""
-    aep.faults.add(answering(401))
-    async with Function("deliver", settings_for(server, aep)) as function:
-        for number in range(640, 645):
-            assert await push_all(http, function, [number]) == [503]
-
-    critical = [line["message"] for line in function.lines if line["severity"] == "CRITICAL"]
-    assert len(critical) == 1
-    assert "AEP_CLIENT_SECRET" in critical[0]
 
 
 async def test_an_entry_that_may_pass_is_retried(
@@ -383,17 +372,40 @@ async def test_a_dead_letter_that_is_not_stored_is_not_acknowledged(
 
 
 async def test_an_overloaded_instance_answers_429(
-    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+    deliver_singly: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
     """What exceeds twice the messages in flight is answered 429, the rest delivered."""
-    small = {"BATCH_MAX_MESSAGES": "1", "BATCH_MAX_IN_FLIGHT": "2"}
-    aep.behaviour = replace(aep.behaviour, latency_seconds=0.3)
-    async with Function("deliver", settings_for(server, aep, **small)) as function:
-        statuses = await push_all(http, function, range(800, 820))
+    aep.behaviour = replace(aep.behaviour, latency_seconds=0.5)
+
+    statuses = await push_all(http, deliver_singly, range(800, 820))
 
     assert statuses.count(204) == 6  # two in flight, four waiting
     assert statuses.count(429) == 14
     assert len({unique_id(n) for n in range(800, 820)} & aep.distinct_ids) == 6
+
+
+async def test_a_wrong_setting_is_logged_once_a_minute(
+    deliver_singly: Function, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """However many messages fail, one CRITICAL line a minute names what to check."""
+    aep.faults.add(answering(401))
+    for number in range(640, 645):
+        assert await push_all(http, deliver_singly, [number]) == [503]
+
+    lines = deliver_singly.lines
+    [critical] = [line["message"] for line in lines if line["severity"] == "CRITICAL"]
+    assert "AEP_CLIENT_SECRET" in critical
+
+
+async def test_the_pubsub_client_is_imported_for_the_first_dead_letter(
+    deliver_singly: Function, aep: AepServer, http: aiohttp.ClientSession
+) -> None:
+    """Until there is a dead letter, the function has not imported the Pub/Sub client."""
+    await push_until_acknowledged(http, deliver_singly, 990)
+    assert "google.pubsub_v1" not in deliver_singly.text
+    aep.faults.add(refusing(has_id(unique_id(991))))
+    assert await push_all(http, deliver_singly, [991]) == [204]
+    assert "google.pubsub_v1" in deliver_singly.text
 
 
 @pytest.mark.parametrize("case", cases("not_pushes"))
@@ -407,33 +419,23 @@ async def test_other_requests_are_answered_400(
     assert "push subscription" in answer.json()["error"]
 
 
-async def test_concurrent_batches_share_one_token(
+async def test_one_token_is_shared_until_it_is_revoked(
     deliver_with_token: Function, aep: AepServer, http: aiohttp.ClientSession
 ) -> None:
-    """Concurrent batches wait for one token, which the first of them fetches."""
+    """Concurrent batches wait for one token, which the first of them fetches.
+
+    A 401 with a token that was valid a moment ago is followed by a request with another.
+    """
     aep.behaviour = replace(aep.behaviour, needs_token=True)
     aep.revoke_tokens()
-    assert await push_all(http, deliver_with_token, [900]) == [204]
-    issued = aep.tokens_issued
+    before = aep.tokens_issued
+    assert set(await push_all(http, deliver_with_token, range(900, 930))) == {204}
+    assert set(await push_all(http, deliver_with_token, range(930, 960))) == {204}
+    assert aep.tokens_issued == before + 1
 
-    first = await push_all(http, deliver_with_token, range(901, 930))
-    second = await push_all(http, deliver_with_token, range(930, 960))
-
-    assert {*first, *second} == {204}
-    assert aep.tokens_issued == issued
-
-
-async def test_a_revoked_token_is_replaced(
-    deliver_with_token: Function, aep: AepServer, http: aiohttp.ClientSession
-) -> None:
-    """A 401 with a token that was valid a moment ago is followed by a request with another."""
-    aep.behaviour = replace(aep.behaviour, needs_token=True)
-    assert await push_all(http, deliver_with_token, [960]) == [204]
-    issued = aep.tokens_issued
     aep.revoke_tokens()
-
     assert await push_all(http, deliver_with_token, [961]) == [204]
-    assert aep.tokens_issued == issued + 1
+    assert aep.tokens_issued == before + 2
 
 
 @pytest.mark.parametrize("status", [401, 503])
@@ -480,34 +482,31 @@ async def test_an_identity_over_the_limit_is_logged(
     assert "canary-visitor" not in deliver.text
 
 
-@pytest.mark.parametrize("settings", [{}, XDM_SETTINGS], ids=["raw", "xdm"])
+@pytest.mark.parametrize("form", ["raw", "xdm"])
 async def test_fields_of_ones_own(
-    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession, settings: dict[str, str]
+    deliver: Function,
+    deliver_with_token: Function,
+    aep: AepServer,
+    http: aiohttp.ClientSession,
+    form: str,
 ) -> None:
     """A track event arrives with its typed fields; a misfit is logged by its name only."""
-    fields = """
-        properties.eventProperties.toTier:string, properties.eventProperties.seats:integer
-        properties.eventProperties.since:date-time
-    """
     given = {"toTier": "gold", "seats": "canary seats", "since": 1769851800, "other": 1}
-    environment = settings_for(server, aep, AEP_FIELDS=fields, **settings)
-    number = 2000 + len(settings)
-    async with Function("deliver", environment) as function:
-        await push_one(
-            http,
-            function,
-            number,
-            type="track.received",
-            pendoEvent="trackEventReceived",
-            properties={"eventProperties": given},
-        )
-        line = await wait_for_line(
-            function, lambda line: line.get("message") == "value does not fit its field"
-        )
+    function, number = (deliver, 2000) if form == "raw" else (deliver_with_token, 2001)
+    await push_one(
+        http,
+        function,
+        number,
+        type="track.received",
+        pendoEvent="trackEventReceived",
+        properties={"eventProperties": given},
+    )
+    misfit = "value does not fit its field"
+    line = await wait_for_line(function, lambda line: line.get("message") == misfit)
 
     typed = {"properties": {"toTier": "gold", "since": "2026-01-31T09:30:00.000Z"}}
     message: Any = accepted(aep, number)
-    if settings:
+    if form == "xdm":
         pendo = message["body"]["xdmEntity"]["_acme"]["pendo"]
         assert pendo["track"] == typed
         left = pendo["properties"]
@@ -537,11 +536,17 @@ async def test_no_empty_value_is_sent(
     }
 
 
-async def test_an_event_over_profiles_limit_is_logged(
-    deliver: Function, aep: AepServer, http: aiohttp.ClientSession
+async def test_an_event_over_profiles_limit(
+    deliver: Function,
+    deliver_with_token: Function,
+    aep: AepServer,
+    http: aiohttp.ClientSession,
 ) -> None:
-    """An event over 10 KB is delivered unchanged, and logged with its size."""
-    properties = {"large": "x" * 11_000}
+    """An event over 10 KB is delivered unchanged, and logged with its size.
+
+    With AEP_TRIM_PROPERTIES its largest properties are left out, and named.
+    """
+    properties = {"large": "x" * 11_000, "small": 1}
     large = await push_one(http, deliver, 985, properties=properties)
 
     text = orjson.dumps(properties).decode()
@@ -549,20 +554,10 @@ async def test_an_event_over_profiles_limit_is_logged(
     logged = [line for line in deliver.lines if line.get("eventId") == unique_id(985)]
     assert any(x["severity"] == "WARNING" and x["bytes"] > len(large) for x in logged)
 
-
-async def test_an_event_over_profiles_limit_can_be_trimmed(
-    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
-) -> None:
-    """With AEP_TRIM_PROPERTIES its largest properties are left out, and named."""
-    settings = settings_for(server, aep, AEP_TRIM_PROPERTIES="true")
-    async with Function("deliver", settings) as function:
-        properties = {"large": "x" * 11_000, "small": 1}
-        large = await push_one(http, function, 986, properties=properties)
-
-    kept = {"small": 1, "_trimmed": ["large"]}
-    text = orjson.dumps(kept).decode()
-    trimmed = {"properties": kept, "propertiesJson": text}
-    assert accepted(aep, 986) == orjson.loads(large) | SURVEY | trimmed
+    await push_one(http, deliver_with_token, 986, properties=properties)
+    message: Any = accepted(aep, 986)
+    kept = json.loads(message["body"]["xdmEntity"]["_acme"]["pendo"]["properties"])
+    assert kept == {"small": 1, "_trimmed": ["large"]}
 
 
 async def test_logs_contain_no_personal_data(
@@ -581,16 +576,3 @@ async def test_logs_contain_no_personal_data(
         assert len(function.lines) == len(function.output)
         for canary in (VISITOR, COMMENT, "local-secret", "Bearer"):
             assert canary not in function.text
-
-
-async def test_the_pubsub_client_is_imported_for_the_first_dead_letter(
-    server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
-) -> None:
-    """Until there is a dead letter, the function has not imported the Pub/Sub client."""
-    settings = settings_for(server, aep, PYTHONPROFILEIMPORTTIME="1")
-    async with Function("deliver", settings) as function:
-        assert await push_all(http, function, [990]) == [204]
-        assert "google.pubsub_v1" not in function.text
-        aep.faults.add(refusing(has_id(unique_id(991))))
-        assert await push_all(http, function, [991]) == [204]
-        assert "google.pubsub_v1" in function.text

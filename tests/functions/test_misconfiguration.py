@@ -1,10 +1,14 @@
-"""`deliver` and `drain` with a setting for which AEP rejects every event: almost none is lost."""
+"""`deliver` and `drain` with a setting for which AEP rejects every event: almost none is lost.
+
+Real but for one constant: a probe is due each second, not every ten.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -16,13 +20,13 @@ from tests.delivery_harness import (
     DEAD_TOPIC,
     consumer_env,
     publish_events,
-    pubsub_with_backlog,
+    source_with,
     wait_for_line,
 )
 from tests.webhooks import VISITOR, event, push_body, send, unique_id
 
 pytestmark = pytest.mark.slow
-_IDS = [unique_id(number) for number in range(300)]
+_IDS = [unique_id(number) for number in range(150)]
 # What AEP says, quoting an event as it may.
 _DETAIL = f"/_acme/plan: required key [plan] not found for {VISITOR}"
 
@@ -61,7 +65,7 @@ WRONG_SETTINGS = {
 
 
 @pytest.fixture(params=[*WRONG_SETTINGS.values()], ids=[*WRONG_SETTINGS])
-def wrong(request: pytest.FixtureRequest, aep: AepServer) -> WrongSetting:
+def wrong(request: pytest.FixtureRequest, aep: AepServer, renewed: None) -> WrongSetting:  # noqa: ARG001
     """A wrong setting, which makes AEP reject everything."""
     setting: WrongSetting = request.param
     aep.behaviour = setting.behaviour
@@ -71,17 +75,20 @@ def wrong(request: pytest.FixtureRequest, aep: AepServer) -> WrongSetting:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server that only this test uses."""
-    async with pubsub_with_backlog() as running:
-        yield running
+def pauses(tmp_path: Path) -> dict[str, str]:
+    """The setting that makes probes frequent."""
+    return source_with(tmp_path, {"pendo_aep.aep.misconfiguration._SECONDS_BETWEEN_PROBES": 1.0})
 
 
 async def test_push(
-    wrong: WrongSetting, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+    wrong: WrongSetting,
+    server: PubSubServer,
+    aep: AepServer,
+    http: aiohttp.ClientSession,
+    pauses: dict[str, str],
 ) -> None:
-    """Of 300 events pushed 50 at a time at most 40 become dead letters; later all others arrive."""
-    async with Function("deliver", consumer_env(server, aep)) as deliver:
+    """Of 150 events pushed 50 at a time at most 40 become dead letters; later all others arrive."""
+    async with Function("deliver", consumer_env(server, aep, **pauses)) as deliver:
         waiting: list[str] = []
         for start in range(0, len(_IDS), 50):
             waiting += await _push(http, deliver, _IDS[start : start + 50])
@@ -95,11 +102,15 @@ async def test_push(
 
 
 async def test_drain(
-    wrong: WrongSetting, server: PubSubServer, aep: AepServer, http: aiohttp.ClientSession
+    wrong: WrongSetting,
+    server: PubSubServer,
+    aep: AepServer,
+    http: aiohttp.ClientSession,
+    pauses: dict[str, str],
 ) -> None:
-    """The same of 300 events that are pulled; a run returns what it cannot deliver."""
+    """The same of 150 events that are pulled; a run returns what it cannot deliver."""
     publish_events(server, _IDS)
-    async with Function("drain", consumer_env(server, aep, DRAIN_SECONDS="8")) as drain:
+    async with Function("drain", consumer_env(server, aep, DRAIN_SECONDS="20", **pauses)) as drain:
         counts = (await send(http, drain.url, b"")).json()
         assert counts["delivered"] == 0
         assert counts["refused"] <= wrong.most_dead

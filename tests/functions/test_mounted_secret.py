@@ -19,9 +19,9 @@ from tests.delivery_harness import consumer_env
 from tests.secret_volume import SecretVolume
 from tests.webhooks import Answer, event, push_body, send, send_signed, unique_id, webhook
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("topics")]
+pytestmark = pytest.mark.slow
 FORGERS = 20
-ATTACK_SECONDS = 2.5
+ATTACK_SECONDS = 1.5
 READ_SECONDS = 0.3
 
 
@@ -74,7 +74,7 @@ async def test_a_hanging_read_delays_nobody(
         async with receive(server, volume) as function:
             volume.text = "rotated"
             volume.hang()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while volume.reads == 1:  # until the first read is a second old
                     assert (await forge(http, function)).status == 401
             began = time.monotonic()
@@ -85,7 +85,7 @@ async def test_a_hanging_read_delays_nobody(
             assert volume.reads == 2
 
             volume.resume()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while (
                     await send_signed(http, function.url, webhook(3), secret="rotated")
                 ).status == 401:
@@ -106,7 +106,7 @@ async def test_a_token_is_fetched_with_the_rotated_secret(
         settings = consumer_env(server, aep, **credentials)
         async with Function("deliver", settings) as function:
             volume.text = aep.client_secret
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while volume.reads == 1:  # until the first read is a second old
                     answer = await send(
                         http, function.url, push_body(event(unique_id(1)), eventId=unique_id(1))

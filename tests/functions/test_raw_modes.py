@@ -1,4 +1,8 @@
-"""`AEP_RAW_MODE`: raw events in each mode, pushed and pulled, at an inlet that accepts no other."""
+"""`AEP_RAW_MODE`: raw events in each mode, pushed and pulled, at an inlet that accepts no other.
+
+Real but for two constants: an answer counts as missing after one second, not after three, and while
+AEP refuses everything a probe is due each second, not every ten.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from itertools import count, islice, product
-from typing import Protocol, get_args
+from typing import get_args
 
 import aiohttp
 import orjson
@@ -25,7 +29,7 @@ from tests.delivery_harness import (
     consumer_env,
     make_fault,
     publish_events,
-    pubsub_with_backlog,
+    source_with,
     wait_for_line,
 )
 from tests.webhooks import SURVEY, event, push_body, send, unique_id
@@ -40,66 +44,37 @@ _HEADER = {
 _numbers = count()
 
 
-class Route(Protocol):
-    """How messages reach a running function."""
-
-    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
-        """Delivers these events once, and returns those that must come again."""
-        ...
-
-
-class PushRoute:
-    """Pushes each message in a request of its own, all at once."""
-
-    def __init__(self, http: aiohttp.ClientSession, function: Function) -> None:
-        self._http = http
-        self._function = function
-
-    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
-        """Pushes them."""
-        ids = list(ids)
-        answers = await asyncio.gather(
-            *(send(self._http, self._function.url, push_body(event(i), eventId=i)) for i in ids)
-        )
-        assert {answer.status for answer in answers} <= {204, 503}
-        return {i for i, answer in zip(ids, answers, strict=True) if answer.status == 503}
-
-
-class DrainRoute:
-    """Lets `drain` pull from a subscription, which keeps what is returned."""
-
-    def __init__(
-        self, http: aiohttp.ClientSession, function: Function, server: PubSubServer
-    ) -> None:
-        self._http = http
-        self._function = function
-        self._server = server
-
-    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
-        """Publishes those that are new, and drains once."""
-        known = {message.attributes["eventId"] for message in self._server.published(TOPIC)}
-        publish_events(self._server, [i for i in ids if i not in known])
-        answer = await send(self._http, self._function.url, b"")
-        assert answer.status == 200
-        is_empty = self._server.stats(BACKLOG).waiting == 0
-        return set() if is_empty else set(ids)  # Pub/Sub does not say which of them
-
-
 @dataclass(frozen=True, slots=True)
 class Setup:
     """A function in one mode, at an inlet that accepts no other."""
 
+    consumer: Consumer
     mode: RawMode
-    route: Route
+    function: Function
     server: PubSubServer
     aep: AepServer
+    http: aiohttp.ClientSession
+
+    async def deliver_once(self, ids: Iterable[str]) -> set[str]:
+        """Pushes these events, or lets `drain` pull them; returns those that must come again."""
+        ids = list(ids)
+        if self.consumer == "drain":
+            known = {message.attributes["eventId"] for message in self.server.published(TOPIC)}
+            publish_events(self.server, [i for i in ids if i not in known])
+            assert (await send(self.http, self.function.url, b"")).status == 200
+            is_empty = self.server.stats(BACKLOG).waiting == 0
+            return set() if is_empty else set(ids)  # Pub/Sub does not say which of them
+        bodies = [push_body(event(i), eventId=i) for i in ids]
+        answers = await asyncio.gather(*(send(self.http, self.function.url, b) for b in bodies))
+        assert {answer.status for answer in answers} <= {204, 503}
+        return {i for i, answer in zip(ids, answers, strict=True) if answer.status == 503}
 
     async def deliver_all(self, ids: Iterable[str]) -> None:
         """Delivers these events again and again, as Pub/Sub does, until all are acknowledged."""
         left = set(ids)
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while left:
-                left = await self.route.deliver_once(left)
+                left = await self.deliver_once(left)
 
     def dead(self, ids: Iterable[str]) -> dict[str, str]:
         """Returns the reason of each dead letter among these events."""
@@ -112,59 +87,38 @@ class Setup:
         return self.aep.distinct_ids & set(ids)
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[PubSubServer]:
-    """A Pub/Sub server with a subscription to be drained."""
-    async with pubsub_with_backlog() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-async def aep() -> AsyncIterator[AepServer]:
-    """The AEP stand-in of the module's functions."""
-    async with AepServer() as running:
-        yield running
-
-
 @pytest.fixture(scope="module", params=[*product(get_args(Consumer), RawMode)], ids="-".join)
 async def setup(
     request: pytest.FixtureRequest,
     server: PubSubServer,
     aep: AepServer,
     http: aiohttp.ClientSession,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> AsyncIterator[Setup]:
     """Both consumers, each in every mode."""
     consumer, mode = request.param
-    async with function_in(consumer, mode, server, aep) as function:
-        yield Setup(mode, route_to(consumer, http, function, server), server, aep)
-
-
-@pytest.fixture(autouse=True)
-def healthy(request: pytest.FixtureRequest, aep: AepServer) -> None:
-    """Starts each test with an AEP that works, and accepts what the function sends."""
-    aep.faults.clear()
-    if "setup" in request.fixturenames:
-        aep.behaviour = Behaviour(raw_modes=frozenset({request.getfixturevalue("setup").mode}))
-
-
-def function_in(consumer: Consumer, mode: str, server: PubSubServer, aep: AepServer) -> Function:
-    """Returns `deliver` or `drain` in one mode, not yet started."""
+    shorter = {
+        "pendo_aep.http._SILENT_SECONDS": 1.0,
+        "pendo_aep.aep.misconfiguration._SECONDS_BETWEEN_PROBES": 1.0,
+    }
     settings = {
         "AEP_RAW_MODE": mode,
         "AEP_DATASET_ID": "dataset-1",
         "AEP_IMS_ORG_ID": "ACME@AdobeOrg",
         "BATCH_LINGER_MS": "50",
-        "DELIVER_DEADLINE_SECONDS": "3",
+        "DELIVER_DEADLINE_SECONDS": "6",
+        **source_with(tmp_path_factory.mktemp("source"), shorter),
     }
     target = "deliver" if consumer == "push" else "drain"
-    return Function(target, consumer_env(server, aep, **settings))
+    async with Function(target, consumer_env(server, aep, **settings)) as function:
+        yield Setup(consumer, mode, function, server, aep, http)
 
 
-def route_to(
-    consumer: Consumer, http: aiohttp.ClientSession, function: Function, server: PubSubServer
-) -> Route:
-    """Returns how messages reach the function."""
-    return PushRoute(http, function) if consumer == "push" else DrainRoute(http, function, server)
+@pytest.fixture(autouse=True)
+def healthy(setup: Setup) -> None:
+    """Starts each test with an AEP that works, and accepts what the function sends."""
+    setup.aep.faults.clear()
+    setup.aep.behaviour = Behaviour(raw_modes=frozenset({setup.mode}))
 
 
 def new_ids(many: int) -> list[str]:
@@ -228,7 +182,7 @@ async def test_an_event_on_which_aep_fails_delays_no_other(setup: Setup) -> None
     ids = new_ids(30)
     setup.aep.faults.add(answering(500).when(has_id(ids[11])))
 
-    left = await setup.route.deliver_once(ids)
+    left = await setup.deliver_once(ids)
 
     if setup.mode is RawMode.SINGLE:
         assert ids[11] in left
@@ -242,38 +196,26 @@ async def test_an_event_on_which_aep_fails_delays_no_other(setup: Setup) -> None
         assert setup.accepted(ids) == set(ids) - {ids[11]}
 
 
-@pytest.mark.parametrize("consumer", get_args(Consumer))
-@pytest.mark.parametrize(
-    ("wrong", "right"),
-    [
-        (RawMode.BATCH, RawMode.ENVELOPED),
-        (RawMode.ENVELOPED, RawMode.SINGLE),
-        (RawMode.SINGLE, RawMode.BATCH),
-    ],
-)
-async def test_nothing_is_lost_in_the_wrong_mode(
-    consumer: Consumer,
-    wrong: RawMode,
-    right: RawMode,
-    server: PubSubServer,
-    aep: AepServer,
-    http: aiohttp.ClientSession,
-) -> None:
-    """AEP rejects every event for its form: all wait in Pub/Sub until the right mode is set."""
+async def test_nothing_is_lost_in_the_wrong_mode(setup: Setup) -> None:
+    """AEP rejects every event for its form: all wait in Pub/Sub until the mode is the right one."""
+    right = {
+        RawMode.BATCH: RawMode.ENVELOPED,
+        RawMode.ENVELOPED: RawMode.SINGLE,
+        RawMode.SINGLE: RawMode.BATCH,
+    }
     ids = new_ids(60)
-    aep.behaviour = Behaviour(raw_modes=frozenset({right}))
-    before = len(aep.requests)
-    async with function_in(consumer, wrong, server, aep) as function:
-        setup = Setup(wrong, route_to(consumer, http, function, server), server, aep)
-        assert await setup.route.deliver_once(ids) == set(ids)
-        await wait_for_line(function, lambda line: line["severity"] == "CRITICAL")
-    assert len(aep.requests) - before <= 60
-    [critical] = [line for line in function.lines if line["severity"] == "CRITICAL"]
+    setup.aep.behaviour = Behaviour(raw_modes=frozenset({right[setup.mode]}))
+    before = len(setup.aep.requests)
+
+    assert await setup.deliver_once(ids) == set(ids)
+
+    await wait_for_line(setup.function, lambda line: line["severity"] == "CRITICAL")
+    assert len(setup.aep.requests) - before <= 60
+    [critical] = [line for line in setup.function.lines if line["severity"] == "CRITICAL"]
     assert "AEP_RAW_MODE" in critical["message"]
     assert (setup.accepted(ids), setup.dead(ids)) == (set(), {})
 
-    async with function_in(consumer, right, server, aep) as function:
-        setup = Setup(right, route_to(consumer, http, function, server), server, aep)
-        await setup.deliver_all(ids)
+    setup.aep.behaviour = Behaviour(raw_modes=frozenset({setup.mode}))
+    await setup.deliver_all(ids)
     assert setup.accepted(ids) == set(ids)
     assert setup.dead(ids) == {}

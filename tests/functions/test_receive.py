@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
@@ -27,7 +28,7 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 HEADER = "X-Pendo-Signature"
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("topics")]
+pytestmark = pytest.mark.process
 
 
 def stored(server: PubSubServer, event_id: str, topic: str = TOPIC) -> list[Message]:
@@ -105,21 +106,46 @@ async def test_a_ping_is_answered_and_not_published(
     assert len(server.published(TOPIC)) == before
 
 
+@pytest.fixture(scope="module")
+async def receive_polls(
+    server: PubSubServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Function, Path]]:
+    """The function with PENDO_EVENTS, and the mounted file of its secret."""
+    file = tmp_path_factory.mktemp("secret") / "secret"
+    file.write_text("first-secret\n")
+    settings = {
+        "PUBSUB_EMULATOR_HOST": server.host,
+        "PENDO_EVENTS": "poll.submitted, pendo.pageLoaded",
+        "PENDO_WEBHOOK_SECRETS_FILE": str(file),
+    }
+    async with Function("receive", settings) as function:
+        yield function, file
+
+
 async def test_other_event_types_are_ignored(
-    server: PubSubServer, http: aiohttp.ClientSession
+    receive_polls: tuple[Function, Path], server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
     """With PENDO_EVENTS, other types are answered 200 ignored and not published."""
-    settings = {"PENDO_EVENTS": "poll.submitted, pendo.pageLoaded"}
-    async with Function("receive", receive_env(server.host, settings=settings)) as receive:
-        ignored = await send_signed(http, receive.url, webhook(2))
-        poll = await send_signed(http, receive.url, webhook(3, event="pollSubmitted"))
-        other = await send_signed(http, receive.url, webhook(4, event="pageLoaded"))
+    url = receive_polls[0].url
+    events = {2: "npsSubmitted", 3: "pollSubmitted", 4: "pageLoaded"}
+    bodies = [webhook(number, event=event) for number, event in events.items()]
+    answers = [await send_signed(http, url, body, secret="first-secret") for body in bodies]
 
-    assert (ignored.status, ignored.json()) == (200, {"status": "ignored"})
-    assert [poll.json()["status"], other.json()["status"]] == ["accepted", "accepted"]
-    assert not stored(server, unique_id(2))
-    assert stored(server, unique_id(3))
-    assert stored(server, unique_id(4))
+    assert (answers[0].status, answers[0].json()) == (200, {"status": "ignored"})
+    assert [answer.json()["status"] for answer in answers[1:]] == ["accepted", "accepted"]
+    assert [bool(stored(server, unique_id(number))) for number in events] == [False, True, True]
+
+
+async def test_a_rotated_secret_file_is_read_again(
+    receive_polls: tuple[Function, Path], http: aiohttp.ClientSession
+) -> None:
+    """The first webhook with a secret that was added to the file is accepted, without a restart."""
+    function, file = receive_polls
+    file.write_text("first-secret\nsecond-secret\n")
+    await asyncio.sleep(1.1)  # the file is read at most once a second
+    for number, secret in ((17, "second-secret"), (18, "first-secret")):
+        body = webhook(number, event="pollSubmitted")
+        assert (await send_signed(http, function.url, body, secret=secret)).status == 200
 
 
 DEEP = b"[" * 500 + b"]" * 500
@@ -147,33 +173,6 @@ async def test_an_invalid_authentic_body_is_quarantined(
     assert letter.attributes["detail"]
     assert letter.attributes["failedAt"].endswith("Z")
     assert letter.attributes["traceparent"] == TRACEPARENT
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        pytest.param({}, id="missing"),
-        pytest.param({HEADER: ""}, id="empty"),
-        pytest.param(sign(webhook(5), "another-secret"), id="of another secret"),
-        pytest.param(sign(webhook(6), SECRET), id="of another body"),
-        pytest.param({HEADER: sign(webhook(5), SECRET)[HEADER][:-1]}, id="cut"),
-        pytest.param({HEADER: "sha256="}, id="only the prefix"),
-        pytest.param({HEADER: "ä" * 64}, id="not ASCII"),
-    ],
-)
-async def test_a_missing_or_wrong_signature_is_rejected(
-    receive: Function,
-    server: PubSubServer,
-    http: aiohttp.ClientSession,
-    headers: dict[str, str],
-) -> None:
-    """It is answered 401; nothing is stored, and nothing echoed."""
-    answer = await send(http, receive.url, webhook(5), **headers)
-
-    assert answer.status == 401
-    assert not stored(server, unique_id(5))
-    for canary in (VISITOR, COMMENT, unique_id(5), SECRET, RETIRED_SECRET):
-        assert canary not in answer.body.decode()
 
 
 async def test_every_active_secret_and_spelling_is_accepted(
@@ -222,30 +221,28 @@ async def test_a_large_body_without_a_length_is_rejected_while_it_is_read(
         assert statuses(await connection.answer()) == [413]
 
 
-@pytest.mark.parametrize("is_silent", [False, True])
 async def test_an_outage_of_pubsub_is_answered_503_in_time(
-    server: PubSubServer, http: aiohttp.ClientSession, tmp_path: Path, is_silent: bool
+    server: PubSubServer, http: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     """While Pub/Sub fails or does not answer, events and dead letters get 503 with Retry-After."""
     constants = {"publisher.WAIT_SECONDS": 1, "client._SILENT_SECONDS": 0.3}
     short = source_with(tmp_path, {f"pendo_aep.pubsub.{k}": v for k, v in constants.items()})
+    answers = []
     async with Function("receive", receive_env(server.host, settings=short)) as receive:
-        if is_silent:
-            server.faults.add(hanging("Publish"))
-        else:
-            server.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
-        started = asyncio.get_running_loop().time()
-        try:
-            answers = await asyncio.gather(
-                send_signed(http, receive.url, webhook(9)), send_signed(http, receive.url, b"[1]")
-            )
-        finally:
-            server.faults.clear()
+        for fault in (failing("Publish", grpc.StatusCode.UNAVAILABLE), hanging("Publish")):
+            server.faults.add(fault)
+            try:
+                async with asyncio.timeout(7):  # with the constants of production, eight seconds
+                    answers += await asyncio.gather(
+                        *(send_signed(http, receive.url, body) for body in (webhook(9), b"[1]"))
+                    )
+            finally:
+                server.faults.clear()
 
+    assert len(answers) == 4
     for answer in answers:
         assert answer.status == 503
         assert int(answer.headers["Retry-After"]) > 0
-    assert asyncio.get_running_loop().time() - started < 5
     assert not stored(server, unique_id(9))
 
 
@@ -316,35 +313,6 @@ async def test_a_group_that_is_rejected_whole_is_answered_503(
 
     answers = await asyncio.gather(*(send_signed(http, receive.url, body) for body in bodies))
     assert {answer.status for answer in answers} == {200}
-
-
-async def test_unsigned_webhooks_can_be_allowed(
-    server: PubSubServer, http: aiohttp.ClientSession
-) -> None:
-    """PENDO_ALLOW_UNSIGNED accepts webhooks without a signature, and still rejects a wrong one."""
-    settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_ALLOW_UNSIGNED": "true"}
-    async with Function("receive", settings) as receive:
-        unsigned = await send(http, receive.url, webhook(14))
-        wrong = await send_signed(http, receive.url, webhook(15), secret="wrong")
-
-    assert (unsigned.status, wrong.status) == (200, 401)
-
-
-async def test_a_rotated_secret_file_is_read_again(
-    server: PubSubServer, http: aiohttp.ClientSession, tmp_path: Path
-) -> None:
-    """The first webhook with a secret that was added to the file is accepted, without a restart."""
-    file = tmp_path / "secret"
-    file.write_text("first-secret\n")
-    settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_WEBHOOK_SECRETS_FILE": str(file)}
-    async with Function("receive", settings) as receive:
-        first = await send_signed(http, receive.url, webhook(16), secret="first-secret")
-        file.write_text("first-secret\nsecond-secret\n")
-        await asyncio.sleep(1.1)  # the file is read at most once a second
-        second = await send_signed(http, receive.url, webhook(17), secret="second-secret")
-        still = await send_signed(http, receive.url, webhook(18), secret="first-secret")
-
-    assert [first.status, second.status, still.status] == [200, 200, 200]
 
 
 async def test_logs_contain_no_personal_data(

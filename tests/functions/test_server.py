@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -16,53 +16,52 @@ from local.functions import Function, FunctionFailed, Line
 from local.pipeline import SECRET, receive_env
 from local.pubsub import PubSubServer
 from local.samples import sign
-from tests.delivery_harness import consumer_env, pubsub_with_backlog, wait_for_line
+from tests.delivery_harness import consumer_env, wait_for_line
 from tests.hostile.hostile_clients import connect, header_lines, raw_request, statuses
 from tests.webhooks import event, push_body, send_signed, unique_id, webhook
 
 pytestmark = pytest.mark.process
 
 
-@pytest.mark.parametrize(
-    ("target", "settings", "names"),
-    [
-        (
-            "receive",
-            {"GOOGLE_CLOUD_PROJECT": "", "MAX_BODY_BYTES": "many", "PENDO_EVENTS": "nps"},
-            ["GOOGLE_CLOUD_PROJECT", "MAX_BODY_BYTES", "PENDO_EVENTS", "PENDO_WEBHOOK_SECRETS"],
-        ),
-        (
-            "deliver",
-            {"AEP_FORMAT": "xdm", "AEP_CLIENT_SECRET": "canary", "AEP_IMS_URL": "http://a.b"},
-            [
-                "AEP_CLIENT_ID",
-                "AEP_DATASET_ID",
-                "AEP_ENDPOINT",
-                "AEP_FLOW_ID",
-                "AEP_IMS_ORG_ID",
-                "AEP_IMS_URL",
-                "AEP_SCHEMA_ID",
-                "AEP_TENANT_ID",
-            ],
-        ),
-    ],
-)
-async def test_one_message_names_all_wrong_settings(
-    target: str, settings: dict[str, str], names: list[str]
-) -> None:
-    """The function ends with one log line that names every wrong setting, and shows no value."""
-    function = Function(target, settings)
+_WRONG_SETTINGS = {
+    "receive": {
+        "DEAD_LETTER_TOPIC": "a/b",
+        "GOOGLE_CLOUD_PROJECT": "",
+        "MAX_BODY_BYTES": "canary",
+        "PENDO_EVENTS": "nps",
+        "PENDO_WEBHOOK_SECRETS": "",
+    },
+    "deliver": {
+        "AEP_CLIENT_ID": "canary x",
+        "AEP_DATASET_ID": "",
+        "AEP_ENDPOINT": "https://u:canary@h.test/collection/x",
+        "AEP_FLOW_ID": "",
+        "AEP_IMS_ORG_ID": "",
+        "AEP_IMS_URL": "http://a.b",
+        "AEP_SCHEMA_ID": "",
+        "AEP_TENANT_ID": "",
+        "DEAD_LETTER_TOPIC": "a/b",
+    },
+}
+_RIGHT_SETTINGS = {"AEP_FORMAT": "xdm", "AEP_CLIENT_SECRET": "canary"}
 
-    with pytest.raises(FunctionFailed):
+
+@pytest.mark.parametrize("target", _WRONG_SETTINGS)
+async def test_one_message_names_all_wrong_settings(target: str) -> None:
+    """The function ends with one log line that names every wrong setting, and shows no value."""
+    wrong = _WRONG_SETTINGS[target]
+    function = Function(target, {**_RIGHT_SETTINGS, **wrong})
+
+    with pytest.raises(FunctionFailed) as failed:
         async with function:
             pass
 
     (line,) = [orjson.loads(text) for text in function.output]
     assert line["severity"] == "CRITICAL"
-    for name in names:
+    for name in wrong:
         assert f"{name}: " in line["message"]
-    assert line["message"].count(": ") == len(names) + 1
-    assert "canary" not in function.text
+    assert line["message"].count(": ") == len(wrong) + 1
+    assert "canary" not in f"{failed.value} {function.text}"
 
 
 async def test_an_unknown_target_is_named() -> None:
@@ -91,14 +90,10 @@ async def receive(request):
 """
 
 
-@pytest.fixture(scope="module")
-async def with_library(
-    tmp_path_factory: pytest.TempPathFactory,
-    server: PubSubServer,
-    topics: None,  # noqa: ARG001 (created first)
-) -> AsyncIterator[Function]:
+@pytest.fixture
+async def with_library(tmp_path: Path, server: PubSubServer) -> AsyncIterator[Function]:
     """`receive` in Google's environment, beside a library that logs a warning in each request."""
-    source = tmp_path_factory.mktemp("source") / "source.py"
+    source = tmp_path / "source.py"
     source.write_text(_WITH_A_LIBRARY)
     settings = {"FUNCTION_SOURCE": str(source)}
     async with Function("receive", receive_env(server.host, settings=settings)) as function:
@@ -109,33 +104,19 @@ async def _line(function: Function, beginning: str) -> Line:
     return await wait_for_line(function, lambda line: str(line["message"]).startswith(beginning))
 
 
-async def test_a_request_that_logs_is_answered(
-    with_library: Function, http: aiohttp.ClientSession
-) -> None:
-    """The framework replaces stdout during a request; log lines are written all the same."""
+async def test_lines_beside_a_library(with_library: Function, http: aiohttp.ClientSession) -> None:
+    """The framework replaces stdout during a request; log lines are written all the same.
+
+    Its own root handler would write a library's warning as text without a severity, and silence
+    others. It answers an unexpected error with 500, and that line has the severity ERROR.
+    """
     assert (await send_signed(http, with_library.url, webhook(1))).status == 200
+    assert (await send_signed(http, f"{with_library.url}/crash", webhook(3))).status == 500
 
     line = await _line(with_library, "webhook accepted")
     assert (line["severity"], line["eventId"]) == ("INFO", unique_id(1))
-
-
-async def test_a_librarys_warning_is_a_json_line_with_its_severity(
-    with_library: Function, http: aiohttp.ClientSession
-) -> None:
-    """The framework's own root handler would write text without a severity, and silence others."""
-    await send_signed(http, with_library.url, webhook(2))
-
     line = await _line(with_library, "a warning during a request")
     assert (line["severity"], line["logger"]) == ("WARNING", "a.library")
-
-
-async def test_a_crash_is_an_error_line(
-    with_library: Function, http: aiohttp.ClientSession
-) -> None:
-    """The framework answers an unexpected error with 500, and its line has the severity ERROR."""
-    answer = await send_signed(http, f"{with_library.url}/crash", webhook(3))
-    assert answer.status == 500
-
     line = await _line(with_library, "Exception on /crash [POST]")
     assert line["severity"] == "ERROR"
     assert "a mistake in the function" in line["message"]
@@ -146,15 +127,6 @@ async def test_a_crash_is_an_error_line(
 _FROZEN_SECONDS = 3.0
 _TIMEOUT_SECONDS = 1
 _CONNECTIONS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Frozen:
-    """A function, a request to it by its number, and the status of a right answer."""
-
-    function: Function
-    request: Callable[[int], bytes]
-    status: int
 
 
 def _signed_webhook(number: int) -> bytes:
@@ -169,37 +141,35 @@ _REQUESTS: dict[str, tuple[Callable[[int], bytes], int]] = {
 }
 
 
-@pytest.fixture(params=_REQUESTS)
-async def frozen(request: pytest.FixtureRequest, aep: AepServer) -> AsyncIterator[Frozen]:
-    """Each function, with a worker timeout that a freeze exceeds."""
-    async with pubsub_with_backlog() as server:
-        settings = {
-            **receive_env(server.host),
-            **consumer_env(server, aep),
-            "CLOUD_RUN_TIMEOUT_SECONDS": str(_TIMEOUT_SECONDS),
-        }
-        async with Function(request.param, settings) as function:
-            yield Frozen(function, *_REQUESTS[request.param])
-
-
 @pytest.mark.slow
-async def test_requests_after_a_freeze_are_answered(frozen: Frozen) -> None:
+async def test_requests_after_a_freeze_are_answered(server: PubSubServer, aep: AepServer) -> None:
     """No worker is killed for its old heartbeat, and no idle connection is closed."""
-    function = frozen.function
-    async with AsyncExitStack() as stack:
+    settings = {
+        **receive_env(server.host),
+        **consumer_env(server, aep),
+        "CLOUD_RUN_TIMEOUT_SECONDS": str(_TIMEOUT_SECONDS),
+    }
+    async with asyncio.TaskGroup() as all_at_once:
+        for target in _REQUESTS:
+            all_at_once.create_task(_freeze(Function(target, settings)))
+
+
+async def _freeze(target: Function) -> None:
+    request, status = _REQUESTS[target.target]
+    async with target as function, AsyncExitStack() as stack:
         connections = [
             await stack.enter_async_context(connect(function)) for _ in range(_CONNECTIONS)
         ]
         for number, connection in enumerate(connections):
-            await connection.send(frozen.request(number))
-            assert statuses(await connection.answer()) == [frozen.status]
+            await connection.send(request(number))
+            assert statuses(await connection.answer()) == [status]
 
         function.freeze()
         await asyncio.sleep(_FROZEN_SECONDS)  # the freeze itself
         for number, connection in enumerate(connections, start=_CONNECTIONS):
-            await connection.send(frozen.request(number))
+            await connection.send(request(number))
         function.thaw()
 
         for connection in connections:
-            assert statuses(await connection.answer()) == [frozen.status]
+            assert statuses(await connection.answer()) == [status]
     assert "WORKER TIMEOUT" not in function.text

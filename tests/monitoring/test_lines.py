@@ -73,7 +73,7 @@ async def log(http: aiohttp.ClientSession) -> Log:
     """The log of both functions, after every outcome of a webhook and a message."""
     log = Log()
     async with PubSubServer() as server, AepServer() as aep:
-        settings = {"MAX_BODY_BYTES": "4096"}, {"DELIVER_DEADLINE_SECONDS": "1.5"}
+        settings = {"MAX_BODY_BYTES": "4096"}, {"DELIVER_DEADLINE_SECONDS": "4"}
         async with run_pipeline(
             server.host,
             aep,

@@ -130,7 +130,7 @@ async def test_certificates_are_verified(
     settings = {
         "AEP_ENDPOINT": f"{address}/collection/inlet",
         "AEP_FLOW_ID": "flow",
-        "DELIVER_DEADLINE_SECONDS": "2",
+        "DELIVER_DEADLINE_SECONDS": "30" if paths else "1",
         "AEP_IMS_URL": address,
     }
     if has_credentials:

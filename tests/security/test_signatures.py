@@ -26,7 +26,7 @@ from tests.cases import Case, cases
 from tests.conftest import RETIRED_SECRET
 from tests.delivery_harness import DEAD_TOPIC, TOPIC, consumer_env, create_topics
 from tests.hostile.hostile_clients import connect, statuses
-from tests.webhooks import push_body, send, send_signed, unique_id, webhook
+from tests.webhooks import COMMENT, VISITOR, push_body, send, send_signed, unique_id, webhook
 
 pytestmark = pytest.mark.process
 
@@ -52,6 +52,8 @@ def forgeries(body: bytes) -> dict[str, str]:
         "both": digest(f"{RETIRED_SECRET} {SECRET}", body),
         "line": digest(f"{SECRET}\n", body),
         "nothing": digest(SECRET, b""),
+        "changed": digest(SECRET, webhook(2)),
+        "flipped": digest(SECRET, bytes([*body[:-2], body[-2] ^ 1, body[-1]])),
         "rewritten": digest(SECRET, body.replace(b'":', b'": ')),
         "secret": SECRET,
     }
@@ -88,7 +90,8 @@ async def test_forged_signatures_are_rejected(
     expected = case.get("answer", 401)
     assert statuses(answered)[0] in (expected if isinstance(expected, list) else [expected])
     assert [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)] == before
-    for secret in (body[:40], SECRET.encode(), digest(SECRET, body).encode()):
+    canaries = (VISITOR, COMMENT, unique_id(1), SECRET, RETIRED_SECRET, digest(SECRET, body))
+    for secret in (body[:40], *(text.encode() for text in canaries)):
         assert secret not in answered
 
 
@@ -99,20 +102,6 @@ async def test_the_right_signature_is_accepted(
     before = len(server.published(TOPIC))
     assert (await send_signed(http, receive.url, webhook(1))).status == 200
     assert len(server.published(TOPIC)) == before + 1
-
-
-async def test_one_changed_bit_is_rejected(
-    receive: Function, server: PubSubServer, http: aiohttp.ClientSession
-) -> None:
-    """A body with one changed bit does not match its signature, wherever the bit is."""
-    body = webhook(2)
-    header = {"X-Pendo-Signature": digest(SECRET, body)}
-    before = [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)]
-    for place in range(0, len(body), 7):
-        altered = bytearray(body)
-        altered[place] ^= 1 << place % 8
-        assert (await send(http, receive.url, bytes(altered), **header)).status == 401
-    assert [len(server.published(topic)) for topic in (TOPIC, DEAD_TOPIC)] == before
 
 
 @pytest.mark.parametrize("secret", ["", " ", "\t\n", "\u2003", "\u00a0"])
@@ -126,9 +115,10 @@ def test_a_blank_secret_is_missing(secret: str) -> None:
 async def test_a_wrong_signature_is_not_an_unsigned_webhook(
     server: PubSubServer, http: aiohttp.ClientSession
 ) -> None:
-    """Where unsigned webhooks are allowed, without any secret, a signature is still rejected."""
+    """Where unsigned webhooks are allowed, without any secret, a wrong signature is rejected."""
     settings = {"PUBSUB_EMULATOR_HOST": server.host, "PENDO_ALLOW_UNSIGNED": "true"}
     async with Function("receive", settings) as lax:
+        assert (await send(http, lax.url, webhook(3))).status == 200
         for secret in ("", " ", "x"):
             answer = await send_signed(http, lax.url, webhook(3), secret=secret)
             assert answer.status == 401
