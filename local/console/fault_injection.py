@@ -190,16 +190,22 @@ def _behaviour(before: Behaviour, injection: Injection) -> Behaviour:
 
 
 def _break_lake(lake: LakeFaults, injection: Injection) -> None:
+    share = id_share(injection.share)
+
+    def affected(event_id: str) -> bool:
+        return share({"id": event_id})
+
     match injection.kind:
         case FaultKind.MAPPING:
             lake.break_mapping()
         case FaultKind.SCHEMA:
             lake.require_absent_field()
         case FaultKind.LOST:
-            lake.lose(injection.share)
+            lake.records.lost = affected
         case FaultKind.DUPLICATED:
-            lake.duplicate(injection.share)
+            lake.records.duplicated = affected
         case FaultKind.LATE:
-            lake.delay(injection.seconds)
+            lake.records.late = lambda _event_id: True
+            lake.records.late_seconds = injection.seconds
         case FaultKind.DIAGNOSTICS_OFF:
-            lake.switch_diagnostics_off()
+            lake.records.diagnostics_off = True

@@ -19,6 +19,8 @@ import grpc
 import orjson
 import psycopg
 import pytest
+from google.api_core.exceptions import ServiceUnavailable
+from google.pubsub_v1 import PubsubMessage
 from psycopg import sql
 
 from local.aep import AepServer
@@ -27,6 +29,7 @@ from local.console.run import Running, run_with_console
 from local.console.state import Status
 from local.environment_file import environment_file
 from local.functions import PROJECT, Function, FunctionFailed
+from local.pipeline import EVENTS, PROJECT_ID, administer
 from local.pubsub import PubSubServer, failing
 from local.samples import load_samples
 from tests.local.aep_client import AepClient, raw
@@ -212,7 +215,7 @@ async def test_a_failed_restart_is_reported() -> None:
 
 def letters_of(running: Running) -> dict[str, str]:
     """Returns the message IDs of the present dead letters by event ID."""
-    return {letter.event_key: letter.message_id for letter in running.state.letters}
+    return {record.event_key: record.letter.message_id for record in running.state.letters}
 
 
 @pytest.fixture
@@ -326,6 +329,35 @@ async def test_a_share_of_the_messages_is_refused_for_good(injecting: Injecting)
 
     assert 0 < len(first) < len(MESSAGES)
     assert sorted(both, key=str) == sorted([*first, *first], key=str)
+
+
+async def test_a_cut_connection_and_an_expired_token(injecting: Injecting) -> None:
+    """AEP that is down does not answer; one that requires a token takes only a new one."""
+    injecting.injector.inject(Injection(FaultKind.DOWN))
+    with pytest.raises(aiohttp.ClientError):
+        await injecting.client.batch(MESSAGES)
+    injecting.injector.clear()
+
+    async def token() -> dict[str, str]:
+        answer = await injecting.client.token()
+        return {"Authorization": f"Bearer {answer.json['access_token']}"}
+
+    old = await token()
+    injecting.injector.inject(Injection(FaultKind.NEEDS_TOKEN))
+    for headers, status in ((old, 401), (await token(), 207)):
+        assert (await injecting.client.batch(MESSAGES, headers)).status == status
+
+
+async def test_pubsub_takes_no_message(pipeline: Running) -> None:
+    """Until the fault is cleared."""
+    pipeline.actions.injector.inject(Injection(FaultKind.PUBSUB_DOWN))
+    async with administer(pipeline.pubsub.host) as admin:
+        with pytest.raises(ServiceUnavailable):
+            await admin.publisher.publish(
+                topic=f"projects/{PROJECT_ID}/topics/{EVENTS}",
+                messages=[PubsubMessage(data=b"{}")],
+                retry=None,
+            )
 
 
 async def test_faults_add_up_and_clear_separately(injecting: Injecting) -> None:
