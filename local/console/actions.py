@@ -122,8 +122,6 @@ class Actions:
             status, answer = await self.sender.send(
                 request.text, request.signature, fresh=request.fresh
             )
-        except NotJson as error:
-            raise ActionRejected(str(error)) from None
         except OSError:
             raise ActionRejected(
                 "the recording proxy in front of receive does not answer"
@@ -194,10 +192,6 @@ class Progress:
     answered: int = 0
 
 
-class NotJson(ValueError):
-    """The text is not a JSON object, so it cannot be given a new ID."""
-
-
 class WebhookSender:
     """Posts webhooks to one URL as Pendo does, one or many. Use it with `async with`."""
 
@@ -226,7 +220,7 @@ class WebhookSender:
             fresh: Whether to make it a new event, with a new `uniqueId`.
 
         Raises:
-            NotJson: `fresh` is set, and it is not a JSON object.
+            ActionRejected: `fresh` is set, and it is not a JSON object.
             OSError: Nothing listens at the URL.
         """
         body = next(_fresh(text)) if fresh else text.encode("utf-8", "surrogatepass")
@@ -236,7 +230,7 @@ class WebhookSender:
         """Starts to send so many webhooks, each a new event.
 
         Raises:
-            NotJson: It is not a JSON object.
+            ActionRejected: It is not a JSON object.
         """
         bodies = _fresh(text)
         self.progress.wanted += number
@@ -297,14 +291,14 @@ def _fresh(text: str) -> Iterator[bytes]:
     """Returns the webhook again and again, each time with a new `uniqueId`.
 
     Raises:
-        NotJson: It is not a JSON object; raised at once, not with the first body.
+        ActionRejected: It is not a JSON object; raised at once, not with the first body.
     """
     try:
         body = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise NotJson(f"this is not JSON: {error.msg}, line {error.lineno}") from None
+        raise ActionRejected(f"this is not JSON: {error.msg}, line {error.lineno}") from None
     if not isinstance(body, dict):
-        raise NotJson("this is JSON, but not an object")
+        raise ActionRejected("this is JSON, but not an object")
 
     def bodies() -> Iterator[bytes]:
         while True:

@@ -11,7 +11,6 @@ import grpc
 
 from local.aep import (
     AepServer,
-    Behaviour,
     answering,
     cut_before_body,
     id_share,
@@ -60,7 +59,7 @@ _TEXTS: Final = {
     FaultKind.SLOW: "AEP takes {seconds:g} s for each request",
     FaultKind.DOWN: "AEP is down: connections are cut",
     FaultKind.NEEDS_TOKEN: "AEP requires a token, and every old token has expired",
-    FaultKind.TOKEN_DOWN: ("Adobe's token endpoint is down (503), and every old token has expired"),
+    FaultKind.TOKEN_DOWN: "Adobe's token endpoint is down (503), and every old token has expired",
     FaultKind.PUBSUB_DOWN: "Pub/Sub accepts no messages (UNAVAILABLE)",
     FaultKind.MAPPING: "AEP's mapping of a required field fails",
     FaultKind.SCHEMA: "AEP's schema requires a field that no event has",
@@ -153,53 +152,52 @@ class FaultInjector:
         self._pubsub.faults.clear()
         if self._lake is not None:
             self._lake.clear()
-        behaviour = self._normal
+        self._aep.behaviour = self._normal
         for injection in self._active.values():
-            behaviour = _behaviour(behaviour, injection)
-            self._add_faults(injection)
+            self._break_inlets(injection)
             if self._lake is not None:
                 _break_lake(self._lake, injection)
-        self._aep.behaviour = behaviour
         self._on_change()
 
-    def _add_faults(self, injection: Injection) -> None:
-        aep = self._aep.faults
+    def _break_inlets(self, injection: Injection) -> None:
+        aep = self._aep
         match injection.kind:
             case FaultKind.THROTTLE:
-                aep.add(throttled().with_probability(injection.share))
+                aep.faults.add(throttled().with_probability(injection.share))
             case FaultKind.FAIL:
-                aep.add(answering(503).with_probability(injection.share))
+                aep.faults.add(answering(503).with_probability(injection.share))
             case FaultKind.PARTIAL:
-                aep.add(refusing(id_share(injection.share)))
+                aep.faults.add(refusing(id_share(injection.share)))
+            case FaultKind.SLOW:
+                aep.behaviour = replace(aep.behaviour, latency_seconds=injection.seconds)
             case FaultKind.DOWN:
-                aep.add(cut_before_body())
+                aep.faults.add(cut_before_body())
+            case FaultKind.NEEDS_TOKEN:
+                aep.behaviour = replace(aep.behaviour, needs_token=True)
             case FaultKind.TOKEN_DOWN:
-                aep.add(token_endpoint_down())
+                aep.behaviour = replace(aep.behaviour, needs_token=True)
+                aep.faults.add(token_endpoint_down())
             case FaultKind.PUBSUB_DOWN:
                 self._pubsub.faults.add(failing("Publish", grpc.StatusCode.UNAVAILABLE))
 
 
-def _behaviour(before: Behaviour, injection: Injection) -> Behaviour:
-    match injection.kind:
-        case FaultKind.SLOW:
-            return replace(before, latency_seconds=injection.seconds)
-        case FaultKind.NEEDS_TOKEN | FaultKind.TOKEN_DOWN:
-            return replace(before, needs_token=True)
-        case _:
-            return before
-
-
 def _break_lake(lake: LakeFaults, injection: Injection) -> None:
+    share = id_share(injection.share)
+
+    def affected(event_id: str) -> bool:
+        return share({"id": event_id})
+
     match injection.kind:
         case FaultKind.MAPPING:
             lake.break_mapping()
         case FaultKind.SCHEMA:
             lake.require_absent_field()
         case FaultKind.LOST:
-            lake.lose(injection.share)
+            lake.records.lost = affected
         case FaultKind.DUPLICATED:
-            lake.duplicate(injection.share)
+            lake.records.duplicated = affected
         case FaultKind.LATE:
-            lake.delay(injection.seconds)
+            lake.records.late = lambda _event_id: True
+            lake.records.late_seconds = injection.seconds
         case FaultKind.DIAGNOSTICS_OFF:
-            lake.switch_diagnostics_off()
+            lake.records.diagnostics_off = True

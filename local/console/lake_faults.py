@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,10 +15,15 @@ _NO_TIME: Final = "pendoEvent"
 
 
 class LakeFaults:
-    """The faults of one dataflow: some of AEP's own, some of whoever changes its set-up."""
+    """The faults of one dataflow: some of AEP's own, some of whoever changes its set-up.
+
+    Attributes:
+        records: AEP's own.
+    """
 
     def __init__(self, platform: PlatformServer, dataflow: Dataflow) -> None:
         """Takes the stand-in of AEP's APIs, and the dataflow that was made there."""
+        self.records = platform.record_faults
         self._platform = platform
         self._dataflow = dataflow
         self._undo: list[Callable[[], None]] = []
@@ -31,7 +35,7 @@ class LakeFaults:
 
     def clear(self) -> None:
         """Ends every fault; what has failed or is late stays so."""
-        self._platform.record_faults.clear()
+        self.records.clear()
         while self._undo:
             self._undo.pop()()
 
@@ -51,36 +55,9 @@ class LakeFaults:
         versions[number] = {**before, "body": _with_wrong_time(before["body"])}
         self._undo.append(lambda: versions.__setitem__(number, before))
 
-    def lose(self, share: float) -> None:
-        """Loses this share of the events without a word."""
-        self._platform.record_faults.lost = id_share(share)
-
-    def duplicate(self, share: float) -> None:
-        """Stores this share of the events twice."""
-        self._platform.record_faults.duplicated = id_share(share)
-
-    def delay(self, seconds: float) -> None:
-        """Stores every event so much later."""
-        faults = self._platform.record_faults
-        faults.late, faults.late_seconds = id_share(1), seconds
-
-    def switch_diagnostics_off(self) -> None:
-        """Keeps no reasons of failures."""
-        self._platform.record_faults.diagnostics_off = True
-
     @property
     def _flow(self) -> Any:
         return self._platform.state.flows[self._dataflow.flow_id]
-
-
-def id_share(share: float) -> Callable[[str], bool]:
-    """Matches this share of the events by ID, the same ones each time."""
-
-    def matches(event_id: str) -> bool:
-        digest = hashlib.sha256(event_id.encode()).digest()
-        return int.from_bytes(digest[:4], "big") < share * 2**32
-
-    return matches
 
 
 def _with_wrong_time(body: Any) -> Any:

@@ -108,6 +108,8 @@ async def run_with_console(
     message_format: MessageFormat = "raw",
     external: ExternalFunctions | None = None,
     on_line: Callable[[str, Line], None] | None = None,
+    function_settings: Mapping[str, str] | None = None,
+    ingest_after_seconds: float = _INGEST_AFTER_SECONDS,
 ) -> AsyncIterator[Running]:
     """Runs the pipeline and its console.
 
@@ -117,6 +119,8 @@ async def run_with_console(
         message_format: What `deliver` sends.
         external: Functions that were started elsewhere.
         on_line: Called with each log line of the functions started here.
+        function_settings: Further settings of the functions started here.
+        ingest_after_seconds: How long after AEP has accepted an event it is stored.
 
     Raises:
         FunctionFailed: A function did not start.
@@ -144,14 +148,16 @@ async def run_with_console(
             run_adobe(
                 aep,
                 message_format,
-                ingest_after_seconds=_INGEST_AFTER_SECONDS,
+                ingest_after_seconds=ingest_after_seconds,
                 observer=LakeTracker(state),
             )
         )
-        settings = token_settings(aep) | dict(adobe.dataflow.settings)
+        further = function_settings or {}
+        of_receive = {"PENDO_WEBHOOK_SECRETS": secrets, **further}
+        of_deliver = {**token_settings(aep), **adobe.dataflow.settings, **further}
         environments = {
-            "receive": receive_env(pubsub.host, settings={"PENDO_WEBHOOK_SECRETS": secrets}),
-            "deliver": deliver_env(pubsub.host, aep, settings=settings),
+            "receive": receive_env(pubsub.host, settings=of_receive),
+            "deliver": deliver_env(pubsub.host, aep, settings=of_deliver),
             "pendo-aep": adobe.settings | pubsub_env(pubsub.host),
         }
         pipeline: Pipeline | None = None
@@ -161,8 +167,8 @@ async def run_with_console(
                 run_pipeline(
                     pubsub.host,
                     aep,
-                    receive_settings={"PENDO_WEBHOOK_SECRETS": secrets},
-                    deliver_settings=settings,
+                    receive_settings=of_receive,
+                    deliver_settings=of_deliver,
                     on_line=track_line,
                 )
             )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
 from typing import Final, Generic, TypeVar
+
+from pendo_aep.cli.dead_letter import DeadLetter
 
 Row = TypeVar("Row")
 
@@ -135,19 +137,14 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterRecord:
-    """A dead letter in the dead-letter topic."""
+    """A dead letter in the dead-letter topic, without its data, and when it came there."""
 
-    message_id: str
+    letter: DeadLetter
     event_key: str
-    type: str
-    reason: str
-    detail: str
-    stage: str
     at: float
-    size: int
-    attributes: Mapping[str, str]
 
 
+@dataclass(slots=True, eq=False)
 class Watch:
     """The changes that one follower has not taken yet.
 
@@ -159,12 +156,9 @@ class Watch:
         seen: keys of rows that were taken and not reported as gone.
     """
 
-    __slots__ = ("changed", "gone", "seen")
-
-    def __init__(self) -> None:
-        self.changed: set[str] = set()
-        self.gone: set[str] = set()
-        self.seen: set[str] = set()
+    changed: set[str]
+    gone: set[str] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
 
 class Table(Generic[Row]):
@@ -214,8 +208,7 @@ class Table(Generic[Row]):
 
     def watch(self) -> Watch:
         """Follows the table from now on; every present row counts as new."""
-        watch = Watch()
-        watch.changed.update(self._rows)
+        watch = Watch(set(self._rows))
         self._watches.append(watch)
         return watch
 

@@ -166,49 +166,35 @@ class PubSubTracker:
         state.counts.stored += 1
         state.counts.waiting += 1
         now = state.now()
-        key = event_key(message)
+        key = _event_key(message)
         was_dead = (known := state.events.get(key)) is not None and known.status is Status.DEAD
         record = state.arrive(key, now)
         record.received_at, record.accepted_at = now, None
         record.status, record.reason = Status.WAITING, ""
         record.data = message.data
         record.type = message.attributes.get("eventType", "")
-        record.visitor = _visitor_in(message.data)
+        record.visitor = _text_in(message.data, "visitorId")
         text = "Replayed onto the topic" if was_dead else "Stored on the topic"
         state.step(record, text, detail=f"message {message.id}, {len(message.data):,} bytes")
 
     def _dead_lettered(self, message: Message) -> None:
         state = self._state
         state.counts.letters += 1
-        key = event_key(message)
+        key = _event_key(message)
         record = state.events.get(key) or state.arrive(key, state.now())
-        letter = DeadLetter(
-            message.id, message.publish_time, message.data, message.attributes, len(message.data)
-        )
+        size = len(message.data)
+        letter = DeadLetter(message.id, message.publish_time, b"", message.attributes, size)
         record.status, record.reason = Status.DEAD, letter.reason
         record.type = record.type or letter.event_type
         why = letter.reason or "reason unknown"
         state.step(record, f"Dead letter: {why}", detail=letter.detail, level=Level.BAD)
-        state.letters.put(
-            message.id,
-            DeadLetterRecord(
-                message.id,
-                key,
-                letter.event_type,
-                letter.reason,
-                letter.detail,
-                letter.stage,
-                state.now(),
-                letter.size,
-                message.attributes,
-            ),
-        )
+        state.letters.put(message.id, DeadLetterRecord(letter, key, state.now()))
 
     def _delivery(
         self, event: DeliveryStarted | DeliveryEnded | Acked | Nacked | DeadLettered
     ) -> None:
         counts = self._state.counts
-        record = self._state.events.get(event_key(event.message))
+        record = self._state.events.get(_event_key(event.message))
         match event:
             case DeliveryStarted():
                 counts.waiting -= 1
@@ -249,28 +235,19 @@ class PubSubTracker:
     def _returned(self, record: EventRecord, event: Nacked) -> None:
         if not record.is_settled():
             record.status = Status.RETRYING
-        self._state.step(
-            record, f"Returned to the topic: {_RETURN_REASONS[event.reason]}", level=Level.WARN
-        )
+        text = f"Returned to the topic: {_RETURN_REASONS[event.reason]}"
+        self._state.step(record, text, level=Level.WARN)
 
 
-def event_key(message: Message) -> str:
+def _event_key(message: Message) -> str:
     """Returns the event ID, or a name made from the message ID if there is none."""
     return (
         message.attributes.get("eventId") or _text_in(message.data, "id") or f"message-{message.id}"
     )
 
 
-def _visitor_in(data: bytes) -> str:
-    return _text_in(data, "visitorId")
-
-
 def _text_in(data: bytes, key: str) -> str:
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        return ""
-    found = value.get(key) if isinstance(value, dict) else None
+    found = _object_in(data).get(key)
     return found if isinstance(found, str) else ""
 
 

@@ -113,17 +113,18 @@ def batch_row(batch: BatchRecord) -> Json:
     }
 
 
-def letter_row(letter: DeadLetterRecord) -> Json:
+def letter_row(record: DeadLetterRecord) -> Json:
     """Returns a row of the list of dead letters."""
+    letter = record.letter
     return {
         "key": letter.message_id,
-        "order": letter.at,
-        "event": letter.event_key,
-        "type": letter.type,
+        "order": record.at,
+        "event": record.event_key,
+        "type": letter.event_type,
         "reason": letter.reason,
         "detail": letter.detail,
         "stage": letter.stage,
-        "at": letter.at * 1000,
+        "at": record.at * 1000,
         "size": letter.size,
     }
 

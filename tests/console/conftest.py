@@ -1,4 +1,4 @@
-"""Fixtures: the browser, the running pipeline, and a page of its console."""
+"""Fixtures: the browser, a console whose events a test makes by hand, and a page of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from local.console.run import Running, run_with_console
 from tests.console.page_harness import (
     TIMEOUT_MS,
     ObservedPage,
@@ -16,6 +15,7 @@ from tests.console.page_harness import (
     observed_page,
     run_browser,
 )
+from tests.local.console.console_harness import ConsoleHarness, console_harness
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -34,26 +34,32 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-async def running() -> AsyncIterator[Running]:
-    """The pipeline with its console, one for each module."""
-    async with run_with_console() as parts:
-        yield parts
-
-
-@pytest.fixture(scope="module")
-async def console_page(browser: Browser, running: Running) -> AsyncIterator[ObservedPage]:
-    """The console in a browser, one for each module, because a new one is a process."""
-    async with observed_page(browser, running.url) as found:
+async def browser_page(browser: Browser) -> AsyncIterator[ObservedPage]:
+    """A page of the browser, one for each module, because a new one is a process."""
+    async with observed_page(browser) as found:
         yield found
 
 
 @pytest.fixture
-async def console(console_page: ObservedPage, running: Running) -> AsyncIterator[ObservedPage]:
-    """The console, reloaded; errors on it fail the test."""
-    await console_page.open()
-    yield console_page
-    running.actions.injector.clear()
-    assert console_page.is_clean()
+async def by_hand() -> AsyncIterator[ConsoleHarness]:
+    """An empty console without a pipeline."""
+    async with console_harness() as parts:
+        yield parts
+
+
+@pytest.fixture
+def url(by_hand: ConsoleHarness) -> str:
+    """The console that the page shows."""
+    return by_hand.url
+
+
+@pytest.fixture
+async def console(browser_page: ObservedPage, url: str) -> AsyncIterator[ObservedPage]:
+    """The console in the browser; errors on it fail the test."""
+    await browser_page.open(url)
+    yield browser_page
+    await browser_page.page.goto("about:blank")
+    assert browser_page.is_clean()
 
 
 @pytest.fixture

@@ -22,10 +22,11 @@ from playwright.async_api import (
 
 from local.console.run import Running
 from local.samples import load_samples
+from tests.local.console.console_harness import ConsoleHarness
 
 NAMES: Final = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # A slow machine is not a failure.
-TIMEOUT_MS: Final = 30_000
+TIMEOUT_MS: Final = 120_000
 _ARGUMENTS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -65,13 +66,14 @@ class ObservedPage:
     """
 
     page: Page
-    url: str
+    url: str = ""
     errors: list[str] = field(default_factory=list)
     foreign_requests: list[str] = field(default_factory=list)
 
-    async def open(self) -> None:
-        """Loads the console, and waits until it is live."""
-        await self.page.goto(self.url)
+    async def open(self, url: str) -> None:
+        """Loads a console, and waits until it is live."""
+        self.url = url
+        await self.page.goto(url)
         await self.page.locator("#connection[data-state=live]").wait_for()
 
     def forgive(self, text: str) -> None:
@@ -89,14 +91,14 @@ class ObservedPage:
 @asynccontextmanager
 async def observed_page(
     browser: Browser,
-    url: str,
+    url: str = "",
     *,
     width: int = 1280,
     height: int = 900,
     scheme: Scheme = "light",
     scale: float = 1,
 ) -> AsyncIterator[ObservedPage]:
-    """Opens the console in its own browser context, and waits until it is live.
+    """Opens a page in its own browser context, with the console at the URL, if one is given.
 
     At the end, nothing may have gone wrong on it.
     """
@@ -109,22 +111,22 @@ async def observed_page(
     )
     context.set_default_timeout(TIMEOUT_MS)
     page = await context.new_page()
-    found = ObservedPage(page, url)
-    home = urlsplit(url).netloc
+    found = ObservedPage(page)
 
     def written(message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             found.errors.append(message.text)
 
     def asked(request: Request) -> None:
-        if urlsplit(request.url).netloc != home:
+        if urlsplit(request.url).netloc != urlsplit(found.url).netloc:
             found.foreign_requests.append(request.url)
 
     page.on("console", written)
     page.on("pageerror", lambda error: found.errors.append(str(error)))
     page.on("request", asked)
     try:
-        await found.open()
+        if url:
+            await found.open(url)
         yield found
         assert found.is_clean()
     finally:
@@ -132,6 +134,14 @@ async def observed_page(
 
 
 ROWS = "#event-list .body [role=row]"
+
+
+def arrive(console: ConsoleHarness, key: str, **fields: object) -> None:
+    """Adds an event to the list, with these fields of its record."""
+    state = console.pipeline.state
+    record = state.arrive(key, state.now())
+    for name, value in ({"type": "guide.displayed"} | fields).items():
+        setattr(record, name, value)
 
 
 def body_of(sample: str, **changes: Any) -> str:

@@ -1,94 +1,63 @@
-"""The overview: counts, charts, many events, and a pipeline that stops and comes back."""
+"""The overview, the forms, and a pipeline that stops and comes back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from local.console.fault_injection import FaultKind, Injection
-from local.console.run import Ports, Running, run_with_console
-from local.console.state import MAX_EVENTS
+from local.console.state import Status
 from local.functions import free_port
-from local.pipeline import EVENTS, PROJECT_ID, PUSH
 from tests.console.page_harness import (
     ROWS,
-    body_of,
-    burst,
+    ObservedPage,
+    arrive,
+    edit_body,
     expect_count,
-    expect_counts_of,
     observed_page,
     row,
-    send,
 )
+from tests.local.console.console_harness import ConsoleHarness, console_harness
 
 pytestmark = pytest.mark.slow
 
 
-async def test_the_stages_count_live(page: Page, running: Running) -> None:
-    """Received, accepted, stored, rejected and dead are counted live."""
-    counts = running.state.counts
-    in_lake = counts.in_lake
-    received, accepted, letters = counts.received, counts.accepted, counts.letters
-
-    await send(page, sample="nps_submitted_comment")
-    await expect_count(page, "received", received + 1)
-    await expect_count(page, "accepted", accepted + 1)
-    await expect_count(page, "in_lake", in_lake + 1)
-    rejected = counts.rejected
-    await send(page, signature="wrong")
-    await expect_count(page, "rejected", rejected + 1)
-    await send(page, body=body_of("guide_displayed", event=""))
-    await expect_count(page, "letters", letters + 1)
-    await expect_count(page, "received", received + 3)
-
-
-async def test_waiting_events_are_counted_until_accepted(page: Page, running: Running) -> None:
-    """While AEP is slow, events are counted as in a batch or waiting; then as accepted."""
-    accepted = running.state.counts.accepted
-    running.actions.injector.inject(Injection(FaultKind.SLOW, seconds=60))
-    await burst(page, 20)
-    await page.wait_for_function(
-        "() => ['waiting', 'delivering'].reduce((sum, name) => sum +"
-        " Number(document.querySelector(`[data-count=${name}]`).textContent), 0) === 20"
-    )
-    await expect(page.locator("[data-count=delivering]")).not_to_have_text("0")
-
-    running.actions.injector.clear()
-    await page.get_by_role("button", name="Restart deliver").click()
-    await expect_count(page, "waiting", 0)
-    await expect_count(page, "delivering", 0)
-    await expect_count(page, "accepted", accepted + 20)
-
-
-async def test_a_click_on_a_stage_lists_its_events(page: Page) -> None:
+async def test_a_click_on_a_stage_lists_its_events(page: Page, by_hand: ConsoleHarness) -> None:
     """The list shows rejected webhooks for "rejected", and all again for "received"."""
-    await send(page, body=body_of("guide_displayed", visitorId="pressed"), signature="missing")
-    await send(page, body=body_of("guide_displayed", visitorId="not pressed"))
+    by_hand.pipeline.happen("webhook", "e1", 401, {"error": "signature"})
+    arrive(by_hand, "e2", status=Status.STORED)
+    await expect(row(page, "stored")).to_have_count(1)
     await page.get_by_role("button", name="rejected").click()
-    await expect(row(page, "not pressed")).to_have_count(0)
-    statuses = await page.locator(f"{ROWS} .status").all_inner_texts()
-    assert {text.split()[-1] for text in statuses} == {"rejected"}
+    await expect(row(page, "stored")).to_have_count(0)
+    await expect(page.locator(f"{ROWS} .status")).to_contain_text(["rejected"])
 
     await page.get_by_role("button", name="received").click()
-    await expect(row(page, "not pressed")).to_have_count(1)
+    await expect(row(page, "stored")).to_have_count(1)
 
 
-async def test_a_click_lists_the_dead_letters(page: Page, running: Running) -> None:
+async def test_a_click_lists_the_dead_letters(page: Page, by_hand: ConsoleHarness) -> None:
     """The stage of the dead letters shows their list."""
-    await send(page, body=body_of("guide_displayed", event=""))
+    by_hand.pipeline.happen("dead_lettered", "e1", "rejected", "deliver")
     await page.get_by_role("button", name="dead", exact=False).filter(has_text="dead").first.click()
     await expect(page.get_by_role("tab", name="Dead letters")).to_have_attribute(
         "aria-selected", "true"
     )
-    rows = page.locator("#letter-list .body [role=row]")
-    await expect(rows).to_have_count(running.state.counts.letters)
+    await expect(page.locator("#letter-list .body [role=row]")).to_have_count(1)
 
 
-async def test_the_charts_describe_themselves(page: Page) -> None:
+async def test_the_charts_describe_themselves(page: Page, by_hand: ConsoleHarness) -> None:
     """Rate, batch size and latency are drawn and described with their largest values."""
-    await burst(page, 50)
+    for number in range(3):
+        event = f"e{number}"
+        accepted = ("webhook", event, 200, {"status": "accepted", "id": "ID"})
+        for what, *more in (
+            ("stored", event), accepted, ("pushed", event), ("sent", event), ("accepted", event),
+            ("ended", event, 207), ("acked", event),
+        ):  # fmt: skip
+            by_hand.pipeline.happen(what, *more)
+    by_hand.pipeline.now += 1
+    by_hand.pipeline.state.changed()
     for name, told in (
         ("chart-rate", r"Events per second, .*received: now .*, at most [1-9]"),
         ("chart-batch", r"Events per batch, .*mean: now .*, at most [1-9]"),
@@ -106,117 +75,86 @@ async def test_the_charts_describe_themselves(page: Page) -> None:
         assert await plot.locator(".line, .dot").count()
 
 
-Note = Callable[[str, object], None]
-
-# From a key or a click to the second frame after it, which shows the result.
-PAINTED = """async (act) => {
-  const began = performance.now();
-  const search = document.getElementById("search");
-  const type = (text) => {
-    search.value = text;
-    search.dispatchEvent(new Event("input", {bubbles: true}));
-  };
-  if (act === "search") type("visitor-77");
-  if (act === "open") document.querySelector("#event-list .body .row").click();
-  if (act === "scroll") document.querySelector("#event-list .grid").scrollTop = 100_000;
-  if (act === "all") type("");
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-  return performance.now() - began;
-}"""
-# People perceive 100 ms as immediate; a busy machine may take ten times as long.
-BOUND_MS = 1_000
-ROWS_AT_MOST = 60
-
-
-async def test_the_page_is_quick_with_ten_thousand_events(
-    page: Page, running: Running, record_property: Note
-) -> None:
-    """Search, click and scroll respond at once while events arrive; few rows are drawn."""
-    for number in range(MAX_EVENTS):
-        record = running.state.arrive(f"event-{number}", running.state.now())
-        record.type, record.visitor = "guide.displayed", f"visitor-{number}"
-    await expect(page.locator("#shown")).to_have_text(f"{MAX_EVENTS:,} events")
-    await burst(page, 300)
-    await page.locator("#progress").wait_for()
-
-    took = {act: await page.evaluate(PAINTED, act) for act in ("scroll", "search", "open", "all")}
-    record_property("the page with 10,000 events", {k: f"{ms:.0f} ms" for k, ms in took.items()})
-    assert max(took.values()) < BOUND_MS, took
-    assert await page.locator(ROWS).count() < ROWS_AT_MOST
-    await expect(page.locator("#detail h2")).to_have_text("guide.displayed")
-    await expect(page.locator("#sent")).to_have_text("The burst of 300 has finished.")
-    await expect(page.locator("#shown")).to_have_text(f"{MAX_EVENTS:,} events")
-
-
-async def test_a_throttled_burst_is_counted_to_the_last(page: Page, running: Running) -> None:
-    """After 1,000 events with AEP throttling, the page, Pub/Sub and AEP have the same numbers."""
-    before = set(running.aep.distinct_ids)
-    topic = f"projects/{PROJECT_ID}/topics/{EVENTS}"
-    stored = len(running.pubsub.published(topic))  # the page may not have all of them yet
-    received = running.state.counts.received  # some were not stored, in the tests before
-    await page.get_by_label("AEP throttles: how much").select_option("half")
-    await page.get_by_role("switch", name="AEP throttles").click()
-    await burst(page, 1_000)
-    await expect(page.locator("#sent")).to_have_text("The burst of 1,000 has finished.")
-    await expect_count(page, "stored", stored + 1_000)
-    push = f"projects/{PROJECT_ID}/subscriptions/{PUSH}"
-    await running.pubsub.idle(push, within=60)
-
-    ids = {message.attributes["eventId"] for message in running.pubsub.published(topic)}
-    await expect_count(page, "stored", len(running.pubsub.published(topic)))
-    await expect_count(page, "received", received + 1_000)
-    await expect_count(page, "accepted", len(running.aep.distinct_ids))
-    await expect_count(
-        page, "duplicates", len(running.aep.accepted) - len(running.aep.distinct_ids)
-    )
-    await expect_count(page, "in_lake", len(running.aep.distinct_ids))
-    await expect_count(page, "copies", len(running.aep.accepted) - len(running.aep.distinct_ids))
-    await expect_count(page, "requests", len(running.aep.requests))
-    await expect_count(page, "waiting", running.pubsub.stats(push).waiting)
-    await expect_count(page, "delivering", running.pubsub.stats(push).outstanding)
-    await expect_counts_of(page, running)
-    assert ids == running.aep.distinct_ids
-    assert len(running.aep.distinct_ids - before) == 1_000
-    assert any(request.status == 429 for request in running.aep.requests)
+async def test_a_batch_says_what_became_of_it(page: Page, by_hand: ConsoleHarness) -> None:
+    """All accepted, some refused, none accepted, or no answer."""
+    happen = by_hand.pipeline.happen
+    for status in (207, 429, None):
+        happen("sent", "e1")
+        happen("ended", "e1", status)
+    happen("sent", "e1", "e2")
+    happen("refused", "e2", 400, "no")
+    happen("ended", "e1", 207, 2)
+    happen("sent", "e1")
     await page.get_by_role("tab", name="Batches").click()
-    await expect(page.locator("#batch-list")).to_contain_text("429")
+    statuses = page.locator("#batch-list .body .status")
+    await expect(statuses).to_have_text(
+        ["▸in progress", "◐207, 1 refused", "!no answer", "✕429", "✓207"]
+    )
+
+
+async def test_a_body_that_is_not_json_is_refused(page: Page, console: ObservedPage) -> None:
+    """A body that cannot get a new ID is refused with the place of the error."""
+    await edit_body(page, "{oops")
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator("#message")).to_contain_text("this is not JSON")
+    await expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
+    console.forgive("409")
+
+
+async def test_the_share_can_be_changed_while_active(page: Page, by_hand: ConsoleHarness) -> None:
+    """Another choice next to an active switch takes effect at once."""
+    await page.get_by_role("switch", name="AEP throttles").click()
+    top = page.get_by_role("region", name="Injected failures")
+    await expect(top).to_contain_text("all requests")
+    await page.get_by_label("AEP throttles: how much").select_option("half")
+    await expect(top).to_contain_text("50% of requests")
+    [injection] = by_hand.actions.injector.active
+    assert injection.share == 0.5
+
+
+async def test_all_failures_are_cleared_at_once(page: Page, by_hand: ConsoleHarness) -> None:
+    """Several failures are all shown at the top; one button clears them."""
+    for name in ("AEP throttles", "AEP is slow"):
+        await page.get_by_role("switch", name=name).click()
+    top = page.get_by_role("region", name="Injected failures")
+    await expect(top.get_by_role("listitem")).to_have_count(2)
+    await expect(page).to_have_title("⚠ pendo-to-aep, local")
+    await top.get_by_role("button", name="Clear all").click()
+    await expect(top).to_be_hidden()
+    assert by_hand.actions.injector.active == []
 
 
 async def test_the_page_reports_a_stopped_pipeline_and_reconnects(browser: Browser) -> None:
     """Meanwhile it keeps its last state and says what to do; then it shows the new one."""
-    ports = Ports(console=free_port())
-    async with run_with_console(ports=ports) as first:
-        opening = observed_page(browser, first.url)
-        console = await opening.__aenter__()
-        page = console.page
-        await send(page, sample="guide_displayed")
-        await expect_count(page, "accepted", 1)
-    try:
+    port = free_port()
+    async with AsyncExitStack() as opened:
+        async with console_harness(port=port) as first:
+            console = await opened.enter_async_context(observed_page(browser, first.url))
+            page = console.page
+            first.pipeline.happen("stored")
+            await expect_count(page, "stored", 1)
         await expect(page.get_by_role("alert")).to_contain_text("python -m local")
         await expect(page.locator("#connection")).to_have_text("Not running")
-        await expect(row(page, "guide.displayed")).to_have_count(1)
+        await expect(row(page, "nps.submitted")).to_have_count(1)
         await page.get_by_role("button", name="Send", exact=True).click()
         await expect(page.locator("#message")).to_contain_text("The console does not answer")
 
-        async with run_with_console(ports=ports):
+        async with console_harness(port=port) as second:
             await expect(page.locator("#connection")).to_have_text("Live")
             await expect(page.get_by_role("alert")).to_be_hidden()
-            await expect_count(page, "accepted", 0)
-            await expect(row(page, "guide.displayed")).to_have_count(0)
-            await send(page, sample="guide_displayed")
-            await expect_count(page, "accepted", 1)
-    finally:
+            await expect_count(page, "stored", 0)
+            await expect(row(page, "nps.submitted")).to_have_count(0)
+            second.pipeline.happen("stored")
+            await expect_count(page, "stored", 1)
+            await page.goto("about:blank")
         console.forgive("net::ERR_")
-        await opening.__aexit__(None, None, None)
 
 
-async def test_an_empty_console_says_how_to_start(browser: Browser) -> None:
+async def test_an_empty_console_says_how_to_start(page: Page) -> None:
     """Each empty list says how to fill it."""
-    async with run_with_console() as running, observed_page(browser, running.url) as console:
-        page = console.page
-        await expect(page.get_by_text(f"point a webhook at {running.webhook_url}")).to_be_visible()
-        await page.get_by_role("tab", name="Batches").click()
-        await expect(page.get_by_text("Nothing has been sent to AEP yet.")).to_be_visible()
-        await page.get_by_role("tab", name="Dead letters").click()
-        await expect(page.get_by_text("No dead letters.")).to_be_visible()
-        await expect(page.get_by_role("button", name="Replay all")).to_be_disabled()
+    await expect(page.get_by_text("point a webhook at there")).to_be_visible()
+    await page.get_by_role("tab", name="Batches").click()
+    await expect(page.get_by_text("Nothing has been sent to AEP yet.")).to_be_visible()
+    await page.get_by_role("tab", name="Dead letters").click()
+    await expect(page.get_by_text("No dead letters.")).to_be_visible()
+    await expect(page.get_by_role("button", name="Replay all")).to_be_disabled()

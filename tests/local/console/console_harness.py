@@ -213,8 +213,10 @@ async def post(
 
 
 @asynccontextmanager
-async def console_harness(pace: Pace | None = None, **limits: int) -> AsyncIterator[ConsoleHarness]:
-    """Runs a console on any free port."""
+async def console_harness(
+    pace: Pace | None = None, *, port: int = 0, **limits: int
+) -> AsyncIterator[ConsoleHarness]:
+    """Runs a console; on any free port by default."""
     pipeline = TrackedPipeline(**limits)
     state = pipeline.state
     replayed: list[frozenset[str] | None] = []
@@ -229,8 +231,9 @@ async def console_harness(pace: Pace | None = None, **limits: int) -> AsyncItera
     ):
         injector = FaultInjector(AepServer(), PubSubServer(), state.changed)
         actions = Actions(sender, injector, replay, {}, state.changed)
-        server = ConsoleServer(state, actions, load_samples(), {"receive": "here"}, pace=pace)
-        async with server.serving(0, or_any=False) as url:
+        facts = {"webhooks": "there", "receive": "here"}
+        server = ConsoleServer(state, actions, load_samples(), facts, pace=pace)
+        async with server.serving(port, or_any=False) as url:
             yield ConsoleHarness(url, pipeline, http, actions, replayed)
 
 

@@ -130,7 +130,7 @@ async def test_a_new_page_gets_everything() -> None:
     assert data["now"] == console.pipeline.now * 1000
     assert (data["injections"], data["functions"]) == ([], {})
     assert data["sending"] == {"wanted": 0, "answered": 0}
-    assert data["facts"] == {"receive": "here"}
+    assert data["facts"] == {"webhooks": "there", "receive": "here"}
 
 
 async def test_an_open_page_gets_changes() -> None:
@@ -152,20 +152,20 @@ async def test_an_open_page_gets_changes() -> None:
 
 
 async def test_a_slow_page_costs_no_more_than_the_tables() -> None:
-    """While it does not read, 50,000 events pass: each row is sent once, in its last state."""
+    """While it does not read, 5,000 events pass: each row is sent once, in its last state."""
     pipeline = TrackedPipeline(max_events=100)
     slow, other = Follower(pipeline.state, dict), Follower(pipeline.state, dict)
     pipeline.happen("stored", "first")
     assert sorted(slow.take()) == sorted(other.take())
 
-    for number in range(50_000):
+    for number in range(5_000):
         pipeline.happen("stored", f"e{number}")
-    for _ in range(1000):
-        pipeline.happen("pushed", "e49999")
+    for _ in range(100):
+        pipeline.happen("pushed", "e4999")
 
     update = slow.take()
     assert update.count(b'"key":') == 100
-    assert b'"attempts":1000' in update
+    assert b'"attempts":100' in update
     assert b'"gone":["first"]' in update
     assert len(update) < 100_000
 

@@ -16,7 +16,6 @@ from local.console import views
 from local.console.state import (
     KEPT_SECONDS,
     MAX_BATCHES,
-    MAX_EVENTS,
     MAX_LETTERS,
     MAX_STEPS,
     MAX_WEBHOOKS,
@@ -133,18 +132,18 @@ def test_a_dead_letter_is_listed_until_it_is_acknowledged() -> None:
 
 def test_the_tables_are_bounded_and_the_counts_are_not() -> None:
     """Beyond the capacity the oldest events are removed, but stay counted."""
-    pipeline = TrackedPipeline()
-    for number in range(MAX_EVENTS + 5):
+    pipeline = TrackedPipeline(max_events=CAPACITY)
+    for number in range(MAX_BATCHES + 5):
         pipeline.happen("stored", f"e{number}")
         pipeline.happen("sent", f"e{number}")
         pipeline.happen("dead_lettered", f"e{number}", "rejected", "deliver")
 
     state = pipeline.state
-    assert (len(state.events), len(state.batches)) == (MAX_EVENTS, MAX_BATCHES)
+    assert (len(state.events), len(state.batches)) == (CAPACITY, MAX_BATCHES)
     assert len(state.letters) == MAX_LETTERS
-    assert state.events.get("e4") is None
-    assert state.events.get("e5") is not None
-    assert state.counts.stored == state.counts.letters == MAX_EVENTS + 5
+    assert state.events.get(f"e{MAX_BATCHES - 1}") is None
+    assert state.events.get(f"e{MAX_BATCHES}") is not None
+    assert state.counts.stored == state.counts.letters == MAX_BATCHES + 5
 
 
 def test_a_removed_event_is_still_counted() -> None:

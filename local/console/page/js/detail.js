@@ -157,7 +157,7 @@ const answerOf = ({ status, duration: ms }) => (status ? `answered ${status} aft
 
 const SIGNS = { info: "·", good: "✓", warn: "↻", bad: "✕" };
 
-export function timeline(steps) {
+function timeline(steps) {
   const start = steps[0]?.at ?? 0;
   return make("ol", { class: "timeline" }, ...steps.map((step) =>
     make("li", { class: `is-${step.level}` },
@@ -173,7 +173,7 @@ const TOKENS = /"(?:[^"\\]|\\.)*"|[^\s"{}[\]:,]+|[{}[\]:,]/g;
 
 // Returns JSON as [[kind, text], ...], indented and coloured, or null if it is not JSON. The text is never
 // parsed and written again: that would change large numbers and hide what is not quite JSON.
-export function pretty(text) {
+function pretty(text) {
   try {
     JSON.parse(text);
   } catch {
@@ -208,7 +208,7 @@ export function pretty(text) {
 }
 
 // Makes a block that can be scrolled by keyboard, with a button that copies the original text.
-export function block(text, label) {
+function block(text, label) {
   const code = make("code", {});
   const isCut = fill(code, text);
   const copy = make("button", { type: "button", class: "copy", "aria-label": `Copy: ${label}` }, "Copy");

@@ -8,7 +8,7 @@ import { store, onChange } from "./store.js";
 
 // Returns a predicate for rows, or null for all. `status` may be several, like "waiting|retrying"; every
 // word must occur in one of the texts of a row.
-export function filterOf({ words = "", status = "", type = "" }) {
+function filterOf({ words = "", status = "", type = "" }) {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const statuses = status ? new Set(status.split("|")) : null;
   if (!wanted.length && !statuses && !type) return null;
@@ -130,7 +130,6 @@ export function batches() {
     version = store.batches.version;
     grid.setRows(store.batches.newest());
   });
-  return grid;
 }
 
 function batchStatus({ status, refused }) {
@@ -183,7 +182,6 @@ export function letters({ onOpen }) {
   }
 
   onChange(paint);
-  return grid;
 }
 
 // Replays dead letters; all of them if `ids` is null.
@@ -200,7 +198,6 @@ function drawReason(cell, { reason, detail }) {
   cell.replaceChildren(make("b", {}, reason), detail ? ` ${detail}` : "");
   cell.title = text;
 }
-
 
 function drawReplay(cell, row) {
   const button = make("button", { type: "button", "aria-label": `Replay ${row.type} ${row.event}` }, "Replay");

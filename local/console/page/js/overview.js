@@ -71,5 +71,5 @@ export function failureBanner() {
 function failureRow({ kind, text }) {
   const clear = make("button", { type: "button", "aria-label": `Clear: ${text}`, title: "Clear" }, "×");
   clear.addEventListener("click", () => whileBusy(clear, () => post("clear", { kind })));
-  return make("li", { "data-kind": kind }, make("span", {}, text), clear);
+  return make("li", {}, make("span", {}, text), clear);
 }
