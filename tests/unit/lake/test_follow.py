@@ -12,8 +12,7 @@ import pytest
 
 from pendo_aep.cli.aep_follow import as_json, as_text
 from pendo_aep.lake.follow import End, Followed, Follower, StoredIds
-from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, ms
-from tests.unit.lake.test_failed_records import files
+from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, files, ms
 
 IDS = ("test-1", "test-2")
 

@@ -23,9 +23,18 @@ from pendo_aep.lake.status import (
 )
 from pendo_aep.lake.target import Target
 from pendo_aep.provisioning.errors import RequestRejected
-from tests.unit.lake.adobe import DATASET, FLOW, Adobe, at, batch_pages, denied, ms
-from tests.unit.lake.test_failed_records import files
-from tests.unit.lake.test_flow_runs import pages, run_of
+from tests.unit.lake.adobe import (
+    DATASET,
+    FLOW,
+    Adobe,
+    at,
+    batch_pages,
+    denied,
+    files,
+    ms,
+    run_of,
+    run_pages,
+)
 
 TARGET = Target(FLOW, DATASET, "pendo_events")
 RUNS = "flowservice/runs"
@@ -151,7 +160,7 @@ async def status(adobe: Adobe, since: str = "08:00", until: str = "12:00") -> St
 def answer_one_failure(adobe: Adobe, records: str) -> None:
     """An hour with three stored and two failed records, of which both tell."""
     run = run_of(ms("09:00"), inputRecordCount=5, outputRecordCount=3, failedRecordCount=2)
-    adobe.answers[RUNS] = pages([run], 10)
+    adobe.answers[RUNS] = run_pages([run], 10)
     adobe.answers[BATCHES] = batch_pages(
         {
             "a": {"created": ms("09:10"), "status": "success", "metrics": {"outputRecordCount": 3}},
@@ -240,7 +249,7 @@ async def test_a_batch_with_very_many_failures(
     monkeypatch.setattr("pendo_aep.lake.status._MAX_RECORDS", 10)
     line = json.dumps({"body": {"id": "e"}, "_errors": [{"code": "A", "message": "why"}]})
     body = {"created": ms("09:10"), "status": "failed", "metrics": {"failedRecordCount": 500}}
-    adobe.answers[RUNS] = pages([], 10)
+    adobe.answers[RUNS] = run_pages([], 10)
     adobe.answers[BATCHES] = batch_pages({"b": body})
 
     def endless(request: web.Request) -> Any:
