@@ -133,32 +133,6 @@ async def test_small_pages_a_throttle_and_an_expired_token(lake: LakeHarness) ->
     assert lake.adobe.aep.tokens_issued > 3
 
 
-async def test_a_batch_that_is_retried_counts_when_it_is_there(lake: LakeHarness) -> None:
-    """Until then nothing of it is stored or has failed."""
-    lake.adobe.platform.record_faults.replayed_batches = 1
-    await lake.send(*events("a1"), *events("m1", occurredAt="yesterday"))
-    lake.wait(minutes=10)
-    before = await lake.status()
-    assert (before.is_success, sum(hour.received for hour in before.hours)) == (True, 0)
-
-    lake.wait(hours=4)
-
-    check(lake, await lake.status())
-
-
-async def test_without_diagnostics_failures_are_failures(lake: LakeHarness) -> None:
-    """Their number is known; their reasons are not."""
-    lake.adobe.platform.record_faults.diagnostics_off = True
-    await send_in_three_hours(lake)
-
-    status = await lake.status()
-
-    assert sum(hour.failed for hour in status.hours) == sum(lake.failed().values()) == 6
-    assert sum(one.records for one in status.failures) == 6
-    assert {one.code for one in status.failures} == {WITHOUT_DIAGNOSTICS}
-    assert status.lacks_reasons
-
-
 async def follow(lake: LakeHarness, *ids: str) -> Followed:
     """Follows events that were just sent, for an hour of the stand-in's time."""
     dataset_id = only(lake.adobe.state.datasets).id

@@ -129,13 +129,6 @@ async def test_without_query_service_the_counts_make_it_likely(story: Story) -> 
     assert "Only Query Service" in as_text(followed)
 
 
-async def test_fewer_records_than_events_are_not_enough(story: Story) -> None:
-    """One of two may be another's."""
-    story.happens = {5: lambda: story.store("a", "09:05", 1)}
-
-    assert (await story.follow()).end is End.UNKNOWN
-
-
 async def test_failed_with_the_reason(story: Story) -> None:
     """One fails, another event as well; one is stored."""
     story.happens = {

@@ -26,13 +26,7 @@ from pendo_aep.lake.query_errors import (
 )
 from pendo_aep.lake.query_service import QueryLimits, QueryService, sslmode
 from pendo_aep.provisioning.client import Client, Operation, RetryPolicy
-from pendo_aep.provisioning.errors import (
-    Permission,
-    PlatformError,
-    Problem,
-    RequestRejected,
-    explain,
-)
+from pendo_aep.provisioning.errors import PlatformError
 from tests.certificates import self_signed_certificate
 
 FAST: Final = RetryPolicy(initial_seconds=0.001, max_seconds=0.01)
@@ -205,12 +199,6 @@ async def test_quotes_in_an_id(postgres: PostgresServer) -> None:
         await read(answers, "quoted", QueryLimits(rows=3))
 
 
-async def test_a_check_only_looks(postgres: PostgresServer, table: str) -> None:
-    """Whether the table can be read."""
-    async with query_service(Parameters(parameters_of(postgres))) as service:
-        await service.check(table)
-
-
 @pytest.mark.parametrize(
     ("name", "error", "words"),
     [
@@ -232,14 +220,6 @@ async def test_a_table_that_cannot_be_read(
     async with query_service(Parameters(nobody)) as service:
         with pytest.raises(error, match=words):
             await service.check(name)
-
-
-async def test_no_right_to_use_query_service() -> None:
-    """AEP refuses the parameters; the text names the permission."""
-    text = explain(403, Problem("", ""), "connect", Permission.MANAGE_QUERIES, "prod")
-    async with query_service(Parameters(RequestRejected(403, "", text))) as service:
-        with pytest.raises(NotPermitted, match="has the permission Manage Queries"):
-            await service.check("ids")
 
 
 async def test_an_answer_without_a_server() -> None:

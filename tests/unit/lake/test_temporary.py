@@ -15,7 +15,7 @@ from local.pubsub import PubSubServer, delayed, failing, hanging
 from pendo_aep import clock
 from pendo_aep.lake import pubsub_calls
 from pendo_aep.lake import temporary as temporary_resources
-from pendo_aep.lake.temporary import TemporaryResources, uninterrupted
+from pendo_aep.lake.temporary import TemporaryResources
 from pendo_aep.lake.topic import Patience, TopicReader
 from tests.cases import Case, rows
 from tests.conftest import PubSub
@@ -38,17 +38,7 @@ def temporary(server: PubSubServer, harness: TopicHarness) -> list[str]:
 
 
 async def test_a_reading_that_is_left_early(server: PubSubServer, here: TopicHarness) -> None:
-    """Its subscription goes when the generator is closed."""
-    await here.publish("a")
-    async with aclosing(here.everything()) as pages:
-        async for _ in pages:
-            assert len(temporary(server, here)) == 1
-            break
-    assert not await here.left()
-
-
-async def test_a_failure_of_the_caller(server: PubSubServer, here: TopicHarness) -> None:
-    """The same if what is read cannot be handled."""
+    """What it made goes when the generator is closed; so if its caller fails."""
 
     async def handle() -> None:
         async with aclosing(here.reader.waiting(here.live)) as pages:
@@ -57,6 +47,11 @@ async def test_a_failure_of_the_caller(server: PubSubServer, here: TopicHarness)
                 raise ZeroDivisionError
 
     await here.publish("a")
+    async with aclosing(here.everything()) as pages:
+        async for _ in pages:
+            assert len(temporary(server, here)) == 1
+            break
+    assert not await here.left()
     with pytest.raises(ZeroDivisionError):
         await handle()
     assert not await here.left()
@@ -156,30 +151,6 @@ async def test_a_creation_that_takes_effect_late() -> None:
         await using
     await asyncio.gather(*effects)
     assert not existing
-
-
-async def test_the_work_that_is_not_interrupted() -> None:
-    """Its result and its exception are its own; a cancellation comes after it."""
-
-    async def fail() -> None:
-        raise ZeroDivisionError
-
-    assert await uninterrupted(asyncio.sleep(0, "done")) == "done"
-    with pytest.raises(ZeroDivisionError):
-        await uninterrupted(fail())
-
-    ended = asyncio.Event()
-
-    async def work() -> None:
-        await asyncio.sleep(0.1)
-        ended.set()
-
-    task = asyncio.create_task(uninterrupted(work()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert ended.is_set()
 
 
 async def test_leftovers_are_removed(
