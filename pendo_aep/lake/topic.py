@@ -78,11 +78,6 @@ class NoRetention(TopicError):
 class TooOld(TopicError):
     """The span begins before what the topic still has."""
 
-    def __init__(self, text: str, earliest: datetime) -> None:
-        """Takes the text, and the earliest time that can still be seen."""
-        super().__init__(text)
-        self.earliest = earliest
-
 
 class BacklogTooOld(TopicError):
     """Pub/Sub makes no snapshot of a subscription whose oldest message is almost a week old."""
@@ -146,18 +141,6 @@ class TopicReader:
         """The subscriptions and snapshots that could not be deleted; the next run does it."""
         return sorted(self._resources.left_behind)
 
-    async def retention(self, topic: str) -> timedelta:
-        """Returns for how long the topic keeps its messages; zero if it does not.
-
-        Raises:
-            CallFailed: Pub/Sub does not say.
-            NotAllowed: the caller may not see the topic.
-        """
-        with _permissions():
-            found = await self._calls("GetTopic", topic=topic)
-        kept: timedelta = found.message_retention_duration.ToTimedelta()
-        return kept
-
     async def published(self, topic: str, since: datetime, until: datetime) -> Pages:
         """Yields every message that was published from `since` to before `until`, or to now.
 
@@ -173,7 +156,12 @@ class TopicReader:
             CallFailed: Pub/Sub refuses, or is out of reach.
         """
         began = clock.now()
-        await self._check_retention(topic, since, began)
+        kept = await self._retention(topic)
+        if since < began - kept:
+            raise TooOld(
+                f"{topic} keeps its messages for {_days(kept)}: the earliest that can still be "
+                f"seen is {clock.rfc3339(began - kept)}"
+            )
         async with aclosing(self._since(topic, since, min(until, began), began)) as pages:
             async for page in pages:
                 yield page
@@ -225,14 +213,12 @@ class TopicReader:
                 async for page in pages:
                     yield page
         except BacklogTooOld:
-            has_snapshot = False
+            pass
         else:
-            has_snapshot = True
-        if has_snapshot:
             return
         began = clock.now()
         topic = await self._topic_of(subscription)
-        earliest = began - await self._known_retention(topic)
+        earliest = began - await self._retention(topic)
         async with aclosing(self._since(topic, earliest, began, began)) as pages:
             async for page in pages:
                 yield page
@@ -252,18 +238,12 @@ class TopicReader:
         with _permissions():
             return await self._resources.remove_leftovers()
 
-    async def _check_retention(self, topic: str, since: datetime, now: datetime) -> None:
-        kept = await self._known_retention(topic)
-        earliest = now - kept
-        if since < earliest:
-            raise TooOld(
-                f"{topic} keeps its messages for {_days(kept)}: the earliest that can still be "
-                f"seen is {clock.rfc3339(earliest)}",
-                earliest,
-            )
-
-    async def _known_retention(self, topic: str) -> timedelta:
-        if kept := await self.retention(topic):
+    async def _retention(self, topic: str) -> timedelta:
+        """Returns for how long a topic keeps its messages."""
+        with _permissions():
+            found = await self._calls("GetTopic", topic=topic)
+        kept: timedelta = found.message_retention_duration.ToTimedelta()
+        if kept:
             return kept
         name = topic.rpartition("/")[2]
         raise NoRetention(

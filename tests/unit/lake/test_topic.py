@@ -223,7 +223,6 @@ async def test_a_topic_without_retention(here: TopicHarness) -> None:
     """The text says what to set."""
     topic = f"projects/{here.project}/topics/forgets"
     await here.admin.publisher.create_topic(name=topic)
-    assert await here.reader.retention(topic) == timedelta(0)
     now = datetime.now(UTC)
     with pytest.raises(NoRetention, match="topics update forgets --message-retention-duration=7d"):
         await read(here.reader.published(topic, now, now))
@@ -231,11 +230,10 @@ async def test_a_topic_without_retention(here: TopicHarness) -> None:
 
 
 async def test_a_span_that_is_too_old(here: TopicHarness) -> None:
-    """The exception has the earliest time that can still be seen."""
+    """The text has the earliest time that can still be seen."""
     now = datetime.now(UTC)
-    with pytest.raises(TooOld, match="for 24 hours: the earliest") as raised:
+    with pytest.raises(TooOld, match="for 24 hours: the earliest that can still be seen is 20"):
         await read(here.reader.published(here.topic, now - timedelta(days=2), now))
-    assert abs(raised.value.earliest - (now - timedelta(days=1))) < timedelta(minutes=1)
     assert not await here.left()
 
 
