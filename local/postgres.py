@@ -7,7 +7,9 @@ valid, and what it finds; not that Query Service accepts it.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+import platform
 import pwd
 import secrets
 import shutil
@@ -32,6 +34,11 @@ _OWNER: Final = "postgres"
 _READER: Final = "query_service"
 _START_SECONDS: Final = "60"
 _UNPRIVILEGED: Final = "nobody"  # PostgreSQL refuses to run as root
+_INITDB: Final = (
+    *("-U", _OWNER, "--auth-local=trust", "--auth-host=scram-sha-256"),
+    *("--no-sync", "--wal-segsize=1"),  # small and quick; in MB
+    *("--encoding=UTF8", "--locale=C"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +101,31 @@ def _runs(program: Path) -> bool:
     return True
 
 
+def _kept_data(programs: Path) -> Path:
+    """Returns where the initialised data of this build of PostgreSQL is kept for the next start.
+
+    To initialise takes a second of CPU and several times as long as a copy. There is no secret in
+    it: the reader and its password are made anew in each server.
+    """
+    version = subprocess.run(
+        (str(programs / "initdb"), "--version"), check=True, capture_output=True, cwd="/", **_user()
+    ).stdout
+    build = repr((version, str(programs), platform.machine(), _INITDB))
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    return caches / "pendo-to-aep" / f"postgres-{hashlib.sha256(build.encode()).hexdigest()[:16]}"
+
+
+def _keep(data: Path, kept: Path) -> None:
+    """Keeps a copy of initialised data, which gets its name when it is complete."""
+    # Where it cannot be kept, or another start was quicker, this one goes on all the same.
+    with contextlib.suppress(OSError):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="incomplete-", dir=kept.parent) as folder:
+            copy = shutil.copytree(data, Path(folder, "data"))
+            os.sync()  # else the name could survive a crash of the machine, and the files not
+            copy.rename(kept)
+
+
 @contextlib.contextmanager
 def run_postgres(programs: Path, certificate: Path | None = None) -> Iterator[PostgresServer]:
     """Runs a new server, and deletes it with all its data.
@@ -121,9 +153,14 @@ def run_postgres(programs: Path, certificate: Path | None = None) -> Iterator[Po
             with Path(folder, f"{program}.log").open("ab") as log:
                 subprocess.run(command, check=True, stdout=log, stderr=log, cwd=folder, **as_user)
 
-        access = ("-U", _OWNER, "--auth-local=trust", "--auth-host=scram-sha-256")
-        small_and_quick = ("--no-sync", "--wal-segsize=1")  # in MB
-        call("initdb", *access, *small_and_quick, "--encoding=UTF8", "--locale=C")
+        kept = _kept_data(programs)
+        if kept.is_dir():
+            shutil.copytree(kept, data)
+            for path in (data, *data.rglob("*")) if as_user else ():
+                shutil.chown(path, _UNPRIVILEGED)
+        else:
+            call("initdb", *_INITDB)
+            _keep(data, kept)
         port = free_port()
         options = f"-k {folder} -h {HOST} -p {port} -c fsync=off -c timezone=UTC"
         if certificate is not None:

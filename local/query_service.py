@@ -27,6 +27,7 @@ _ROWS_AT_ONCE: Final = 1_000
 _LONGEST_NAME: Final = 63  # PostgreSQL cuts off the rest
 _HASH_LENGTH: Final = 8
 _SCALARS: Final = {"boolean": "boolean", "integer": "bigint", "number": "double precision"}
+_ESCAPED_NUL: Final = rb"\u0000"
 _FORMATS: Final = {"date-time": "timestamp", "date": "date"}
 
 
@@ -64,7 +65,7 @@ class Column:
             return record(value, self.fields)
         if self.type == "timestamp" and isinstance(value, str):
             return _in_utc(value)
-        return _without_nul(value)
+        return value
 
 
 def columns_of(schema: Json, name: str) -> dict[str, Column]:
@@ -177,7 +178,10 @@ class PostgresLake:
             insert = f"INSERT INTO {name} SELECT * FROM jsonb_populate_recordset(NULL::{name}, %s)"  # noqa: S608 (quoted)
             for first in range(0, len(rows), _ROWS_AT_ONCE):
                 part = [record(row, wanted) for row in rows[first : first + _ROWS_AT_ONCE]]
-                self._connection.execute(insert, [orjson.dumps(part).decode()])
+                data = orjson.dumps(part)
+                if _ESCAPED_NUL in data:  # rare, and to look at every value takes long
+                    data = orjson.dumps(_without_nul(part))
+                self._connection.execute(insert, [data.decode()])
         self._tables[table] = wanted
 
     def connection_parameters(self) -> Json:

@@ -27,8 +27,8 @@ _LIST: Final = Operation(
 _PAGE_SIZE: Final = 100
 # What was replaced by another batch, or deleted.
 _GONE: Final = frozenset({"inactive", "deleted"})
-# Two clocks, ours and Adobe's, need not agree to the second.
-_CLOCKS_DIFFER: Final = timedelta(minutes=10)
+CLOCKS_DIFFER: Final = timedelta(minutes=10)
+"""By less than this: two clocks, ours and Adobe's, need not agree to the second."""
 # Of a batch of failed streaming records, in samples of Adobe's and in aepp (`getFailedBatchesDF`).
 _STAGES: Final = {
     "invalidRecordsMapper": "mapping",
@@ -122,7 +122,7 @@ async def _list(client: Client, dataset_id: str, since: datetime) -> dict[str, J
     query = [
         ("dataSet", dataset_id),
         ("createdAfter", str(_milliseconds(since) - 1)),  # exclusive, says aepp
-        ("createdBefore", str(_milliseconds(clock.now() + _CLOCKS_DIFFER))),
+        ("createdBefore", str(_milliseconds(clock.now() + CLOCKS_DIFFER))),
         ("orderBy", "desc:created"),
         ("limit", str(_PAGE_SIZE)),
     ]
@@ -187,13 +187,14 @@ def _batch(key: str, body: Json) -> Batch:
         stored=0 if is_failed else stored,
         # Nothing of a failed batch is stored, whatever it was that failed.
         failed=max(failed, received) if is_failed else failed,
-        errors=tuple(_errors(body.get("errors"))),
+        errors=tuple(errors_in(body.get("errors"))),
         stage=with_failures[0] if len(with_failures) == 1 else "",
         has_diagnostics=None if diagnostics is None else "true" in str(diagnostics).lower(),
     )
 
 
-def _errors(errors: Any) -> Iterator[BatchError]:
+def errors_in(errors: Any) -> Iterator[BatchError]:
+    """Yields what a list of errors says, in the shapes of Catalog and of Flow Service."""
     for error in errors if isinstance(errors, list) else []:
         if isinstance(error, dict):
             records = error.get("recordCount")

@@ -25,8 +25,8 @@ from pendo_aep.provisioning.resource import Json
 WITHOUT_DIAGNOSTICS: Final = "INGEST-1211-400"
 """AEP's code for failures whose reasons it has not kept (Adobe: "Retrieving ... diagnostics")."""
 NO_REASON: Final = "AEP has not kept the reason: error diagnostics were off"
-# Says only how many records failed (Adobe, the same page).
-_SUMMARY: Final = "INGEST-1212-400"
+SUMMARY: Final = "INGEST-1212-400"
+"""Says only how many records failed (Adobe, the same page)."""
 _ROW_ERRORS: Final = "row_errors"
 _PAGE_SIZE: Final = 100
 _MAX_CHARACTERS: Final = 1024
@@ -222,9 +222,9 @@ def _failed(batch: Batch, event_id: str, reason: _Reason | None) -> FailedRecord
 
 def reason_of(batch: Batch) -> _Reason:
     """Returns why records of a batch failed of which AEP has kept no reason."""
-    precise = [error for error in batch.errors if error.code != _SUMMARY]
+    precise = [error for error in batch.errors if error.code != SUMMARY]
     # Of several, none is known to be the one; their sum is.
-    summaries = [error for error in batch.errors if error.code == _SUMMARY]
+    summaries = [error for error in batch.errors if error.code == SUMMARY]
     for error in precise if len(precise) == 1 else summaries:
         return _Reason(error.code, _printable(error.description))
     return _Reason(WITHOUT_DIAGNOSTICS, NO_REASON)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pendo_aep.lake.batches import BatchError, as_count
+from pendo_aep.lake.batches import BatchError, as_count, errors_in
 from pendo_aep.provisioning.client import Client, Operation, Query, unexpected_answer
 from pendo_aep.provisioning.errors import Permission
 from pendo_aep.provisioning.flow_service import next_page
@@ -113,15 +113,10 @@ def _errors(status: Json, activities: list[Json]) -> Iterator[BatchError]:
     found: dict[str, BatchError] = {}
     for summary in (status, *(activity.get("statusSummary") or {} for activity in activities)):
         extensions: Any = summary.get("extensions") or {}
-        for error in (*(summary.get("errors") or []), *(extensions.get("errors") or [])):
-            code = str(error.get("code", ""))
-            known = found.get(code)
-            records = error.get("recordCount")
-            if known is None or (known.records is None and records is not None):
-                message = str(error.get("message") or error.get("description") or "")
-                found[code] = BatchError(
-                    code, message, None if records is None else as_count(records)
-                )
+        for error in (*errors_in(summary.get("errors")), *errors_in(extensions.get("errors"))):
+            known = found.get(error.code)
+            if known is None or (known.records is None and error.records is not None):
+                found[error.code] = error
     yield from found.values()
 
 

@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from pendo_aep import clock
-from pendo_aep.lake.batches import Batch, read_batches
+from pendo_aep.lake.batches import CLOCKS_DIFFER, Batch, read_batches
 from pendo_aep.lake.failed_records import FailedRecord, read_failed_records
 from pendo_aep.provisioning.client import Client
 
@@ -24,8 +24,6 @@ StoredIds: TypeAlias = Callable[[Collection[str]], Awaitable[set[str] | None]]
 
 _FIRST_PAUSE: Final = 5.0
 _LONGEST_PAUSE: Final = 60.0
-# Two clocks, ours and Adobe's, need not agree.
-_CLOCKS_DIFFER: Final = timedelta(minutes=10)
 
 
 class End(StrEnum):
@@ -119,8 +117,8 @@ class Follower:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _look(self) -> Followed:
-        since = self._sent_at - _CLOCKS_DIFFER
-        until = self._now() + _CLOCKS_DIFFER
+        since = self._sent_at - CLOCKS_DIFFER
+        until = self._now() + CLOCKS_DIFFER
         batches = [one async for one in read_batches(self._client, self._dataset_id, since, until)]
         for batch in batches:
             if batch.is_failure and (batch.id, batch.failed) not in self._read:

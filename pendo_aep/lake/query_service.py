@@ -18,7 +18,7 @@ import math
 import os
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self, TypeAlias
@@ -106,17 +106,6 @@ class _Slice:
             return [self]
         middle = (self.start + self.end) // 2
         return [replace(self, start=middle), replace(self, end=middle)]
-
-
-@dataclass(frozen=True, slots=True)
-class _Parameters:
-    """What AEP says about its server. The token is good for 24 hours (Adobe)."""
-
-    host: str
-    port: int
-    database: str
-    user: str
-    token: str = field(repr=False)
 
 
 class QueryService:
@@ -251,13 +240,8 @@ class QueryService:
 
     async def _connect(self) -> psycopg.AsyncConnection[tuple[Any, ...]]:
         if self._connection is None:
-            parameters = await self._parameters()
             self._connection = await psycopg.AsyncConnection.connect(
-                host=parameters.host,
-                port=parameters.port,
-                dbname=parameters.database,
-                user=parameters.user,
-                password=parameters.token,
+                **await self._parameters(),
                 sslmode=sslmode(os.environ) if self._is_encrypted else "disable",
                 connect_timeout=self._limits.connect_seconds,
                 application_name="pendo-aep",
@@ -272,7 +256,8 @@ class QueryService:
         if connection is not None:
             await connection.close()
 
-    async def _parameters(self) -> _Parameters:
+    async def _parameters(self) -> dict[str, Any]:
+        """Returns what AEP says about its server. The token is good for 24 hours (Adobe)."""
         try:
             answer = await self._client.read(_CONNECT)
         except RequestRejected as rejected:
@@ -280,13 +265,13 @@ class QueryService:
                 raise NotPermitted(str(rejected)) from None
             raise
         try:
-            return _Parameters(
-                host=str(answer["host"]),
-                port=int(answer["port"]),
-                database=str(answer["dbName"]),
-                user=str(answer["username"]),
-                token=str(answer["token"]),
-            )
+            return {
+                "host": str(answer["host"]),
+                "port": int(answer["port"]),
+                "dbname": str(answer["dbName"]),
+                "user": str(answer["username"]),
+                "password": str(answer["token"]),
+            }
         except (KeyError, TypeError, ValueError):
             raise unexpected_answer(_CONNECT.action, "the answer names no server") from None
 

@@ -7,7 +7,8 @@ what no batch has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Final
 
 from pendo_aep.lake.batches import Batch, BatchError, read_batches
 from pendo_aep.lake.failed_records import (
+    SUMMARY,
     WITHOUT_DIAGNOSTICS,
     read_failed_records,
     reason_of,
@@ -27,8 +29,6 @@ from pendo_aep.provisioning.errors import RequestRejected
 HOUR: Final = timedelta(hours=1)
 # Of one batch: enough for every code. What is not read counts under what AEP says of the batch.
 _MAX_RECORDS: Final = 20_000
-# How AEP says how many records failed, besides why (Adobe: "Retrieving ... error diagnostics").
-_SUMMARY: Final = "INGEST-1212-400"
 UNEXPLAINED: Final = "AEP counts these failures, and gives no reason and no batch for them"
 
 
@@ -152,8 +152,10 @@ async def read_status(
             unread.append(_if_permission(rejected))
             found = failures_by_errors(batch)
         failures += found
-    counted = _by_batch(failures)
-    batches = [_with_failed(batch, counted.get(batch.id, 0)) for batch in batches or []]
+    counted = Counter[str]()
+    for failure in failures:
+        counted[failure.batch] += failure.records
+    batches = [_with_failed(batch, counted[batch.id]) for batch in batches or []]
     failures += failures_of_runs(runs or [], failures)
     return Status(
         since,
@@ -197,7 +199,7 @@ def _sum(hour: Hour, counts: FlowRun | Batch) -> Hour:
 
 def failures_by_errors(batch: Batch) -> list[Failure]:
     """Returns the failures of a batch by what Catalog says of it, without its records."""
-    counted = [error for error in batch.errors if error.records and error.code != _SUMMARY]
+    counted = [error for error in batch.errors if error.records and error.code != SUMMARY]
     found = [Failure(one.code, one.description, one.records or 0, batch.id) for one in counted]
     rest = batch.failed - sum(failure.records for failure in found)
     if rest > 0 or not found:
@@ -231,13 +233,13 @@ async def _failures_of(client: Client, batch: Batch) -> list[Failure]:
 
 def failures_of_runs(runs: Sequence[FlowRun], listed: Iterable[Failure]) -> list[Failure]:
     """Returns the failures that runs count and no batch has: those of batches are not repeated."""
-    by_code: dict[str, int] = {}
+    by_code = Counter[str]()
     for failure in listed:
-        by_code[failure.code] = by_code.get(failure.code, 0) + failure.records
+        by_code[failure.code] += failure.records
     rest = sum(run.failed for run in runs) - sum(by_code.values())
     found: list[Failure] = []
     for error in _errors_of(runs):
-        records = min(rest, (error.records or 0) - by_code.get(error.code, 0))
+        records = min(rest, (error.records or 0) - by_code[error.code])
         if records > 0:
             found.append(Failure(error.code, error.description, records, ""))
             rest -= records
@@ -250,17 +252,10 @@ def _errors_of(runs: Iterable[FlowRun]) -> list[BatchError]:
     """Returns the errors of all runs that have counts, the counts of each code added up."""
     found: dict[str, BatchError] = {}
     for error in (error for run in runs for error in run.errors):
-        if error.records and error.code != _SUMMARY:
+        if error.records and error.code != SUMMARY:
             before = found.get(error.code, replace(error, records=0)).records or 0
             found[error.code] = replace(error, records=before + error.records)
     return list(found.values())
-
-
-def _by_batch(failures: Iterable[Failure]) -> Mapping[str, int]:
-    totals: dict[str, int] = {}
-    for failure in failures:
-        totals[failure.batch] = totals.get(failure.batch, 0) + failure.records
-    return totals
 
 
 def _with_failed(batch: Batch, failed: int) -> Batch:

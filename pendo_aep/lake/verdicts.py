@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Self
 
 import orjson
 
@@ -23,8 +23,6 @@ from pendo_aep.aep.misconfiguration import without_values
 from pendo_aep.dead_letters import Reason
 from pendo_aep.lake.failed_records import FailedRecord
 from pendo_aep.lake.topic import PublishedMessage
-
-T = TypeVar("T")
 
 
 class Verdict(StrEnum):
@@ -262,7 +260,20 @@ class Verdicts:
                 **{verdict: count for verdict, count, _ in counts},
             )
 
-        return await self._in_thread(work)
+        # In a thread, which ends at once if the command is interrupted: `interrupt` would miss a
+        # statement that is just about to begin.
+        self._db.set_progress_handler(lambda: self._is_stopped, _STEPS)
+        running = asyncio.ensure_future(asyncio.to_thread(work))
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self._is_stopped = True
+            await asyncio.wait([running])
+            running.exception()  # looked at: the interruption goes before it
+            raise
+        finally:
+            # Elsewhere it would swallow Ctrl-C, which Python raises within it.
+            self._db.set_progress_handler(None, _STEPS)
 
     def events(self, *, all_events: bool = False) -> Iterator[EventVerdict]:
         """Yields the verdicts on those that are not stored, or on all, in order of publication."""
@@ -282,22 +293,6 @@ class Verdicts:
             if changed.rowcount:
                 found.append(one)
         return found
-
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        """Works in a thread, which ends at once if the command is interrupted."""
-        # `interrupt` would miss a statement that is just about to begin.
-        self._db.set_progress_handler(lambda: self._is_stopped, _STEPS)
-        running = asyncio.ensure_future(asyncio.to_thread(work))
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self._is_stopped = True
-            await asyncio.wait([running])
-            running.exception()  # looked at: the interruption goes before it
-            raise
-        finally:
-            # Elsewhere it would swallow Ctrl-C, which Python raises within it.
-            self._db.set_progress_handler(None, _STEPS)
 
 
 def _key(message: PublishedMessage) -> str:

@@ -10,7 +10,7 @@ from local.postgres import PostgresServer
 from local.query_service import PostgresLake
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def lake(postgres: PostgresServer) -> Iterator[PostgresLake]:
     """An empty data lake on the shared server."""
     running = PostgresLake(postgres)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import pytest
 
 from local.aep.faults import refusing
 from local.aep.messages import id_of
 from local.aep_platform.call import Permission
-from local.faults import Fault
-from local.pubsub.faults import Effect
+from local.pubsub import hanging
 from local.query_service import PostgresLake
 from pendo_aep.__main__ import main
 from pendo_aep.cli import reconcile
@@ -35,30 +34,35 @@ KEYS: Final = {
 SPAN: Final = ("--since", "1h", "--late-after", "0s")
 
 
-@pytest.fixture
-async def world(lake: PostgresLake, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+@pytest.fixture(scope="module")
+async def world(lake: PostgresLake) -> AsyncIterator[World]:
     """A deployment whose events were delivered; AEP has lost one of them, and stored one twice."""
-    async with run_world(lake, monkeypatch, ingest_seconds=0) as running:
-        running.platform.record_faults.lost = lambda key: key == "lost"
-        running.platform.record_faults.duplicated = lambda key: key == "twice"
-        running.aep.faults.add(refusing(lambda message: id_of(message) == "dead"))
-        at = running.began
-        events = [fine(key, at) for key in ("fine", "twice", "lost", "dead")]
-        events += [unmappable("unmappable"), invalid("invalid")]
-        running.publish(events)
-        await running.deliver(len(events))
-        running.publish([fine("waiting", at)])
-        for name, text in running.environ.items():
-            monkeypatch.setenv(name, text)
-        loop = asyncio.get_running_loop()
+    with pytest.MonkeyPatch.context() as patch:
+        async with run_world(lake, patch, ingest_seconds=0) as running:
+            yield await _delivered(running, patch)
 
-        def run_here(work: Coroutine[Any, Any, Any]) -> Any:
-            return asyncio.run_coroutine_threadsafe(work, loop).result()
 
-        # The command is in a thread, which gets no signals; gRPC wants all calls in one loop.
-        monkeypatch.setattr(reconcile, "run_interruptibly", run_here)
-        monkeypatch.setattr(reconcile, "_patience", lambda: QUICK)
-        yield running
+async def _delivered(running: World, patch: pytest.MonkeyPatch) -> World:
+    running.platform.record_faults.lost = lambda key: key == "lost"
+    running.platform.record_faults.duplicated = lambda key: key == "twice"
+    running.aep.faults.add(refusing(lambda message: id_of(message) == "dead"))
+    at = running.began
+    events = [fine(key, at) for key in ("fine", "twice", "lost", "dead")]
+    events += [unmappable("unmappable"), invalid("invalid")]
+    running.publish(events)
+    await running.deliver(len(events))
+    running.publish([fine("waiting", at)])
+    for name, text in running.environ.items():
+        patch.setenv(name, text)
+    loop = asyncio.get_running_loop()
+
+    def run_here(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    # The command is in a thread, which gets no signals; gRPC wants all calls in one loop.
+    patch.setattr(reconcile, "run_interruptibly", run_here)
+    patch.setattr(reconcile, "_patience", lambda: QUICK)
+    return running
 
 
 @pytest.fixture
@@ -71,45 +75,6 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
         return Ran(code, *capsys.readouterr())
 
     return run_command
-
-
-async def test_as_json(world: World, run: Callable[..., Any]) -> None:
-    """A line for each event, the summary last; a replay is seen in the next run."""
-    resources = world.resources
-
-    ran = await run(*SPAN, "--all", "--json", "--replay-missing")
-
-    *lines, last = ran.lines
-    assert ran.code == 1
-    assert all(set(line) == KEYS for line in lines)
-    assert {line["id"]: (line["verdict"], line["times"]) for line in lines} == {
-        "fine": ("stored", 1),
-        "twice": ("stored", 2),
-        "lost": ("missing", 0),
-        "dead": ("dead_letter", 0),
-        "unmappable": ("failed", 0),
-        "invalid": ("failed", 0),
-        "waiting": ("waiting", 0),
-    }
-    assert list(last) == ["summary"]
-    assert list(last["summary"].items()) == [
-        ("events", 7),
-        ("stored", 2),
-        ("duplicates", 1),
-        ("failed", 2),
-        ("late", 0),
-        ("missing", 1),
-        ("dead_letter", 1),
-        ("waiting", 1),
-    ]
-    assert "1 missing events were published again" in ran.err
-    assert world.resources == resources
-
-    world.platform.heal()
-    await world.deliver(2)
-    ran = await run(*SPAN, "--json")
-    assert {line["id"] for line in ran.lines[:-1]} == {"dead", "unmappable", "invalid"}
-    assert ran.lines[-1]["summary"]["stored"] == 4
 
 
 async def test_for_people(
@@ -137,9 +102,12 @@ async def test_for_people(
         assert personal not in ran.out + ran.err
 
 
-async def test_without_the_right_to_query(world: World, run: Callable[..., Any]) -> None:
+async def test_without_the_right_to_query(
+    world: World, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It says so, and shows the counts by hour: no guess."""
-    world.platform.permissions.discard(Permission.MANAGE_QUERIES)
+    rights = world.platform.permissions - {Permission.MANAGE_QUERIES}
+    monkeypatch.setattr(world.platform, "permissions", rights)
 
     ran = await run(*SPAN)
     assert ran.code == 1
@@ -179,7 +147,8 @@ async def test_wrong_deployments(
         assert words in ran.err
         assert ran.err.count("\n") == 1, ran.err
 
-    del world.platform.state.datasets[world.dataflow.dataset_id].body["tags"]
+    dataset = world.platform.state.datasets[world.dataflow.dataset_id]
+    monkeypatch.delitem(dataset.body, "tags")
     ran = await run(*SPAN)
     assert (ran.code, ran.out) == (1, "")
     assert "the dataset has no table in Query Service yet" in ran.err
@@ -206,32 +175,18 @@ def test_wrong_usage(arguments: list[str], words: str, capsys: pytest.CaptureFix
     assert err.count("\n") == 1
 
 
-class _Pulled:
-    """An effect on Pull: it is never answered, and says when it comes."""
-
-    after = is_content = False
-
-    def __init__(self) -> None:
-        self.began = asyncio.Event()
-
-    async def apply(self) -> None:
-        """Waits for ever."""
-        self.began.set()
-        await asyncio.get_running_loop().create_future()
-
-
 @pytest.mark.process
-async def test_interrupted(world: World) -> None:
-    """Ctrl-C: exit 130, and no subscription or snapshot is left."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: str(one.name))
+async def test_interrupted(world: World, number: signal.Signals) -> None:
+    """Exit 130, and no subscription or snapshot is left."""
     resources = world.resources
-    pull = _Pulled()
-    world.pubsub.faults.add(Fault(cast("Effect", pull), "Pull"))
-    settings = world.environ
-    async with start("reconcile", *SPAN, settings=settings) as process:
-        await asyncio.wait_for(pull.began.wait(), 60)
-        assert world.resources > resources
-        process.send_signal(signal.SIGINT)
+    world.pubsub.faults.add(hanging("Pull"))
+    async with start("reconcile", *SPAN, settings=world.environ) as process:
+        # It reads what was published, and a snapshot of what waits.
+        await world.pubsub.wait_for(lambda: len(world.resources - resources) == 3, 60)
+        process.send_signal(number)
         out, err = await process.communicate()
+    world.pubsub.faults.clear()
 
     assert (process.returncode, out) == (130, b"")
     assert err == b"pendo-aep reconcile: interrupted\n"
@@ -265,3 +220,45 @@ async def test_a_reader_that_we_did_not_write(world: World, run: Callable[..., A
         reader.close()
 
     assert rows["_id"].value_counts().to_dict() == stored
+
+
+async def test_as_json(world: World, run: Callable[..., Any]) -> None:
+    """A line for each event, the summary last; a replay is seen in the next run.
+
+    It changes what is stored, so it is the last test of this world.
+    """
+    resources = world.resources
+
+    ran = await run(*SPAN, "--all", "--json", "--replay-missing")
+
+    *lines, last = ran.lines
+    assert ran.code == 1
+    assert all(set(line) == KEYS for line in lines)
+    assert {line["id"]: (line["verdict"], line["times"]) for line in lines} == {
+        "fine": ("stored", 1),
+        "twice": ("stored", 2),
+        "lost": ("missing", 0),
+        "dead": ("dead_letter", 0),
+        "unmappable": ("failed", 0),
+        "invalid": ("failed", 0),
+        "waiting": ("waiting", 0),
+    }
+    assert list(last) == ["summary"]
+    assert list(last["summary"].items()) == [
+        ("events", 7),
+        ("stored", 2),
+        ("duplicates", 1),
+        ("failed", 2),
+        ("late", 0),
+        ("missing", 1),
+        ("dead_letter", 1),
+        ("waiting", 1),
+    ]
+    assert "1 missing events were published again" in ran.err
+    assert world.resources == resources
+
+    world.platform.heal()
+    await world.deliver(2)
+    ran = await run(*SPAN, "--json")
+    assert {line["id"] for line in ran.lines[:-1]} == {"dead", "unmappable", "invalid"}
+    assert ran.lines[-1]["summary"]["stored"] == 4

@@ -42,7 +42,7 @@ from pendo_aep.lake.sources import PipelineSources, PubSubNames
 from pendo_aep.lake.status import Status, read_status
 from pendo_aep.lake.target import find_target
 from pendo_aep.lake.topic import Patience, TopicReader
-from pendo_aep.lake.verdicts import EventVerdict, Summary, Verdicts
+from pendo_aep.lake.verdicts import EventVerdict, Verdicts
 from pendo_aep.pipeline.dead_letter_publisher import DeadLetterPublisher
 from pendo_aep.pipeline.deliver import Delivery
 from pendo_aep.pipeline.drain import Drain
@@ -70,7 +70,6 @@ QUICK: Final = Patience(quiet_seconds=0.3, settle_seconds=0, pull_seconds=2)
 class Found:
     """What one `reconcile` has found."""
 
-    summary: Summary
     events: dict[str, EventVerdict]
     replayed: int
 
@@ -147,14 +146,14 @@ class World:
                 names = PubSubNames.of(settings)
                 sources = PipelineSources(reader, names, client, service, target)
                 with Verdicts() as verdicts:
-                    summary = await reconcile(sources, verdicts, since, until, LATE_AFTER)
+                    await reconcile(sources, verdicts, since, until, LATE_AFTER)
                     listed = list(verdicts.events(all_events=True))
                     if replays:
                         topic = Publisher(_TOPIC, pubsub_connection(lambda: self._channel))
                         await replay_missing(sources, verdicts, topic, since, until, replayed)
         events = {one.id: one for one in listed}
         assert len(events) == len(listed), "an event has two verdicts"
-        return Found(summary, events, replayed.published)
+        return Found(events, replayed.published)
 
     async def counts(self) -> tuple[Status, list[Batch]]:
         """Returns what `status` shows, and the batches that it counts."""

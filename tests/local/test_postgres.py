@@ -1,4 +1,4 @@
-"""The PostgreSQL server: who may read it, and that nothing of it is left."""
+"""The PostgreSQL server: who may read it, and what is left of it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,30 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from local.postgres import PostgresServer, find_postgres, run_postgres
+from local.postgres import PostgresServer, _keep, find_postgres, run_postgres
 
 
-@pytest.mark.usefixtures("postgres")
-def test_nothing_is_left_of_it() -> None:
-    """It ends with all its data."""
+def _initialised(server: PostgresServer) -> object:
+    with server.connect() as connection:
+        return connection.execute("SELECT system_identifier FROM pg_control_system()").fetchone()
+
+
+@pytest.mark.usefixtures("postgres")  # skipped, or failed, where there is none
+def test_nothing_is_left_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends with all its data; only what `initdb` makes is kept, complete, for the next one."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     programs = find_postgres()
     assert programs is not None
     with run_postgres(programs) as server:
         folder = Path(server.dsn.split()[0].removeprefix("host="))
-        with server.connect() as connection:
-            assert connection.execute("SELECT 1").fetchall() == [(1,)]
-        assert folder.is_dir()
+        identifier = _initialised(server)
+        (kept,) = (tmp_path / "pendo-to-aep").iterdir()
+        _keep(kept, kept)  # as a start at the same time, which is a little later
+        with run_postgres(programs) as another:
+            assert _initialised(another) == identifier
 
     assert not folder.exists()
+    assert list((tmp_path / "pendo-to-aep").iterdir()) == [kept]
 
 
 def _connect(postgres: PostgresServer, password: str) -> psycopg.Connection[tuple[object, ...]]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 import pytest
 
+from local.functions import PROJECT
 from local.postgres import PostgresServer
-from local.query_service import LakeUnavailable, PostgresLake, run_lake
+from local.query_service import PostgresLake
 from local.samples import load_samples
 from tests.lake_harness import pendo_schema
 
 Json = dict[str, Any]
 
+_PAGE: Final = PROJECT / "docs" / "after-the-207.md"
+_BLOCK: Final = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _TEXT = {"type": "string"}
 _TIME = {"type": "string", "format": "date-time"}
 
@@ -58,21 +62,6 @@ def read(lake: PostgresLake, sql: str) -> list[tuple[Any, ...]]:
     with connection, connection.cursor() as cursor:
         cursor.execute(sql)
         return cursor.fetchall()
-
-
-def test_ids_are_counted_in_a_span_of_time(lake: PostgresLake) -> None:
-    """With 10,000 rows, one of them twice, as Query Service is asked."""
-    rows = [event(number) for number in range(10_000)]
-    lake.write("spans", schema(), [*rows, rows[60]])
-
-    found = read(
-        lake,
-        "SELECT _id, count(*) FROM spans WHERE timestamp >= '2026-11-28T00:01:00'"
-        " AND timestamp < '2026-11-28T00:02:00' GROUP BY _id ORDER BY length(_id), _id",
-    )
-
-    assert found == [(f"event-{number}", 2 if number == 60 else 1) for number in range(60, 120)]
-    assert read(lake, "SELECT count(*) FROM spans") == [(10_001,)]
 
 
 def test_fields_keep_their_structure(lake: PostgresLake) -> None:
@@ -133,15 +122,26 @@ def test_a_table_grows_with_its_schema(lake: PostgresLake) -> None:
     assert found == [("1", None, None, None, None), ("2", "3", "3", "1", "4")]
 
 
-async def test_samples_are_stored_as_the_schema_has_them(lake: PostgresLake) -> None:
-    """Each sample's XDM, in the table of the schema that `aep apply` makes."""
-    entities = [sample.xdm for sample in load_samples() if sample.xdm is not None]
-    lake.write("samples", await pendo_schema(), entities)
+async def test_each_sample_is_once_in_the_view_of_the_docs(
+    postgres: PostgresServer, lake: PostgresLake
+) -> None:
+    """With all of its fields, in the table of the schema that `aep apply` makes."""
+    samples = [sample.xdm for sample in load_samples() if sample.xdm is not None]
+    lake.write("stored_twice", await pendo_schema(), [*samples, *samples[::2], *samples[::4]])
+    (sql,) = _BLOCK.findall(_PAGE.read_text("utf-8"))
+    view = sql.replace("pendo_events_once", "each_once").replace("pendo_events", "stored_twice")
+    with postgres.connect() as owner:
+        owner.execute(view.encode())
+        names = [
+            [column.name for column in owner.execute(f"SELECT * FROM {one}").description or ()]  # noqa: S608
+            for one in ("stored_twice", "each_once")
+        ]
 
-    found = read(lake, "SELECT _id, eventType, ((_acme).pendo).event FROM samples ORDER BY _id")
+    found = read(lake, "SELECT _id, eventType, ((_acme).pendo).event, place FROM each_once")
 
-    expected = [(one["_id"], one["eventType"], one["_acme"]["pendo"]["event"]) for one in entities]
-    assert found == sorted(expected)
+    expected = [(x["_id"], x["eventType"], x["_acme"]["pendo"]["event"], 1) for x in samples]
+    assert sorted(found) == sorted(expected)
+    assert names[1] == [*names[0], "place"]
 
 
 def test_no_rows_make_an_empty_table(lake: PostgresLake) -> None:
@@ -154,10 +154,3 @@ def test_no_rows_make_an_empty_table(lake: PostgresLake) -> None:
     lake.write("empty", schema(n={"type": "integer"}), [event(1, n=1)])
 
     assert read(lake, "SELECT n FROM empty") == [(1,)]
-
-
-def test_without_postgres_it_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And says why."""
-    monkeypatch.setattr("local.query_service.find_postgres", lambda: None)
-    with pytest.raises(LakeUnavailable, match="not installed"), run_lake():
-        pass

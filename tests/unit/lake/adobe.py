@@ -105,6 +105,49 @@ def batch_pages(batches: dict[str, Any]) -> Answer:
     return answer
 
 
+def run_pages(runs: list[dict[str, Any]], size: int) -> Answer:
+    """Answers with so many a page, and a token for the next (Adobe: `_links.next`)."""
+
+    def answer(request: web.Request) -> Any:
+        assert request.query["property"] == f"flowId=={FLOW}"
+        assert request.query["orderby"] == "-createdAt"
+        start = int(request.query.get("continuationToken", "0"))
+        links = {}
+        if start + size < len(runs):
+            href = f"/runs?limit={size}&continuationToken={start + size}"
+            links = {"next": {"href": href}}
+        return {"items": runs[start : start + size], "_links": links}
+
+    return answer
+
+
+def run_of(start: int, **records: int) -> dict[str, Any]:
+    """Returns a run as Flow Service shows it."""
+    return {
+        "id": f"run-{start}",
+        "flowId": FLOW,
+        "createdAt": start + 60_000,
+        "metrics": {
+            "durationSummary": {"startedAtUTC": start},
+            "recordSummary": records,
+            "statusSummary": {"status": "success"},
+        },
+    }
+
+
+def files(contents: dict[str, Any], folder: str = "") -> Answer:
+    """Answers with a list of files, or one of them (Adobe, "Retrieving failed batches")."""
+
+    def answer(request: web.Request) -> Any:
+        path = request.query.get("path", "")
+        if path.removeprefix(folder).strip("/"):
+            return contents[path.removeprefix(folder).strip("/")]
+        data = [{"name": name, "length": "1"} for name in contents]
+        return {"data": data, "_page": {"limit": 100, "count": len(data)}}
+
+    return answer
+
+
 def ms(text: str) -> int:
     """Returns a time as Adobe writes it; `text` is `09:30` of the day of the tests."""
     return int(at(text).timestamp() * 1000)

@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from local.aep import AepServer
+from local.aep_platform import PlatformServer, RecordFailed, RecordStored
 from local.pubsub import PubSubServer
+from local.simulated_time import ManualClock
 from tests.unit.lake.adobe import Adobe
-from tests.unit.lake.lake_harness import LakeHarness, lake_harness
+from tests.unit.lake.lake_harness import INGEST_AFTER, START, LakeHarness
 from tests.unit.lake.topic_harness import TopicHarness, topic_harness
-from tests.unit.provisioning.harness import own_fields
+from tests.unit.provisioning.harness import Harness, own_fields
 
 
 @pytest.fixture
@@ -22,10 +24,17 @@ async def adobe(aep: AepServer) -> AsyncIterator[Adobe]:
 
 
 @pytest.fixture
-async def lake() -> AsyncIterator[LakeHarness]:
+async def lake(aep: AepServer) -> AsyncIterator[LakeHarness]:
     """On which a visitor's id must have small letters."""
-    async with lake_harness() as harness:
-        own_fields(harness.adobe.state)["visitorId"]["pattern"] = "^[a-z-]+$"
+    clock = ManualClock(START.timestamp())
+    ends: list[RecordStored | RecordFailed] = []
+    platform = PlatformServer(
+        aep, clock=clock, ingest_after_seconds=INGEST_AFTER, observer=ends.append
+    )
+    async with platform:
+        harness = LakeHarness(Harness(aep, platform), clock, ends)
+        await harness.adobe.apply()
+        own_fields(platform.state)["visitorId"]["pattern"] = "^[a-z-]+$"
         yield harness
 
 

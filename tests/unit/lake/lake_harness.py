@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import orjson
 
-from local.aep import AepServer
-from local.aep_platform import PlatformServer, RecordFailed, RecordStored
+from local.aep_platform import RecordFailed, RecordStored
 from local.simulated_time import ManualClock
 from pendo_aep.aep.client import StreamingClient
 from pendo_aep.aep.format import Raw
@@ -119,19 +117,3 @@ async def send_in_three_hours(lake: LakeHarness) -> None:
     lake.wait(hours=2)
     await lake.send(*events(*(f"b{n}" for n in range(6))), *events("m3", occurredAt="then"))
     lake.wait(minutes=10)
-
-
-@asynccontextmanager
-async def lake_harness() -> AsyncIterator[LakeHarness]:
-    """Starts the stand-in, and sets the dataflow up."""
-    clock = ManualClock(START.timestamp())
-    ends: list[RecordStored | RecordFailed] = []
-    async with (
-        AepServer() as aep,
-        PlatformServer(
-            aep, clock=clock, ingest_after_seconds=INGEST_AFTER, observer=ends.append
-        ) as platform,
-    ):
-        harness = LakeHarness(Harness(aep, platform), clock, ends)
-        await harness.adobe.apply()
-        yield harness

@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from aiohttp import web
 
-from local.http_server import JsonResponse
 from pendo_aep.lake.batches import Batch, BatchError, read_batches
-from pendo_aep.provisioning.errors import RequestRejected
 from tests.cases import Case, cases
-from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, denied, ms
+from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, ms
 
 PATH = "catalog/batches"
 
@@ -62,33 +59,12 @@ def many(count: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("count", [99, 100, 101, 250])
+@pytest.mark.parametrize("count", [100, 201])
 async def test_no_page_is_lost(adobe: Adobe, count: int) -> None:
     """The last page may be full, or have one batch."""
     adobe.answers[PATH] = batch_pages(many(count))
 
     assert sum(batch.stored for batch in await read(adobe)) == count
-
-
-async def test_an_expired_token_and_a_throttle_between_pages(adobe: Adobe) -> None:
-    """Nothing is lost, and nothing counted twice."""
-    pages = batch_pages(many(250))
-
-    def answer(request: web.Request) -> Any:
-        start = request.query["start"]
-        if start == "0":
-            adobe.aep.revoke_tokens()
-        if start == "100" and not throttled:
-            throttled.append(start)
-            return JsonResponse(429, {}, {"Retry-After": "0"}).to_http()
-        return pages(request)
-
-    throttled: list[str] = []
-    adobe.answers[PATH] = answer
-
-    assert [batch.id for batch in await read(adobe)] == list(many(250))
-    assert throttled
-    assert adobe.aep.tokens_issued == 2
 
 
 async def test_what_catalog_says_of_a_failed_batch(adobe: Adobe) -> None:
@@ -122,13 +98,3 @@ async def test_what_catalog_says_of_a_failed_batch(adobe: Adobe) -> None:
     )
     assert (one.is_failure, one.has_diagnostics, one.stage) == (True, True, "")
     assert (other.is_failure, other.has_diagnostics, other.stage) == (True, False, "identity")
-
-
-async def test_a_missing_permission_is_named(adobe: Adobe) -> None:
-    """With what to do."""
-    adobe.first = [denied()]
-
-    with pytest.raises(RequestRejected, match="View Datasets") as error:
-        await read(adobe)
-
-    assert error.value.is_permission

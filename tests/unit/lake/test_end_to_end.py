@@ -1,8 +1,11 @@
-"""Status says what the stand-in of AEP did, whatever comes between."""
+"""Status says what the stand-in of AEP did, and `aepp` saw, whatever comes between."""
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from pendo_aep.lake.failed_records import WITHOUT_DIAGNOSTICS
 from pendo_aep.lake.follow import End, Followed, Follower
 from pendo_aep.lake.status import Status
 from pendo_aep.provisioning.errors import PlatformError
+from tests.aepp_client import AeppClient, aepp_client
 from tests.unit.lake.lake_harness import (
     CANARY,
     START,
@@ -33,9 +37,41 @@ def check(lake: LakeHarness, status: Status) -> None:
     assert CANARY not in repr(status)
 
 
+Counts = tuple[Counter[tuple[str, str]], dict[str, int]]
+
+
+def _read(client: AeppClient, flow: str, dataset: str) -> Counts:
+    """Returns the failed records by batch and code, and the sums of the runs."""
+    table = client.catalog().getFailedBatchesDF(limit=2, n_results="inf", dataSet=dataset)
+    failed = Counter[tuple[str, str]]()
+    for batch in table.index:
+        for record in client.failed_records(batch):
+            (reasons,) = record["_errors"].values()
+            failed[batch, reasons[0]["code"]] += 1
+    runs: list[Any] = client.flow_service().getRuns(n_results="inf", prop=[f"flowId=={flow}"])
+    records = [run["metrics"]["recordSummary"] for run in runs]
+    names = ("inputRecordCount", "outputRecordCount", "failedRecordCount")
+    return failed, {name: sum(record[name] for record in records) for name in names}
+
+
+async def agrees_with_aepp(lake: LakeHarness, status: Status) -> None:
+    """Another client of AEP sees each failed record, its batch and code, and the same sums."""
+    flow, dataset = only(lake.adobe.state.flows).id, only(lake.adobe.state.datasets).id
+    with aepp_client(lake.adobe.platform, lake.adobe.aep) as client:
+        failed, sums = await asyncio.to_thread(_read, client, flow, dataset)
+    assert failed
+    assert {(one.batch, one.code): one.records for one in status.failures} == failed
+    assert list(sums.values()) == [
+        sum(hour.received for hour in status.hours),
+        sum(hour.stored for hour in status.hours),
+        sum(hour.failed for hour in status.hours),
+    ]
+
+
 async def test_status_agrees(lake: LakeHarness) -> None:
-    """By hour, and by code."""
+    """By hour, and by code; a compaction counts nothing twice, and moves nothing."""
     await send_in_three_hours(lake)
+    flow, dataset = only(lake.adobe.state.flows).id, only(lake.adobe.state.datasets).id
 
     status = await lake.status()
 
@@ -47,6 +83,26 @@ async def test_status_agrees(lake: LakeHarness) -> None:
     ]
     assert {one.code for one in status.failures} == {"MAPPER-3700-400", "DCVS-1103-400"}
     assert not status.lacks_reasons
+    await agrees_with_aepp(lake, status)
+
+    assert lake.adobe.platform.compact()
+    status = await lake.status()
+    check(lake, status)
+    stored = [(9, 6), (10, 0), (11, 6)]
+    assert [(h.start.hour, h.stored) for h in status.hours] == stored
+    assert not status.unread
+    await agrees_with_aepp(lake, status)
+
+    # What is before the span is not of it.
+    status = await lake.status(since=START + timedelta(hours=2))
+    assert [(h.start.hour, h.stored, h.failed) for h in status.hours] == [(11, 6, 1)]
+    assert sum(one.records for one in status.failures) == 1
+
+    lake.adobe.platform.permissions -= {Permission.VIEW_SOURCES, Permission.MANAGE_SOURCES}
+    status = await lake.status(settings={"AEP_FLOW_ID": flow, "AEP_DATASET_ID": dataset})
+    check(lake, status)
+    assert [(h.start.hour, h.stored) for h in status.hours] == stored
+    assert status.unread
 
 
 async def test_small_pages_a_throttle_and_an_expired_token(lake: LakeHarness) -> None:
@@ -77,79 +133,6 @@ async def test_small_pages_a_throttle_and_an_expired_token(lake: LakeHarness) ->
     assert lake.adobe.aep.tokens_issued > 3
 
 
-@pytest.mark.parametrize("may_see_runs", [True, False])
-async def test_compaction_counts_nothing_twice(lake: LakeHarness, *, may_see_runs: bool) -> None:
-    """Nor does it move what was stored at nine to when it was compacted."""
-    await send_in_three_hours(lake)
-    assert lake.adobe.platform.compact()
-    if not may_see_runs:
-        lake.adobe.platform.permissions -= {Permission.VIEW_SOURCES, Permission.MANAGE_SOURCES}
-        flow = only(lake.adobe.state.flows).id
-        dataset = only(lake.adobe.state.datasets).id
-
-    named = {} if may_see_runs else {"AEP_FLOW_ID": flow, "AEP_DATASET_ID": dataset}
-    status = await lake.status(settings=named)
-
-    check(lake, status)
-    assert [(h.start.hour, h.stored) for h in status.hours] == [(9, 6), (10, 0), (11, 6)]
-    assert bool(status.unread) is not may_see_runs
-
-
-async def test_a_batch_that_is_retried_counts_when_it_is_there(lake: LakeHarness) -> None:
-    """Until then nothing of it is stored or has failed."""
-    lake.adobe.platform.record_faults.replayed_batches = 1
-    await lake.send(*events("a1"), *events("m1", occurredAt="yesterday"))
-    lake.wait(minutes=10)
-    before = await lake.status()
-    assert (before.is_success, sum(hour.received for hour in before.hours)) == (True, 0)
-
-    lake.wait(hours=4)
-
-    check(lake, await lake.status())
-
-
-async def test_without_diagnostics_failures_are_failures(lake: LakeHarness) -> None:
-    """Their number is known; their reasons are not."""
-    lake.adobe.platform.record_faults.diagnostics_off = True
-    await send_in_three_hours(lake)
-
-    status = await lake.status()
-
-    assert sum(hour.failed for hour in status.hours) == sum(lake.failed().values()) == 6
-    assert sum(one.records for one in status.failures) == 6
-    assert {one.code for one in status.failures} == {WITHOUT_DIAGNOSTICS}
-    assert status.lacks_reasons
-
-
-async def test_a_dataset_that_will_keep_no_reasons_is_named(lake: LakeHarness) -> None:
-    """Before anything fails: afterwards it is too late."""
-    assert not (await lake.status()).lacks_reasons
-    only(lake.adobe.state.datasets).body["enableErrorDiagnostics"] = False
-
-    status = await lake.status()
-
-    assert (status.is_success, status.lacks_reasons) == (True, True)
-
-
-async def test_what_is_before_the_span_is_not_of_it(lake: LakeHarness) -> None:
-    """Only the last hour; also after a compaction."""
-    await send_in_three_hours(lake)
-    lake.adobe.platform.compact()
-
-    status = await lake.status(since=START + timedelta(hours=2))
-
-    assert [(h.start.hour, h.stored, h.failed) for h in status.hours] == [(11, 6, 1)]
-    assert sum(one.records for one in status.failures) == 1
-
-
-async def test_nothing_accepted_is_no_failure(lake: LakeHarness) -> None:
-    """An hour without events is an hour."""
-    status = await lake.status()
-
-    assert status.is_success
-    assert [hour.received for hour in status.hours] == [0]
-
-
 async def follow(lake: LakeHarness, *ids: str) -> Followed:
     """Follows events that were just sent, for an hour of the stand-in's time."""
     dataset_id = only(lake.adobe.state.datasets).id
@@ -165,70 +148,54 @@ async def follow(lake: LakeHarness, *ids: str) -> Followed:
 
 
 async def test_test_events_are_followed(lake: LakeHarness) -> None:
-    """Through the minutes that AEP takes."""
+    """Through the minutes that AEP takes, to whatever end it says that they have."""
     await lake.send(*events("t1", "t2"))
-
     followed = await follow(lake, "t1", "t2")
-
     assert (followed.end, followed.records) == (End.LIKELY, 2)
     assert timedelta(minutes=5) <= lake.now - START <= timedelta(minutes=6)
 
+    for has_diagnostics in (True, False):
+        lake.wait(minutes=30)
+        lake.adobe.platform.record_faults.diagnostics_off = not has_diagnostics
+        await lake.send(*events("t3"), *events("t4", occurredAt="yesterday"))
+        followed = await follow(lake, "t3", "t4")
+        assert followed.end is End.FAILED
+        assert [(one.event_id, one.stage) for one in followed.failed] == [("t4", "mapping")]
+        assert (followed.failed[0].code == WITHOUT_DIAGNOSTICS) is not has_diagnostics
 
-@pytest.mark.parametrize("has_diagnostics", [True, False])
-async def test_a_test_event_that_fails_is_found(
-    lake: LakeHarness, *, has_diagnostics: bool
-) -> None:
-    """Also without the reason."""
-    lake.adobe.platform.record_faults.diagnostics_off = not has_diagnostics
-    await lake.send(*events("t1"), *events("t2", occurredAt="yesterday"))
-
-    followed = await follow(lake, "t1", "t2")
-
-    assert followed.end is End.FAILED
-    assert [(one.event_id, one.stage) for one in followed.failed] == [("t2", "mapping")]
-    assert (followed.failed[0].code == WITHOUT_DIAGNOSTICS) is not has_diagnostics
-
-
-async def test_a_test_event_that_vanishes_is_not_taken_for_stored(lake: LakeHarness) -> None:
-    """One of two: the time ends, and nothing is claimed."""
-    lake.adobe.platform.record_faults.lost = {"t2"}.__contains__
-    await lake.send(*events("t1", "t2"))
-
-    assert (await follow(lake, "t1", "t2")).end is End.UNKNOWN
+    # One of two vanishes: the time ends, and nothing is claimed.
+    lake.wait(minutes=30)
+    lake.adobe.platform.record_faults.lost = {"t6"}.__contains__
+    await lake.send(*events("t5", "t6"))
+    assert (await follow(lake, "t5", "t6")).end is End.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"),
-    [
-        pytest.param({"AEP_FLOW_ID": "nothing"}, "check AEP_FLOW_ID", id="flow"),
-        pytest.param({"AEP_DATASET_ID": "nothing"}, "check AEP_DATASET_ID", id="dataset"),
-        pytest.param(
-            {"AEP_FLOW_ID": "nothing", "AEP_DATASET_ID": "nothing"}, "check AEP_FLOW_ID", id="both"
-        ),
-        pytest.param({"AEP_SANDBOX": "dev"}, "the sandbox dev", id="sandbox"),
-        pytest.param({"AEP_CLIENT_SECRET": "wrong"}, "AEP_CLIENT_SECRET", id="secret"),
-    ],
-)
-async def test_a_wrong_setting_is_named(
-    lake: LakeHarness, settings: dict[str, str], says: str
-) -> None:
-    """An unknown dataflow does not look like one without events."""
-    with pytest.raises(PlatformError, match=says):
-        await lake.status(settings=settings)
+async def test_without_events_and_with_wrong_settings(lake: LakeHarness) -> None:
+    """An unknown dataflow does not look like one without events, which is no failure."""
+    status = await lake.status()
+    assert (status.is_success, status.lacks_reasons) == (True, False)
+    assert [hour.received for hour in status.hours] == [0]
 
+    # That a dataset will keep no reasons is said before anything fails: then it is too late.
+    only(lake.adobe.state.datasets).body["enableErrorDiagnostics"] = False
+    status = await lake.status()
+    assert (status.is_success, status.lacks_reasons) == (True, True)
 
-async def test_without_a_dataflow(lake: LakeHarness) -> None:
-    """It says how to make one, or to name another."""
-    lake.adobe.state.flows.clear()
+    for settings, says in (
+        ({"AEP_FLOW_ID": "nothing"}, "check AEP_FLOW_ID"),
+        ({"AEP_DATASET_ID": "nothing"}, "check AEP_DATASET_ID"),
+        ({"AEP_FLOW_ID": "nothing", "AEP_DATASET_ID": "nothing"}, "check AEP_FLOW_ID"),
+        ({"AEP_SANDBOX": "dev"}, "the sandbox dev"),
+        ({"AEP_CLIENT_SECRET": "wrong"}, "AEP_CLIENT_SECRET"),
+    ):
+        with pytest.raises(PlatformError, match=says):
+            await lake.status(settings=settings)
 
-    with pytest.raises(PlatformError, match=r"no dataflow 'Pendo Events'.*aep apply"):
-        await lake.status()
-
-
-async def test_two_dataflows_of_one_name(lake: LakeHarness) -> None:
-    """It does not take any of them."""
-    flow = only(lake.adobe.state.flows)
-    lake.adobe.state.flows["other"] = type(flow)(id="other", body=flow.body)
-
+    flows = lake.adobe.state.flows
+    flow = only(flows)
+    flows["other"] = type(flow)(id="other", body=flow.body)
     with pytest.raises(PlatformError, match="2 dataflows 'Pendo Events': set AEP_FLOW_ID"):
+        await lake.status()
+    flows.clear()
+    with pytest.raises(PlatformError, match=r"no dataflow 'Pendo Events'.*aep apply"):
         await lake.status()

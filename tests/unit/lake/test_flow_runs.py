@@ -2,46 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from aiohttp import web
-
 from pendo_aep.lake.batches import BatchError
 from pendo_aep.lake.flow_runs import FlowRun, read_flow_runs
-from tests.unit.lake.adobe import FLOW, Adobe, Answer, at, ms
+from tests.unit.lake.adobe import FLOW, Adobe, at, ms, run_of, run_pages
 
 PATH = "flowservice/runs"
 _HOUR = 3_600_000
-
-
-def run_of(start: int, **records: int) -> dict[str, Any]:
-    """Returns a run as Flow Service shows it."""
-    return {
-        "id": f"run-{start}",
-        "flowId": FLOW,
-        "createdAt": start + 60_000,
-        "metrics": {
-            "durationSummary": {"startedAtUTC": start},
-            "recordSummary": records,
-            "statusSummary": {"status": "success"},
-        },
-    }
-
-
-def pages(runs: list[dict[str, Any]], size: int) -> Answer:
-    """Answers with so many a page, and a token for the next (Adobe: `_links.next`)."""
-
-    def answer(request: web.Request) -> Any:
-        assert request.query["property"] == f"flowId=={FLOW}"
-        assert request.query["orderby"] == "-createdAt"
-        start = int(request.query.get("continuationToken", "0"))
-        links = {}
-        if start + size < len(runs):
-            href = f"/runs?limit={size}&continuationToken={start + size}"
-            links = {"next": {"href": href}}
-        return {"items": runs[start : start + size], "_links": links}
-
-    return answer
 
 
 async def read(adobe: Adobe, since: str, until: str) -> list[FlowRun]:
@@ -53,7 +19,7 @@ async def read(adobe: Adobe, since: str, until: str) -> list[FlowRun]:
 async def test_all_pages_of_the_span_and_no_more(adobe: Adobe) -> None:
     """It ends at the first page that is older."""
     hours = [ms("20:00") - number * _HOUR for number in range(20)]
-    adobe.answers[PATH] = pages([run_of(hour, inputRecordCount=1) for hour in hours], 3)
+    adobe.answers[PATH] = run_pages([run_of(hour, inputRecordCount=1) for hour in hours], 3)
 
     found = await read(adobe, "10:00", "19:00")
 
@@ -81,7 +47,7 @@ async def test_a_run_in_adobe_shape(adobe: Adobe) -> None:
             "targetInfo": [{"type": "TargetConnection", "reference": reference}],
         },
     ]
-    adobe.answers[PATH] = pages([shown], 10)
+    adobe.answers[PATH] = run_pages([shown], 10)
 
     (run,) = await read(adobe, "09:00", "10:00")
 
@@ -99,7 +65,7 @@ async def test_an_unordered_page_does_not_end_the_list(adobe: Adobe) -> None:
     starts = [ms("03:00"), ms("18:00"), ms("04:00"), ms("17:00"), ms("16:00")]
     runs = [run_of(start, inputRecordCount=1) for start in starts]
     runs.insert(1, {**run_of(ms("15:00")), "flowId": "another"})
-    adobe.answers[PATH] = pages(runs, 2)
+    adobe.answers[PATH] = run_pages(runs, 2)
 
     found = await read(adobe, "10:00", "20:00")
 

@@ -12,8 +12,7 @@ import pytest
 
 from pendo_aep.cli.aep_follow import as_json, as_text
 from pendo_aep.lake.follow import End, Followed, Follower, StoredIds
-from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, ms
-from tests.unit.lake.test_failed_records import files
+from tests.unit.lake.adobe import DATASET, Adobe, at, batch_pages, files, ms
 
 IDS = ("test-1", "test-2")
 
@@ -128,13 +127,6 @@ async def test_without_query_service_the_counts_make_it_likely(story: Story) -> 
     assert 5 <= story.minutes < 6.1
     assert "most likely stored" in as_text(followed)
     assert "Only Query Service" in as_text(followed)
-
-
-async def test_fewer_records_than_events_are_not_enough(story: Story) -> None:
-    """One of two may be another's."""
-    story.happens = {5: lambda: story.store("a", "09:05", 1)}
-
-    assert (await story.follow()).end is End.UNKNOWN
 
 
 async def test_failed_with_the_reason(story: Story) -> None:

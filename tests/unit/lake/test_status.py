@@ -23,15 +23,24 @@ from pendo_aep.lake.status import (
 )
 from pendo_aep.lake.target import Target
 from pendo_aep.provisioning.errors import RequestRejected
-from tests.unit.lake.adobe import DATASET, FLOW, Adobe, at, batch_pages, denied, ms
-from tests.unit.lake.test_failed_records import files
-from tests.unit.lake.test_flow_runs import pages, run_of
+from tests.cases import Case, cases
+from tests.unit.lake.adobe import (
+    DATASET,
+    FLOW,
+    Adobe,
+    at,
+    batch_pages,
+    denied,
+    files,
+    ms,
+    run_of,
+    run_pages,
+)
 
 TARGET = Target(FLOW, DATASET, "pendo_events")
 RUNS = "flowservice/runs"
 BATCHES = "catalog/batches"
 OFF = BatchError("INGEST-1211-400", "Encountered errors. Resend with error diagnostics")
-MAPPER = BatchError("MAPPER-3700-400", "Mapper Transform Error", 3)
 
 
 def batch(key: str, created: str, stored: int, failed: int, *errors: BatchError) -> Batch:
@@ -74,72 +83,29 @@ def test_several_runs_in_an_hour_are_added_up() -> None:
     assert counts(hours) == [(9, 4, 3, 1)]
 
 
-@pytest.mark.parametrize(
-    ("runs", "listed", "found"),
-    [
-        pytest.param([flow_run("09:00", 5, 3, MAPPER)], 3, [], id="the batch has them all"),
-        pytest.param(
-            [flow_run("09:00", 5, 3, MAPPER)], 0, [(MAPPER.code, 3)], id="no batch has them"
-        ),
-        pytest.param([flow_run("09:00", 5, 3, MAPPER)], 1, [(MAPPER.code, 2)], id="one of three"),
-        pytest.param(
-            [flow_run("09:00", 5, 5, MAPPER)], 0, [(MAPPER.code, 3), ("", 2)], id="two unexplained"
-        ),
-        pytest.param([flow_run("09:00", 5, 2)], 0, [("", 2)], id="no reason at all"),
-        pytest.param(
-            [flow_run("09:00", 5, 3, MAPPER), flow_run("10:00", 5, 3, MAPPER)],
-            0,
-            [(MAPPER.code, 6)],
-            id="two runs",
-        ),
-        pytest.param([flow_run("09:00", 5, 0)], 4, [], id="the run is behind the batch"),
-        pytest.param(
-            [flow_run("09:00", 5, 3, BatchError("INGEST-1212-400", "3 errors", 3), MAPPER)],
-            0,
-            [(MAPPER.code, 3)],
-            id="the sum is no code",
-        ),
-    ],
-)
-def test_failures_of_runs_are_those_of_no_batch(
-    runs: list[FlowRun], listed: int, found: list[tuple[str, int]]
-) -> None:
+@pytest.mark.parametrize("case", cases("lake_failures_of_runs"))
+def test_failures_of_runs_are_those_of_no_batch(case: Case) -> None:
     """Each failure once, though both tell of it."""
-    known = [Failure(MAPPER.code, "x", listed, "b1")] if listed else []
+    runs = [
+        flow_run("09:00", 5, run["failed"], *(BatchError(*error) for error in run["errors"]))
+        for run in case["runs"]
+    ]
+    known = [Failure("MAPPER-3700-400", "x", case["listed"], "b1")] if case["listed"] else []
 
     failures = failures_of_runs(runs, known)
 
-    assert [(one.code, one.records) for one in failures] == found
+    assert [[one.code, one.records] for one in failures] == case["found"]
     assert all(one.message == UNEXPLAINED for one in failures if not one.code)
 
 
-@pytest.mark.parametrize(
-    ("failed", "errors", "found"),
-    [
-        pytest.param(5, (OFF,), [("INGEST-1211-400", 5)], id="diagnostics off"),
-        pytest.param(5, (), [("INGEST-1211-400", 5)], id="nothing said"),
-        pytest.param(
-            5,
-            (BatchError("INGEST-1212-400", "5 errors", 5), BatchError("A", "a", 2), MAPPER),
-            [("A", 2), (MAPPER.code, 3)],
-            id="counted by code",
-        ),
-        pytest.param(
-            5,
-            (BatchError("INGEST-1212-400", "5 errors"), MAPPER),
-            [(MAPPER.code, 3), ("INGEST-1212-400", 2)],
-            id="two more than explained",
-        ),
-        pytest.param(0, (BatchError("106", "empty file"),), [("106", 0)], id="no record counted"),
-    ],
-)
-def test_a_failed_batch_without_records_is_a_failure(
-    failed: int, errors: tuple[BatchError, ...], found: list[tuple[str, int]]
-) -> None:
+@pytest.mark.parametrize("case", cases("lake_failures_by_errors"))
+def test_a_failed_batch_without_records_is_a_failure(case: Case) -> None:
     """It is never taken for none."""
-    failures = failures_by_errors(batch("b1", "09:10", 0, failed, *errors))
+    errors = (BatchError(*error) for error in case["errors"])
 
-    assert [(one.code, one.records) for one in failures] == found
+    failures = failures_by_errors(batch("b1", "09:10", 0, case["failed"], *errors))
+
+    assert [[one.code, one.records] for one in failures] == case["found"]
 
 
 async def status(adobe: Adobe, since: str = "08:00", until: str = "12:00") -> Status:
@@ -151,7 +117,7 @@ async def status(adobe: Adobe, since: str = "08:00", until: str = "12:00") -> St
 def answer_one_failure(adobe: Adobe, records: str) -> None:
     """An hour with three stored and two failed records, of which both tell."""
     run = run_of(ms("09:00"), inputRecordCount=5, outputRecordCount=3, failedRecordCount=2)
-    adobe.answers[RUNS] = pages([run], 10)
+    adobe.answers[RUNS] = run_pages([run], 10)
     adobe.answers[BATCHES] = batch_pages(
         {
             "a": {"created": ms("09:10"), "status": "success", "metrics": {"outputRecordCount": 3}},
@@ -240,7 +206,7 @@ async def test_a_batch_with_very_many_failures(
     monkeypatch.setattr("pendo_aep.lake.status._MAX_RECORDS", 10)
     line = json.dumps({"body": {"id": "e"}, "_errors": [{"code": "A", "message": "why"}]})
     body = {"created": ms("09:10"), "status": "failed", "metrics": {"failedRecordCount": 500}}
-    adobe.answers[RUNS] = pages([], 10)
+    adobe.answers[RUNS] = run_pages([], 10)
     adobe.answers[BATCHES] = batch_pages({"b": body})
 
     def endless(request: web.Request) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
@@ -17,7 +15,7 @@ from local.pubsub import PubSubServer, delayed, failing, hanging
 from pendo_aep import clock
 from pendo_aep.lake import pubsub_calls
 from pendo_aep.lake import temporary as temporary_resources
-from pendo_aep.lake.temporary import TemporaryResources, uninterrupted
+from pendo_aep.lake.temporary import TemporaryResources
 from pendo_aep.lake.topic import Patience, TopicReader
 from tests.cases import Case, rows
 from tests.conftest import PubSub
@@ -25,32 +23,6 @@ from tests.unit.lake.topic_harness import QUICK, TopicHarness, read, topic_harne
 
 FOR_EVER = Patience(quiet_seconds=3600, settle_seconds=0, pull_seconds=1)
 OURS = {"managed-by": "pendo-to-aep"}
-# Reads until it is interrupted, as a command does.
-COMMAND = """
-import sys
-from datetime import UTC, datetime, timedelta
-import grpc.aio
-from pendo_aep.cli.terminal import run_interruptibly
-from pendo_aep.lake.topic import Patience, TopicReader
-
-async def main(host, project, source):
-    async with grpc.aio.insecure_channel(host) as channel:
-        reader = TopicReader(channel, project, Patience(3600, 0, 1))
-        now = datetime.now(UTC)
-        pages = {
-            "published": lambda: reader.published(
-                f"projects/{project}/topics/events", now - timedelta(hours=1), now
-            ),
-            "waiting": lambda: reader.waiting(f"projects/{project}/subscriptions/live"),
-        }[source]()
-        async for page in pages:
-            print(len(page), flush=True)
-
-try:
-    run_interruptibly(main(*sys.argv[1:]))
-except KeyboardInterrupt:
-    raise SystemExit(130)
-"""
 
 
 async def left_by(server: PubSubServer, harness: TopicHarness) -> set[str]:
@@ -66,17 +38,7 @@ def temporary(server: PubSubServer, harness: TopicHarness) -> list[str]:
 
 
 async def test_a_reading_that_is_left_early(server: PubSubServer, here: TopicHarness) -> None:
-    """Its subscription goes when the generator is closed."""
-    await here.publish("a")
-    async with aclosing(here.everything()) as pages:
-        async for _ in pages:
-            assert len(temporary(server, here)) == 1
-            break
-    assert not await here.left()
-
-
-async def test_a_failure_of_the_caller(server: PubSubServer, here: TopicHarness) -> None:
-    """The same if what is read cannot be handled."""
+    """What it made goes when the generator is closed; so if its caller fails."""
 
     async def handle() -> None:
         async with aclosing(here.reader.waiting(here.live)) as pages:
@@ -85,6 +47,11 @@ async def test_a_failure_of_the_caller(server: PubSubServer, here: TopicHarness)
                 raise ZeroDivisionError
 
     await here.publish("a")
+    async with aclosing(here.everything()) as pages:
+        async for _ in pages:
+            assert len(temporary(server, here)) == 1
+            break
+    assert not await here.left()
     with pytest.raises(ZeroDivisionError):
         await handle()
     assert not await here.left()
@@ -121,27 +88,6 @@ async def test_a_reading_that_is_cancelled(
         await reading
     assert not await left_by(server, here)
     assert not reader.left_behind
-
-
-@pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda one: str(one.name))
-@pytest.mark.parametrize("source", ["published", "waiting"])
-async def test_a_command_that_is_interrupted(
-    server: PubSubServer, here: TopicHarness, source: str, number: signal.Signals
-) -> None:
-    """Ctrl-C and SIGTERM: it deletes everything before it ends."""
-    await here.publish("a")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", COMMAND, server.host, here.project, source),
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout
-    async with asyncio.timeout(20):
-        assert await process.stdout.readline() == b"1\n"
-        assert temporary(server, here)
-        process.send_signal(number)
-        assert await process.wait() == 130
-    assert not await here.left()
 
 
 async def test_a_deletion_that_is_refused(server: PubSubServer, here: TopicHarness) -> None:
@@ -205,30 +151,6 @@ async def test_a_creation_that_takes_effect_late() -> None:
         await using
     await asyncio.gather(*effects)
     assert not existing
-
-
-async def test_the_work_that_is_not_interrupted() -> None:
-    """Its result and its exception are its own; a cancellation comes after it."""
-
-    async def fail() -> None:
-        raise ZeroDivisionError
-
-    assert await uninterrupted(asyncio.sleep(0, "done")) == "done"
-    with pytest.raises(ZeroDivisionError):
-        await uninterrupted(fail())
-
-    ended = asyncio.Event()
-
-    async def work() -> None:
-        await asyncio.sleep(0.1)
-        ended.set()
-
-    task = asyncio.create_task(uninterrupted(work()))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert ended.is_set()
 
 
 async def test_leftovers_are_removed(

@@ -15,7 +15,7 @@ from local.pipeline import in_background
 from local.pubsub import PubSubServer, delayed, failing
 from pendo_aep.lake.topic import NoRetention, NotAllowed, Patience, TooOld, TopicError, TopicReader
 from pendo_aep.pubsub.client import CallFailed
-from tests.cases import Case, cases, rows
+from tests.cases import Case, rows, table
 from tests.conftest import PubSub
 from tests.unit.lake.topic_harness import (
     FOR_THE_EMULATOR,
@@ -26,7 +26,7 @@ from tests.unit.lake.topic_harness import (
     topic_harness,
 )
 
-MANY = [f"e{number:04}" for number in range(2500)]
+MANY = [f"e{number:04}" for number in range(250)]
 
 
 @pytest.fixture
@@ -42,38 +42,45 @@ async def test_every_message_of_the_span_is_read(anywhere: TopicHarness) -> None
     await anywhere.publish("before")
     await anywhere.take(1, acknowledge=True)
     since = datetime.now(UTC)
-    await anywhere.publish(*MANY[:250], eventType="guide.displayed")
+    await anywhere.publish(*MANY, eventType="guide.displayed")
     await anywhere.take(100, acknowledge=True)
     until = datetime.now(UTC)
     await anywhere.publish("after")
 
     found = await read(anywhere.reader.published(anywhere.topic, since, until))
 
-    assert sorted({message.id for message in found}) == MANY[:250]
+    assert sorted({message.id for message in found}) == MANY
     assert {message.type for message in found} == {"guide.displayed"}
     assert all(since <= message.published_at < until for message in found)
     assert not await anywhere.left()
 
 
-async def test_no_page_is_dropped(here: TopicHarness) -> None:
+async def test_no_page_is_dropped(here: TopicHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than several pulls bring; each once."""
+    monkeypatch.setattr("pendo_aep.lake.topic._MAX_PULL", 50)
     await here.publish(*MANY)
     assert ids(await read(here.everything())) == MANY
 
 
-@pytest.mark.parametrize("case", cases("topic_messages"))
-async def test_what_a_message_says(here: TopicHarness, case: Case) -> None:
+async def test_what_a_message_says(here: TopicHarness) -> None:
     """The event's ID is its attribute, else its own, else the message's."""
-    attributes = dict(case["attributes"])
-    data = case["data"].encode()
-    await here.admin.publisher.publish(
-        topic=here.topic, messages=[PubsubMessage(data=data, attributes=attributes)]
+    rows = table("topic_messages")
+    published = await here.admin.publisher.publish(
+        topic=here.topic,
+        messages=[
+            PubsubMessage(data=row["data"].encode(), attributes=row["attributes"]) for row in rows
+        ],
     )
-    (found,) = await read(here.everything())
-    assert found.id == (case["id"] or f"message-{found.message_id}")
-    assert found.type == case["type"]
-    assert (found.occurred_at and found.occurred_at.isoformat()) == case["occurred_at"]
-    assert (found.data, found.attributes) == (data, attributes)
+
+    found = {message.message_id: message for message in await read(here.everything())}
+
+    for key, row in zip(published.message_ids, rows, strict=True):
+        one = found.pop(key)
+        assert one.id == (row["id"] or f"message-{key}"), row
+        assert one.type == row["type"], row
+        assert (one.occurred_at and one.occurred_at.isoformat()) == row["occurred_at"], row
+        assert (one.data.decode(), one.attributes) == (row["data"], row["attributes"])
+    assert not found
 
 
 async def test_what_waits_is_read_and_not_taken(anywhere: TopicHarness) -> None:
@@ -140,12 +147,6 @@ async def test_dead_letters_too_old_for_a_snapshot(
     assert not await here.left()
 
 
-async def test_nothing_is_read_of_an_empty_topic(here: TopicHarness) -> None:
-    """It ends, and leaves nothing."""
-    assert await read(here.everything()) == []
-    assert not await here.left()
-
-
 async def test_it_ends_on_a_topic_that_is_never_quiet(here: TopicHarness) -> None:
     """What is published after the beginning is not waited for, and not yielded."""
     await here.publish(*MANY[:10])
@@ -162,7 +163,7 @@ async def test_an_empty_answer_proves_nothing(
     server: PubSubServer, here: TopicHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pulls without an answer come first; the reading goes on for its quiet time."""
-    monkeypatch.setattr("pendo_aep.lake.reading.ACK_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
     await here.publish(*MANY[:10])
     server.faults.add(failing("Pull", grpc.StatusCode.DEADLINE_EXCEEDED).times(5))
     assert ids(await read(here.everything())) == MANY[:10]
@@ -186,7 +187,7 @@ def test_when_a_reading_ends(case: Case) -> None:
 
 async def test_a_lost_answer_comes_again(project: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pull that is cut off has leased messages, which come again after the ack deadline."""
-    monkeypatch.setattr("pendo_aep.lake.reading.ACK_DEADLINE_SECONDS", 0.5)
+    monkeypatch.setattr("pendo_aep.lake.topic.ACK_DEADLINE_SECONDS", 0.5)
     patience = Patience(quiet_seconds=0.2, settle_seconds=0, pull_seconds=0.3)
     async with (
         PubSubServer(pull_wait=0.05, ack_deadline=0.5) as server,
@@ -207,27 +208,21 @@ async def test_a_repeated_delivery_has_the_same_message_id(
     assert len({message.message_id for message in found}) == 10
 
 
-async def test_the_seek_has_time_to_take_effect(server: PubSubServer, here: TopicHarness) -> None:
-    """However quiet it is, the reading does not end before."""
-    del server
+async def test_the_seek_has_time_to_take_effect(here: TopicHarness) -> None:
+    """Of an empty topic nothing is read; however quiet it is, the reading does not end before."""
     reader = TopicReader(here.channel, here.project, Patience(0.1, 0.6, 1))
     loop = asyncio.get_running_loop()
     started = loop.time()
     now = datetime.now(UTC)
-    await read(reader.published(here.topic, now, now))
+    assert await read(reader.published(here.topic, now, now)) == []
     assert loop.time() - started >= 0.6
-
-
-async def test_retention(here: TopicHarness) -> None:
-    """As the topic says."""
-    assert await here.reader.retention(here.topic) == timedelta(days=1)
+    assert not await here.left()
 
 
 async def test_a_topic_without_retention(here: TopicHarness) -> None:
     """The text says what to set."""
     topic = f"projects/{here.project}/topics/forgets"
     await here.admin.publisher.create_topic(name=topic)
-    assert await here.reader.retention(topic) == timedelta(0)
     now = datetime.now(UTC)
     with pytest.raises(NoRetention, match="topics update forgets --message-retention-duration=7d"):
         await read(here.reader.published(topic, now, now))
@@ -235,11 +230,10 @@ async def test_a_topic_without_retention(here: TopicHarness) -> None:
 
 
 async def test_a_span_that_is_too_old(here: TopicHarness) -> None:
-    """The exception has the earliest time that can still be seen."""
+    """The text has the earliest time that can still be seen."""
     now = datetime.now(UTC)
-    with pytest.raises(TooOld, match="for 24 hours: the earliest") as raised:
+    with pytest.raises(TooOld, match="for 24 hours: the earliest that can still be seen is 20"):
         await read(here.reader.published(here.topic, now - timedelta(days=2), now))
-    assert abs(raised.value.earliest - (now - timedelta(days=1))) < timedelta(minutes=1)
     assert not await here.left()
 
 
