@@ -77,12 +77,7 @@ class FlowService:
         body = call.fields(flow_rules.SERVICE)
         flow_rules.check_base(body)
         made = Connection(id=str(uuid4()), body=body)
-        params = body["auth"]["params"]
-        made.inlet = self._open_inlet(
-            call.state,
-            needs_token=params.get("authenticationRequired", False),
-            is_raw=params["dataType"] == "raw",
-        )
+        made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
         call.state.connections[made.id] = made
         return _created(made, "connections")
 
@@ -106,7 +101,7 @@ class FlowService:
         flow_id = next(self._flow_ids, None) or str(uuid4())
         made = Flow(id=flow_id, body=body, ready_at=self._ready_at())
         if source.body["connectionSpec"]["id"] == flow_rules.PENDO:
-            made.inlet = self._open_inlet(call.state, needs_token=False, is_raw=True)
+            made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
         call.state.flows[made.id] = made
         return _created(made, "flows")
 
@@ -171,15 +166,25 @@ class FlowService:
             self._aep.close_inlet(item.inlet)
         return JsonResponse(204)
 
-    def _open_inlet(self, state: PlatformState, *, needs_token: bool, is_raw: bool) -> str:
-        inlet = next(self._inlets, None) or uuid4().hex * 2
+    def reopen_inlets(self, state: PlatformState) -> None:
+        """Opens the inlets of a sandbox that was made elsewhere."""
+        for item in (*state.connections.values(), *state.flows.values()):
+            if item.inlet is not None:
+                self._open_inlet(state, item.inlet, item.body)
+
+    def _open_inlet(self, state: PlatformState, inlet: str, body: Json) -> str:
+        """Opens the inlet of a base connection, or that of a flow, which takes raw data."""
+        params = body.get("auth", {}).get("params", {})
         self._aep.open_inlet(
             inlet,
             take=partial(self._sink, state, inlet),
-            expects=MessageFormat.RAW if is_raw else MessageFormat.XDM,
-            needs_token=needs_token,
+            expects=MessageFormat(params.get("dataType", "raw")),
+            needs_token=params.get("authenticationRequired", False),
         )
         return inlet
+
+    def _new_inlet(self) -> str:
+        return next(self._inlets, None) or uuid4().hex * 2
 
     def _inlet_url(self, inlet: str) -> str:
         return f"{self._aep.url}/collection/{inlet}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -113,7 +115,7 @@ class PlatformServer(HttpServer):
         self._gateway = Gateway(aep, self.states)
         self._clock = clock
         self._ingestion = LateIngestion(clock, ingest_after_seconds, lake, observer)
-        flow_service = FlowService(
+        self._flow_service = FlowService(
             aep,
             self._ingestion.receive,
             lambda: clock() + ready_after_seconds,
@@ -128,7 +130,7 @@ class PlatformServer(HttpServer):
             *catalog.routes(),
             *exports.routes(),
             *flow_runs.routes(),
-            *flow_service.routes(),
+            *self._flow_service.routes(),
             *data_lake.routes(lake),
             *mapping_sets.routes(),
         )
@@ -191,6 +193,17 @@ class PlatformServer(HttpServer):
             for state in self.states.values()
             for batch in batches.compact(state, self._clock())
         ]
+
+    def restore(self, saved: PlatformState) -> None:
+        """Replaces what a sandbox holds by a copy of what another has held, and opens its inlets.
+
+        Adobe's own resources and the records of the calls stay.
+        """
+        there = self.states[saved.sandbox]
+        kept = {"standard": there.standard, "calls": there.calls}
+        copied = deepcopy(replace(saved, **dict.fromkeys(kept)))
+        self.states[saved.sandbox] = state = replace(copied, **kept)
+        self._flow_service.reopen_inlets(state)
 
     async def stop(self) -> None:
         """Ends every pause and the ingestion in the background, then the open requests."""
