@@ -19,7 +19,7 @@ from local.http_server import JsonResponse
 
 BASE = "/data/foundation/flowservice"
 
-Item: TypeAlias = Connection | Flow
+Check: TypeAlias = Callable[[PlatformState, Json], None]
 # Takes a message: the state of its sandbox, the inlet, the flow id of the request, the message.
 Sink: TypeAlias = Callable[[PlatformState, str, str | None, object], None]
 
@@ -54,15 +54,18 @@ class FlowService:
     def routes(self) -> tuple[Route, ...]:
         """The operations on connections and flows."""
         view, manage = Permission.VIEW_SOURCES, Permission.MANAGE_SOURCES
-        makers: dict[str, Callable[[Call], JsonResponse]] = {
-            "connections": self._create_connection,
-            "sourceConnections": self._create_source,
-            "targetConnections": self._create_target,
-            "flows": self._create_flow,
+        checks: dict[str, Check | None] = {
+            "connections": flow_rules.check_base,
+            "sourceConnections": flow_rules.check_source,
+            "targetConnections": flow_rules.check_target,
+            "flows": None,
         }
         found: list[Route] = []
-        for name, create in makers.items():
+        for name, check in checks.items():
             path, one = f"{BASE}/{name}", f"{BASE}/{name}/{{id}}"
+            create = self._create_flow
+            if check is not None:
+                create = partial(self._create_connection, name=name, check=check)
             found += [
                 Route("GET", path, partial(self._list, name=name), view),
                 Route("POST", path, create, manage, changes=True),
@@ -73,27 +76,14 @@ class FlowService:
         path = f"{BASE}/flows/{{id}}/action"
         return (*found, Route("POST", path, self._act, manage, changes=True))
 
-    def _create_connection(self, call: Call) -> JsonResponse:
+    def _create_connection(self, call: Call, name: str, check: Check) -> JsonResponse:
         body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_base(body)
+        check(call.state, body)
         made = Connection(id=str(uuid4()), body=body)
-        made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
-        call.state.connections[made.id] = made
-        return _created(made, "connections")
-
-    def _create_source(self, call: Call) -> JsonResponse:
-        body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_source(call.state, body)
-        made = Connection(id=str(uuid4()), body=body)
-        call.state.source_connections[made.id] = made
-        return _created(made, "sourceConnections")
-
-    def _create_target(self, call: Call) -> JsonResponse:
-        body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_target(call.state, body)
-        made = Connection(id=str(uuid4()), body=body)
-        call.state.target_connections[made.id] = made
-        return _created(made, "targetConnections")
+        if name == "connections":
+            made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
+        _items(call.state, name)[made.id] = made
+        return _created(made, name)
 
     def _create_flow(self, call: Call) -> JsonResponse:
         body = call.fields(flow_rules.SERVICE)
@@ -124,7 +114,7 @@ class FlowService:
         return JsonResponse(200, {"items": [self._shown(call.state, _find(call, name))]})
 
     def _patch(self, call: Call, name: str) -> JsonResponse:
-        item: Item = _find(call, name)
+        item: Connection = _find(call, name)
         _check_etag(call, item, required=True)
         try:
             body = apply_json_patch(item.body, call.json(flow_rules.SERVICE))
@@ -156,7 +146,7 @@ class FlowService:
         return _changed(flow)
 
     def _delete(self, call: Call, name: str) -> JsonResponse:
-        item: Item = _find(call, name)
+        item: Connection = _find(call, name)
         _check_etag(call, item, required=False)
         if (user := _user(call.state, item.id)) is not None:
             detail = f"{item.id} is in use by {user}"
@@ -189,7 +179,7 @@ class FlowService:
     def _inlet_url(self, inlet: str) -> str:
         return f"{self._aep.url}/collection/{inlet}"
 
-    def _shown(self, state: PlatformState, item: Item) -> Json:
+    def _shown(self, state: PlatformState, item: Connection) -> Json:
         """Returns a connection or flow as Flow Service shows it, with the URL of its inlet."""
         common: Json = {
             **item.body,
@@ -260,17 +250,17 @@ def _find(call: Call, name: str) -> Any:
     return found
 
 
-def _created(item: Item, name: str) -> JsonResponse:
+def _created(item: Connection, name: str) -> JsonResponse:
     body = {"id": item.id, "etag": item.etag}
     return JsonResponse(201, body, {"Location": f"{BASE}/{name}/{item.id}"})
 
 
-def _changed(item: Item) -> JsonResponse:
+def _changed(item: Connection) -> JsonResponse:
     item.etag, item.updated = new_etag(), now_ms()
     return JsonResponse(200, {"id": item.id, "etag": item.etag})
 
 
-def _check_etag(call: Call, item: Item, *, required: bool) -> None:
+def _check_etag(call: Call, item: Connection, *, required: bool) -> None:
     seen = call.headers.get("If-Match")
     if seen is None:
         if required:
