@@ -195,24 +195,14 @@ class FlowService:
             "etag": item.etag,
         }
         if isinstance(item, Flow):
-            return {**common, **self._flow_details(state, item)}
+            return {**common, **self._flow_details(item)}
         if item.inlet is not None:
             auth = common["auth"]
             inlet = {"inletId": item.inlet, "inletUrl": self._inlet_url(item.inlet)}
             common["auth"] = {**auth, "params": {**auth["params"], **inlet}}
         return common
 
-    def _flow_details(self, state: PlatformState, flow: Flow) -> Json:
-        connections = {
-            f"{kind}Connections": [
-                {"id": one, "connectionSpec": found[one].body["connectionSpec"]}
-                for one in flow.body[f"{kind}ConnectionIds"]
-            ]
-            for kind, found in (
-                ("source", state.source_connections),
-                ("target", state.target_connections),
-            )
-        }
+    def _flow_details(self, flow: Flow) -> Json:
         options = {**flow.body.get("options", {})}
         if flow.inlet is not None:
             options["inletUrl"] = self._inlet_url(flow.inlet)
@@ -220,9 +210,6 @@ class FlowService:
             "state": "enabled" if flow.enabled else "disabled",
             "transformations": [_transformation(x) for x in flow.body.get("transformations", [])],
             "options": options,
-            "inheritedAttributes": {"properties": {"isSourceFlow": True}, **connections},
-            "runs": f"/runs?property=flowId=={flow.id}",
-            "lastOperation": {"started": 0, "updated": 0, "operation": "create"},
         }
 
 

@@ -64,15 +64,7 @@ class Gateway:
 
     def _list_sandboxes(self, _: Call) -> JsonResponse:
         sandboxes = [
-            {
-                "name": name,
-                "title": name.capitalize(),
-                "state": "active",
-                "type": "production" if name == "prod" else "development",
-                "region": "VA7",
-                "isDefault": name == "prod",
-            }
-            for name in self._states
+            {"name": name, "title": name.capitalize(), "state": "active"} for name in self._states
         ]
         page = {"limit": 100, "count": len(sandboxes)}
         return JsonResponse(200, {"sandboxes": sandboxes, "_page": page})

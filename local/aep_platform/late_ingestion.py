@@ -248,7 +248,7 @@ class LateIngestion:
                 batch = started or batches.start_batch(
                     first.state, dataset, first.flow, at, has_diagnostics=has_diagnostics
                 )
-                batches.finish_batch(dataset, batch, part, at)
+                batches.finish_batch(batch, part, at)
                 made.append(batch)
         for event_id, _ in stored:
             self._tell(RecordStored(event_id, made[0].id, at))

@@ -70,23 +70,8 @@ def _find(call: Call, kind: Kind) -> Resource:
 
 
 def _stats(call: Call) -> JsonResponse:
-    state = call.state
-    counts = {
-        "schemas": len(state.schemas),
-        "mixins": len(state.field_groups),
-        "datatypes": 0,
-        "classes": 0,
-        "unions": 0,
-    }
-    body = {
-        "imsOrg": state.ims_org_id,
-        "tenantId": state.tenant,
-        "counts": counts,
-        "recentlyCreatedResources": [],
-        "recentlyUpdatedResources": [],
-        "classUsage": {},
-    }
-    return JsonResponse(200, body)
+    """Adobe shows counts and recent resources, too."""
+    return JsonResponse(200, {"imsOrg": call.state.ims_org_id, "tenantId": call.state.tenant})
 
 
 def _list(call: Call, kind: Kind) -> JsonResponse:

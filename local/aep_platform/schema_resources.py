@@ -139,17 +139,12 @@ def shown(state: PlatformState, resource: Resource, *, is_full: bool = False) ->
 
 def _composition(state: PlatformState, resource: Resource) -> Json:
     if resource.kind != "schemas":
-        return {"meta:extensible": True, "meta:abstract": True}
+        return {}
     refs = references(resource.body)
     known = [state.standard[reference] for reference in refs if reference in state.standard]
     return {
         "meta:class": next((one.id for one in known if one.kind == "classes"), None),
         "meta:extends": resource.body.get("meta:extends", []),
-        "meta:extensible": False,
-        "meta:abstract": False,
-        "refs": refs,
-        "meta:sandboxId": f"sandbox-{state.sandbox}",
-        "meta:sandboxType": "production" if state.sandbox == "prod" else "development",
     }
 
 
@@ -161,10 +156,6 @@ def _tenancy(state: PlatformState, resource: Resource) -> Json:
         "meta:registryMetadata": {
             "repo:createdDate": resource.created,
             "repo:lastModifiedDate": resource.updated,
-            "xdm:createdClientId": "local",
-            "xdm:lastModifiedClientId": "local",
-            "eTag": f"{resource.id[-16:]}{resource.minor}",
-            "meta:globalLibVersion": "1.0",
         },
     }
 

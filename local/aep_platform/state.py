@@ -71,7 +71,6 @@ class Dataset:
     created: int = field(default_factory=now_ms)
     updated: int = field(default_factory=now_ms)
     rows: list[Json] = field(default_factory=list)
-    batch_id: str | None = None
 
     @property
     def version(self) -> str:
