@@ -63,13 +63,10 @@ def start_batch(
     return batch
 
 
-def finish_batch(
-    dataset: Dataset, batch: Batch, outcome: int | list[FailedRecord], at: float
-) -> None:
+def finish_batch(batch: Batch, outcome: int | list[FailedRecord], at: float) -> None:
     """Ends a batch.
 
     Args:
-        dataset: its dataset.
         batch: as it was started.
         outcome: how many records were written, or those that failed.
         at: in seconds since the epoch.
@@ -79,8 +76,6 @@ def finish_batch(
         batch.status, batch.stored = "success", outcome
     else:
         batch.status, batch.failed = "failed", outcome
-    if batch.status == "success":
-        dataset.batch_id = batch.id
 
 
 def find_batch(call: Call, service: str) -> Batch:
@@ -171,9 +166,6 @@ def _consolidate(state: PlatformState, old: Iterable[Batch], now: int) -> Batch:
     for part in parts:
         part.status, part.successor, part.updated = "inactive", batch.id, now
     state.batches[batch.id] = batch
-    dataset = state.datasets.get(batch.dataset_id)
-    if dataset is not None:
-        dataset.batch_id = batch.id
     return batch
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -129,12 +130,12 @@ def apply_json_patch(document: Json, operations: object) -> Json:
     """
     if not isinstance(operations, list) or not operations:
         raise InvalidPatch("the body must be a list of operations")
-    patched: Any = document
+    patched: Any = deepcopy(document)
     for operation in operations:
         if not isinstance(operation, dict) or operation.get("op") not in _PATCH_OPERATIONS:
             raise InvalidPatch("each operation must be one of add, remove, replace")
         try:
-            patched = jsonpatch.apply_patch(patched, [operation])
+            patched = jsonpatch.apply_patch(patched, [operation], in_place=True)
         except jsonpatch.InvalidJsonPatch as invalid:
             raise InvalidPatch(str(invalid)) from None
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException):

@@ -36,13 +36,6 @@ def routes() -> tuple[Route, ...]:
 
 def _shown(state: PlatformState, dataset: Dataset) -> Json:
     """Returns a dataset as Catalog shows it."""
-    last: Json = {}
-    if dataset.batch_id is not None:
-        last = {
-            "lastBatchId": dataset.batch_id,
-            "lastBatchStatus": "success",
-            "lastSuccessfulBatch": dataset.batch_id,
-        }
     return {
         "tags": {},
         **dataset.body,
@@ -51,9 +44,6 @@ def _shown(state: PlatformState, dataset: Dataset) -> Json:
         "version": dataset.version,
         "created": dataset.created,
         "updated": dataset.updated,
-        "viewId": f"{dataset.id}-view",
-        "files": f"@/dataSetFiles?dataSetId={dataset.id}",
-        **last,
     }
 
 

@@ -1,13 +1,11 @@
 """The Schema Registry's descriptors (Adobe: "Descriptors"): friendly names, labels, relationships.
 
-Not simulated, because `aep` does not use them: other types, paging, and that a schema is shown with
-its friendly names.
+Not simulated, because `aep` does not use them: other types, paging, lists of ids or links, and that
+a schema is shown with its friendly names.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -18,7 +16,7 @@ from local.aep_platform.state import Json, PlatformState, now_ms
 from local.http_server import JsonResponse
 
 _PATH = f"{BASE}/tenant/descriptors"
-_ACCEPT = re.compile(r"application/vnd\.adobe\.xdm(?P<form>|-id|-link)\+json")
+_ACCEPT = "application/vnd.adobe.xdm+json"
 _MAX = 4000  # Adobe: in a sandbox
 _LABEL = "xdm:descriptorLabel"
 _RELATED = (relationships.IDENTITY, relationships.REFERENCE, relationships.ONE_TO_ONE)
@@ -46,18 +44,12 @@ def routes() -> tuple[Route, ...]:
 def _list(call: Call) -> JsonResponse:
     """Adobe: a list for each type that has any."""
     accept = call.headers.get("Accept", "")
-    form = _ACCEPT.fullmatch(accept)
-    if form is None:
-        raise errors.invalid_accept("XDM-1008-400", accept, "application/vnd.adobe.xdm+json")
-    shown: Mapping[str, Callable[[Json], Any]] = {
-        "": lambda one: one,
-        "-id": lambda one: one["@id"],
-        "-link": lambda one: f"/tenant/descriptors/{one['@id']}",
-    }
-    found: dict[str, list[Any]] = {}
+    if accept != _ACCEPT:
+        raise errors.invalid_accept("XDM-1008-400", accept, _ACCEPT)
+    found: dict[str, list[Json]] = {}
     for descriptor in call.state.descriptors.values():
         if call.matches(descriptor):
-            found.setdefault(descriptor["@type"], []).append(shown[form["form"]](descriptor))
+            found.setdefault(descriptor["@type"], []).append(descriptor)
     return JsonResponse(200, found)
 
 
@@ -94,7 +86,8 @@ def _delete(call: Call) -> JsonResponse:
 def _find(call: Call) -> Json:
     found = call.state.descriptors.get(call.params["id"])
     if found is None:
-        raise errors.descriptor_not_found(call.params["id"])
+        detail = f"The requested descriptor {call.params['id']} is not found."
+        raise errors.registry(assumed.DESCRIPTOR_NOT_FOUND_CODE, "Resource not found", detail)
     return found
 
 

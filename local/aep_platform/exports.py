@@ -40,7 +40,6 @@ def routes() -> tuple[Route, ...]:
     """The operations on the files of a batch."""
     one, view = f"{BASE}/batches/{{id}}", Permission.VIEW_DATASETS
     return (
-        Route("GET", f"{one}/files", _list_files, view),
         Route("GET", f"{one}/failed", _failed, view),
         Route("GET", f"{one}/meta", _meta, view),
     )
@@ -100,25 +99,6 @@ def _meta(call: Call) -> JsonResponse:
     if not name:
         return _listing(call, files, "meta", f"{_ROW_ERRORS}/")
     return _content(files.get(name), name)
-
-
-def _list_files(call: Call) -> JsonResponse:
-    """Lists the files of what a batch wrote; their content, Parquet, is not simulated."""
-    batch = find_batch(call, _SERVICE)
-    file = f"{batch.id}-1"
-    data = [
-        {
-            "dataSetFileId": file,
-            "dataSetViewId": f"{batch.dataset_id}-view",
-            "version": "1.0.0",
-            "created": str(batch.created),
-            "updated": str(batch.updated),
-            "isValid": True,
-            "_links": {"self": {"href": f"{BASE}/files/{file}"}},
-        }
-    ]
-    found = data if batch.stored else []
-    return JsonResponse(200, {"data": found, "_page": {"limit": 100, "count": len(found)}})
 
 
 def _listing(call: Call, files: Mapping[str, bytes], operation: str, folder: str) -> JsonResponse:

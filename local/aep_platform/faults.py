@@ -56,16 +56,22 @@ class Faults:
         self._rules: list[_Rule] = []
         self._changes = 0
 
-    def add(
-        self, fault: Fault, *, after: int | None, matching: Which | None, times: int | None
+    def fail(
+        self,
+        fault: Fault,
+        *,
+        after: int | None = None,
+        matching: Which | None = None,
+        times: int | None = 1,
     ) -> None:
-        """Puts a fault in force.
+        """Makes calls fail that have passed the gateway.
 
         Args:
-            fault: what happens.
-            after: so many changing calls go through from now on before one fails.
+            fault: `Answering`, `Drop` or `Delay`.
+            after: let so many calls go through that change something, then fail the next that
+                would; None fails any call.
             matching: fail only these calls.
-            times: fail so many calls; None for no end.
+            times: fail so many; None for no end.
         """
         until = None if after is None else self._changes + after
         self._rules.append(_Rule(fault, until, matching, times))

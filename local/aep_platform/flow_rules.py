@@ -56,7 +56,7 @@ def _spec_of(body: Json, key: str, *known: str) -> str:
     return str(spec_id)
 
 
-def check_base(body: Json) -> None:
+def check_base(_: PlatformState, body: Json) -> None:
     """Checks a base connection: what data it takes, and whether with a token.
 
     Raises:

@@ -19,7 +19,7 @@ from local.http_server import JsonResponse
 
 BASE = "/data/foundation/flowservice"
 
-Item: TypeAlias = Connection | Flow
+Check: TypeAlias = Callable[[PlatformState, Json], None]
 # Takes a message: the state of its sandbox, the inlet, the flow id of the request, the message.
 Sink: TypeAlias = Callable[[PlatformState, str, str | None, object], None]
 
@@ -54,15 +54,18 @@ class FlowService:
     def routes(self) -> tuple[Route, ...]:
         """The operations on connections and flows."""
         view, manage = Permission.VIEW_SOURCES, Permission.MANAGE_SOURCES
-        makers: dict[str, Callable[[Call], JsonResponse]] = {
-            "connections": self._create_connection,
-            "sourceConnections": self._create_source,
-            "targetConnections": self._create_target,
-            "flows": self._create_flow,
+        checks: dict[str, Check | None] = {
+            "connections": flow_rules.check_base,
+            "sourceConnections": flow_rules.check_source,
+            "targetConnections": flow_rules.check_target,
+            "flows": None,
         }
         found: list[Route] = []
-        for name, create in makers.items():
+        for name, check in checks.items():
             path, one = f"{BASE}/{name}", f"{BASE}/{name}/{{id}}"
+            create = self._create_flow
+            if check is not None:
+                create = partial(self._create_connection, name=name, check=check)
             found += [
                 Route("GET", path, partial(self._list, name=name), view),
                 Route("POST", path, create, manage, changes=True),
@@ -73,32 +76,14 @@ class FlowService:
         path = f"{BASE}/flows/{{id}}/action"
         return (*found, Route("POST", path, self._act, manage, changes=True))
 
-    def _create_connection(self, call: Call) -> JsonResponse:
+    def _create_connection(self, call: Call, name: str, check: Check) -> JsonResponse:
         body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_base(body)
+        check(call.state, body)
         made = Connection(id=str(uuid4()), body=body)
-        params = body["auth"]["params"]
-        made.inlet = self._open_inlet(
-            call.state,
-            needs_token=params.get("authenticationRequired", False),
-            is_raw=params["dataType"] == "raw",
-        )
-        call.state.connections[made.id] = made
-        return _created(made, "connections")
-
-    def _create_source(self, call: Call) -> JsonResponse:
-        body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_source(call.state, body)
-        made = Connection(id=str(uuid4()), body=body)
-        call.state.source_connections[made.id] = made
-        return _created(made, "sourceConnections")
-
-    def _create_target(self, call: Call) -> JsonResponse:
-        body = call.fields(flow_rules.SERVICE)
-        flow_rules.check_target(call.state, body)
-        made = Connection(id=str(uuid4()), body=body)
-        call.state.target_connections[made.id] = made
-        return _created(made, "targetConnections")
+        if name == "connections":
+            made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
+        _items(call.state, name)[made.id] = made
+        return _created(made, name)
 
     def _create_flow(self, call: Call) -> JsonResponse:
         body = call.fields(flow_rules.SERVICE)
@@ -106,7 +91,7 @@ class FlowService:
         flow_id = next(self._flow_ids, None) or str(uuid4())
         made = Flow(id=flow_id, body=body, ready_at=self._ready_at())
         if source.body["connectionSpec"]["id"] == flow_rules.PENDO:
-            made.inlet = self._open_inlet(call.state, needs_token=False, is_raw=True)
+            made.inlet = self._open_inlet(call.state, self._new_inlet(), body)
         call.state.flows[made.id] = made
         return _created(made, "flows")
 
@@ -129,7 +114,7 @@ class FlowService:
         return JsonResponse(200, {"items": [self._shown(call.state, _find(call, name))]})
 
     def _patch(self, call: Call, name: str) -> JsonResponse:
-        item: Item = _find(call, name)
+        item: Connection = _find(call, name)
         _check_etag(call, item, required=True)
         try:
             body = apply_json_patch(item.body, call.json(flow_rules.SERVICE))
@@ -161,7 +146,7 @@ class FlowService:
         return _changed(flow)
 
     def _delete(self, call: Call, name: str) -> JsonResponse:
-        item: Item = _find(call, name)
+        item: Connection = _find(call, name)
         _check_etag(call, item, required=False)
         if (user := _user(call.state, item.id)) is not None:
             detail = f"{item.id} is in use by {user}"
@@ -171,20 +156,30 @@ class FlowService:
             self._aep.close_inlet(item.inlet)
         return JsonResponse(204)
 
-    def _open_inlet(self, state: PlatformState, *, needs_token: bool, is_raw: bool) -> str:
-        inlet = next(self._inlets, None) or uuid4().hex * 2
+    def reopen_inlets(self, state: PlatformState) -> None:
+        """Opens the inlets of a sandbox that was made elsewhere."""
+        for item in (*state.connections.values(), *state.flows.values()):
+            if item.inlet is not None:
+                self._open_inlet(state, item.inlet, item.body)
+
+    def _open_inlet(self, state: PlatformState, inlet: str, body: Json) -> str:
+        """Opens the inlet of a base connection, or that of a flow, which takes raw data."""
+        params = body.get("auth", {}).get("params", {})
         self._aep.open_inlet(
             inlet,
             take=partial(self._sink, state, inlet),
-            expects=MessageFormat.RAW if is_raw else MessageFormat.XDM,
-            needs_token=needs_token,
+            expects=MessageFormat(params.get("dataType", "raw")),
+            needs_token=params.get("authenticationRequired", False),
         )
         return inlet
+
+    def _new_inlet(self) -> str:
+        return next(self._inlets, None) or uuid4().hex * 2
 
     def _inlet_url(self, inlet: str) -> str:
         return f"{self._aep.url}/collection/{inlet}"
 
-    def _shown(self, state: PlatformState, item: Item) -> Json:
+    def _shown(self, state: PlatformState, item: Connection) -> Json:
         """Returns a connection or flow as Flow Service shows it, with the URL of its inlet."""
         common: Json = {
             **item.body,
@@ -200,24 +195,14 @@ class FlowService:
             "etag": item.etag,
         }
         if isinstance(item, Flow):
-            return {**common, **self._flow_details(state, item)}
+            return {**common, **self._flow_details(item)}
         if item.inlet is not None:
             auth = common["auth"]
             inlet = {"inletId": item.inlet, "inletUrl": self._inlet_url(item.inlet)}
             common["auth"] = {**auth, "params": {**auth["params"], **inlet}}
         return common
 
-    def _flow_details(self, state: PlatformState, flow: Flow) -> Json:
-        connections = {
-            f"{kind}Connections": [
-                {"id": one, "connectionSpec": found[one].body["connectionSpec"]}
-                for one in flow.body[f"{kind}ConnectionIds"]
-            ]
-            for kind, found in (
-                ("source", state.source_connections),
-                ("target", state.target_connections),
-            )
-        }
+    def _flow_details(self, flow: Flow) -> Json:
         options = {**flow.body.get("options", {})}
         if flow.inlet is not None:
             options["inletUrl"] = self._inlet_url(flow.inlet)
@@ -225,9 +210,6 @@ class FlowService:
             "state": "enabled" if flow.enabled else "disabled",
             "transformations": [_transformation(x) for x in flow.body.get("transformations", [])],
             "options": options,
-            "inheritedAttributes": {"properties": {"isSourceFlow": True}, **connections},
-            "runs": f"/runs?property=flowId=={flow.id}",
-            "lastOperation": {"started": 0, "updated": 0, "operation": "create"},
         }
 
 
@@ -255,17 +237,17 @@ def _find(call: Call, name: str) -> Any:
     return found
 
 
-def _created(item: Item, name: str) -> JsonResponse:
+def _created(item: Connection, name: str) -> JsonResponse:
     body = {"id": item.id, "etag": item.etag}
     return JsonResponse(201, body, {"Location": f"{BASE}/{name}/{item.id}"})
 
 
-def _changed(item: Item) -> JsonResponse:
+def _changed(item: Connection) -> JsonResponse:
     item.etag, item.updated = new_etag(), now_ms()
     return JsonResponse(200, {"id": item.id, "etag": item.etag})
 
 
-def _check_etag(call: Call, item: Item, *, required: bool) -> None:
+def _check_etag(call: Call, item: Connection, *, required: bool) -> None:
     seen = call.headers.get("If-Match")
     if seen is None:
         if required:

@@ -11,7 +11,7 @@ from local.aep import AepServer
 from local.aep_platform import assumed, catalog, errors, schema_registry
 from local.aep_platform.call import Call, Permission, Route, allows
 from local.aep_platform.state import PlatformState
-from local.http_server import JsonResponse
+from local.http_server import ApiError, JsonResponse
 
 _SANDBOXES = "/data/foundation/sandbox-management"
 _WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -64,15 +64,7 @@ class Gateway:
 
     def _list_sandboxes(self, _: Call) -> JsonResponse:
         sandboxes = [
-            {
-                "name": name,
-                "title": name.capitalize(),
-                "state": "active",
-                "type": "production" if name == "prod" else "development",
-                "region": "VA7",
-                "isDefault": name == "prod",
-            }
-            for name in self._states
+            {"name": name, "title": name.capitalize(), "state": "active"} for name in self._states
         ]
         page = {"limit": 100, "count": len(sandboxes)}
         return JsonResponse(200, {"sandboxes": sandboxes, "_page": page})
@@ -98,7 +90,9 @@ def check_content_type(call: Call) -> None:
     if call.method not in _WITH_BODY or not call.body or media_type == "application/json":
         return
     if call.path.startswith(schema_registry.BASE):
-        raise errors.registry_content_type()
+        # Adobe, an older page of the registry.
+        problem = {"type": "/placeholder/type/uri", "status": 400, "title": "BadRequestError"}
+        raise ApiError(400, {**problem, "detail": "A valid content-type must be specified"})
     is_patch_of_catalog = call.method == "PATCH" and call.path.startswith(catalog.BASE)
     if not is_patch_of_catalog or media_type != catalog.JSON_PATCH:
         detail = f"The Content-Type '{media_type}' is not supported here"

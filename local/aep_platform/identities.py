@@ -6,9 +6,10 @@ Adobe's lookup and PUT are not simulated: `aep` lists all namespaces, and change
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from itertools import count
 
-from local.aep_platform import assumed, errors
+from local.aep_platform import assumed
 from local.aep_platform.call import Call, Permission, Route
 from local.aep_platform.state import Json, now_ms
 from local.http_server import ApiError, JsonResponse
@@ -62,14 +63,14 @@ def _create(call: Call) -> JsonResponse:
     _check(body)
     known = call.state.namespaces
     if body["code"] in known:
-        raise errors.namespace(
+        raise _error(
             409,
             "NAMESPACE_CODE_CONFLICT",
             "Namespace code already exists. Please use a different code",
             "INTEGRATION_CODE_EXISTS",
         )
     if any(namespace["name"] == body["name"] for namespace in known.values()):
-        raise errors.namespace(
+        raise _error(
             assumed.NAMESPACE_NAME_TAKEN_STATUS,
             "NAMESPACE_NAME_CONFLICT",
             "Namespace name already exists. Please use a different name",
@@ -94,4 +95,19 @@ def _check(body: Json) -> None:
 
 
 def _invalid(description: str) -> ApiError:
-    return errors.namespace(400, "Namespace validation", description, "INVALID_REQUEST_PARAMS")
+    return _error(400, "Namespace validation", description, "INVALID_REQUEST_PARAMS")
+
+
+def _error(status: int, title: str, description: str, code: str) -> ApiError:
+    """Adobe's OpenAPI of the Identity Service."""
+    return ApiError(
+        status,
+        {
+            "timestamp": datetime.now(UTC).isoformat(),
+            "type": "http://ns.adobe.com/adobecloud/problem/namespacevalidation",
+            "status": status,
+            "description": description,
+            "title": title,
+            "report": {"code": code},
+        },
+    )

@@ -60,8 +60,6 @@ def _summary(found: MappingSet) -> Json:
         "version": len(found.versions) - 1,
         "createdDate": found.created,
         "modifiedDate": found.updated,
-        "createdBy": "local@AdobeID",
-        "modifiedBy": "local@AdobeID",
     }
 
 
@@ -216,10 +214,6 @@ def _stored(row: _Row) -> Json:
     return {
         "id": uuid4().hex,
         "version": 0,
-        "identity": False,
-        "primaryIdentity": False,
-        "matchScore": 0.0,
-        "functionVersion": 0,
         **row.extra,
         "sourceType": assumed.STORED_TYPES[row.source_type],
         "source": row.source,

@@ -26,6 +26,7 @@ from local.http_server import JsonResponse
 
 BASE = "/data/foundation/schemaregistry"
 _SERVICE = "registry"
+_UNION_ERROR = "Union descriptor validation error"
 _ADDED_BY_SERVER = ("$id", "meta:altId", "version")
 _MAX_LIST = 300  # Adobe: a list without paging ends here
 _MAX_LIMIT = 500
@@ -69,23 +70,8 @@ def _find(call: Call, kind: Kind) -> Resource:
 
 
 def _stats(call: Call) -> JsonResponse:
-    state = call.state
-    counts = {
-        "schemas": len(state.schemas),
-        "mixins": len(state.field_groups),
-        "datatypes": 0,
-        "classes": 0,
-        "unions": 0,
-    }
-    body = {
-        "imsOrg": state.ims_org_id,
-        "tenantId": state.tenant,
-        "counts": counts,
-        "recentlyCreatedResources": [],
-        "recentlyUpdatedResources": [],
-        "classUsage": {},
-    }
-    return JsonResponse(200, body)
+    """Adobe shows counts and recent resources, too."""
+    return JsonResponse(200, {"imsOrg": call.state.ims_org_id, "tenantId": call.state.tenant})
 
 
 def _list(call: Call, kind: Kind) -> JsonResponse:
@@ -152,7 +138,8 @@ def _lookup_response(call: Call, resource: Resource) -> JsonResponse:
         example = "application/vnd.adobe.{xed|xdm}+json; version=1 (Version should be specified)"
         raise errors.invalid_accept("XDM-1007-400", accept, example)
     if form["version"].partition(".")[0] != "1":
-        raise errors.not_acceptable(accept)
+        detail = f"{accept} is not available for this resource"
+        raise errors.registry(assumed.NOT_ACCEPTABLE_CODE, "Not acceptable", detail)
     is_full = form["form"] == "xed-full"
     return JsonResponse(200, schema_resources.shown(call.state, resource, is_full=is_full))
 
@@ -203,11 +190,15 @@ def _check_union(state: PlatformState, schema: Resource, body: Json) -> None:
     tags: Any = body.get("meta:immutableTags", [])
     was = "union" in schema.body.get("meta:immutableTags", [])
     if was and "union" not in tags:
-        raise errors.union_is_permanent(schema.id)
+        detail = f"The schema {schema.id} is part of a union and cannot be taken out of it"
+        raise errors.registry("XDM-1526-400", _UNION_ERROR, detail)
     fields = schema_resources.resolve(state, body).get("properties", {})
     has_identity = "identityMap" in fields or relationships.primary_identity(state, schema.id)
     if "union" in tags and not was and not has_identity:
-        raise errors.no_identity(schema.id)
+        detail = (
+            f"The schema {schema.id} has neither an identityMap nor a primary identity descriptor"
+        )
+        raise errors.registry("XDM-1528-400", _UNION_ERROR, detail)
 
 
 def _delete(call: Call, kind: Kind) -> JsonResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,10 @@ def extends(state: PlatformState, body: Json) -> list[str]:
 
 
 def resolve(state: PlatformState, body: Json) -> Json:
-    """Returns a body with its references followed, as one JSON Schema with all its fields."""
+    """Returns a body with its references followed, as one JSON Schema with all its fields.
+
+    Its fields are new, the values of their keywords those of the resources: change neither.
+    """
     return _resolved(state, body, body)
 
 
@@ -70,7 +72,7 @@ def _resolved(state: PlatformState, node: Json, document: Json) -> Json:
             return _resolved(state, _at(document, reference), document)
         resource = find(state, reference)
         return _resolved(state, resource.body, resource.body) if resource else {}
-    out = {key: deepcopy(value) for key, value in node.items() if key not in _COMPOSED}
+    out = {key: value for key, value in node.items() if key not in _COMPOSED}
     for part in node.get("allOf", []):
         _merge(out, _resolved(state, part, document))
     if isinstance(node.get("properties"), dict):
@@ -93,8 +95,8 @@ def _merge(into: Json, other: Json) -> None:
                 else:
                     fields[name] = inner
         elif key == "required":
-            known = into.setdefault("required", [])
-            known.extend(name for name in value if name not in known)
+            known = into.get("required", [])
+            into["required"] = [*known, *(name for name in value if name not in known)]
         else:
             into.setdefault(key, value)
 
@@ -114,7 +116,7 @@ def shown(state: PlatformState, resource: Resource, *, is_full: bool = False) ->
         resource: which.
         is_full: `xed-full`, with references followed; else `xed`, as sent.
     """
-    body = deepcopy(resource.body)
+    body = orjson.loads(orjson.dumps(resource.body))
     if is_full:
         body = {**{k: v for k, v in body.items() if k != "allOf"}, **resolve(state, body)}
         body.pop("definitions", None)
@@ -137,17 +139,12 @@ def shown(state: PlatformState, resource: Resource, *, is_full: bool = False) ->
 
 def _composition(state: PlatformState, resource: Resource) -> Json:
     if resource.kind != "schemas":
-        return {"meta:extensible": True, "meta:abstract": True}
+        return {}
     refs = references(resource.body)
     known = [state.standard[reference] for reference in refs if reference in state.standard]
     return {
         "meta:class": next((one.id for one in known if one.kind == "classes"), None),
         "meta:extends": resource.body.get("meta:extends", []),
-        "meta:extensible": False,
-        "meta:abstract": False,
-        "refs": refs,
-        "meta:sandboxId": f"sandbox-{state.sandbox}",
-        "meta:sandboxType": "production" if state.sandbox == "prod" else "development",
     }
 
 
@@ -159,10 +156,6 @@ def _tenancy(state: PlatformState, resource: Resource) -> Json:
         "meta:registryMetadata": {
             "repo:createdDate": resource.created,
             "repo:lastModifiedDate": resource.updated,
-            "xdm:createdClientId": "local",
-            "xdm:lastModifiedClientId": "local",
-            "eTag": f"{resource.id[-16:]}{resource.minor}",
-            "meta:globalLibVersion": "1.0",
         },
     }
 

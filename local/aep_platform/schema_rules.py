@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from local.aep_platform import errors
+from local.aep_platform import assumed, errors
 from local.aep_platform.schema_resources import extends, find, references, resolve
 from local.aep_platform.state import Json, PlatformState, Resource
 
@@ -32,7 +32,11 @@ def check_title(state: PlatformState, body: Json, own_id: str | None = None) -> 
         raise errors.malformed("'title' is required")
     for resource in (*state.field_groups.values(), *state.schemas.values()):
         if resource.title == title and resource.id != own_id:
-            raise errors.title_taken(resource.id)
+            detail = (
+                f"Object titles must be unique. An object {resource.id} already exists with the "
+                "same title"
+            )
+            raise errors.registry("XDM-1521-400", "Title not unique", detail)
 
 
 def check_field_group(state: PlatformState, body: Json) -> None:
@@ -52,7 +56,8 @@ def check_field_group(state: PlatformState, body: Json) -> None:
     own = f"_{state.tenant}"
     for name in resolved.get("properties", {}):
         if name != own:
-            raise errors.not_in_namespace(f"The field '{name}' must be defined under '{own}'")
+            detail = f"The field '{name}' must be defined under '{own}'"
+            raise errors.registry("XDM-1020-400", "Namespace validation error", detail)
     if own not in resolved.get("properties", {}):
         raise errors.malformed(f"a field group must define fields under '{own}'")
     for path, field in _fields(resolved["properties"][own].get("properties", {}), f"/{own}"):
@@ -159,7 +164,8 @@ def check_evolution(state: PlatformState, old: Resource, new: Json) -> None:
     if not any(is_fixed(state, schema) for schema in schemas):
         return
     for reason in _breaks(resolve(state, old.body), resolve(state, new), ""):
-        raise errors.breaking(f"The change is not allowed, as the schema is in use: {reason}")
+        detail = f"The change is not allowed, as the schema is in use: {reason}"
+        raise errors.registry(assumed.BREAKING_CHANGE_CODE, "Breaking change", detail)
 
 
 def _breaks(old: Json, new: Json, path: str) -> Iterator[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from copy import deepcopy
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -29,10 +31,8 @@ from local.aep_platform.faults import (
     Answering,
     Delay,
     Drop,
-    Fault,
     Faults,
     RecordFaults,
-    Which,
 )
 from local.aep_platform.flow_service import FlowService
 from local.aep_platform.gateway import Gateway, check_content_type, check_permission
@@ -62,6 +62,7 @@ class PlatformServer(HttpServer):
         permissions: of the role that the credential has; take some away at any time.
         ims_org_id: the organisation.
         tenant: its tenant id, without the leading underscore.
+        fail: makes calls fail.
     """
 
     def __init__(
@@ -110,10 +111,11 @@ class PlatformServer(HttpServer):
         }
         self._calls = calls
         self._faults = Faults()
+        self.fail = self._faults.fail
         self._gateway = Gateway(aep, self.states)
         self._clock = clock
         self._ingestion = LateIngestion(clock, ingest_after_seconds, lake, observer)
-        flow_service = FlowService(
+        self._flow_service = FlowService(
             aep,
             self._ingestion.receive,
             lambda: clock() + ready_after_seconds,
@@ -128,7 +130,7 @@ class PlatformServer(HttpServer):
             *catalog.routes(),
             *exports.routes(),
             *flow_runs.routes(),
-            *flow_service.routes(),
+            *self._flow_service.routes(),
             *data_lake.routes(lake),
             *mapping_sets.routes(),
         )
@@ -137,25 +139,6 @@ class PlatformServer(HttpServer):
     def state(self) -> PlatformState:
         """What exists in the first sandbox, and the records of all calls."""
         return next(iter(self.states.values()))
-
-    def fail(
-        self,
-        fault: Fault,
-        *,
-        after: int | None = None,
-        matching: Which | None = None,
-        times: int | None = 1,
-    ) -> None:
-        """Makes calls fail that have passed the gateway.
-
-        Args:
-            fault: `Answering`, `Drop` or `Delay`.
-            after: let so many calls go through that change something, then fail the next that
-                would; None fails any call.
-            matching: fail only these calls.
-            times: fail so many; None for no end.
-        """
-        self._faults.add(fault, after=after, matching=matching, times=times)
 
     def heal(self) -> None:
         """Ends every fault."""
@@ -191,6 +174,17 @@ class PlatformServer(HttpServer):
             for state in self.states.values()
             for batch in batches.compact(state, self._clock())
         ]
+
+    def restore(self, saved: PlatformState) -> None:
+        """Replaces what a sandbox holds by a copy of what another has held, and opens its inlets.
+
+        Adobe's own resources and the records of the calls stay.
+        """
+        there = self.states[saved.sandbox]
+        state = deepcopy(replace(saved, standard={}, calls=[]))
+        state.standard, state.calls = there.standard, there.calls
+        self.states[saved.sandbox] = state
+        self._flow_service.reopen_inlets(state)
 
     async def stop(self) -> None:
         """Ends every pause and the ingestion in the background, then the open requests."""

@@ -71,7 +71,6 @@ class Dataset:
     created: int = field(default_factory=now_ms)
     updated: int = field(default_factory=now_ms)
     rows: list[Json] = field(default_factory=list)
-    batch_id: str | None = None
 
     @property
     def version(self) -> str:
@@ -182,7 +181,7 @@ class FlowRun:
 
 @dataclass(slots=True, kw_only=True)
 class Connection:
-    """A base, source or target connection of Flow Service."""
+    """A base, source or target connection of Flow Service, or the flow that joins them."""
 
     id: str
     body: Json
@@ -202,16 +201,10 @@ class FlowError:
 
 
 @dataclass(slots=True, kw_only=True)
-class Flow:
+class Flow(Connection):
     """A dataflow, and the errors in it."""
 
-    id: str
-    body: Json
-    etag: str = field(default_factory=new_etag)
-    created: int = field(default_factory=now_ms)
-    updated: int = field(default_factory=now_ms)
     enabled: bool = True
-    inlet: str | None = None
     ready_at: float = 0.0
     errors: list[FlowError] = field(default_factory=list)
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from copy import deepcopy
 
 import aiohttp
 import pytest
 
 from local.aep import AepServer
-from local.aep_platform import PlatformServer
+from local.aep_platform import PlatformServer, PlatformState
 from tests.local.aep_platform.client import PENDO_SOURCE, PlatformClient, connect
 from tests.local.aep_platform.late import LatePlatform, late_platform
+
+_PENDO: list[tuple[PlatformState, dict[str, str], dict[str, str]]] = []
 
 
 @pytest.fixture
@@ -22,8 +25,15 @@ async def empty(aep: AepServer, http: aiohttp.ClientSession) -> AsyncIterator[Pl
 
 @pytest.fixture
 async def pendo(empty: PlatformClient) -> PlatformClient:
-    """The same client, with a complete Pendo source."""
-    await empty.make(*PENDO_SOURCE)
+    """The same client, with a complete Pendo source, which is made once and then copied."""
+    if _PENDO:
+        state, ids, etags = _PENDO[0]
+        empty.platform.restore(state)
+        empty.ids.update(ids)
+        empty.etags.update(etags)
+    else:
+        await empty.make(*PENDO_SOURCE)
+        _PENDO.append((deepcopy(empty.platform.state), {**empty.ids}, {**empty.etags}))
     return empty
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from local.aep_platform import Answering, RecordStored
 from tests.local.aep_platform.client import CATALOG, FLOWS
 from tests.local.aep_platform.late import AFTER_SECONDS, NOON, LatePlatform, event
 
@@ -85,96 +82,3 @@ async def test_flow_has_a_run_each_hour(late: LatePlatform) -> None:
     assert await all_runs(late, "orderby=-createdAt&limit=100") == runs
     refused = await late.client.call("GET", f"{FLOWS}/runs?continuationToken=x")
     assert refused.status == 400
-
-
-async def test_compaction_leaves_the_sum(late: LatePlatform) -> None:
-    """Small batches of an hour become one that names them; its counts are theirs."""
-    for number in range(3):
-        await late.send(event(number))
-        late.advance()
-    late.clock.now = NOON + HOUR
-    await late.send(event(8), event(9, occurredAt="x"))
-    late.advance()
-    before = await late.batches()
-
-    (made,) = late.platform.compact()
-
-    batches = await late.batches()
-    merged = batches[made.id]
-    old = [batches[batch_id] for batch_id in merged["replay"]["predecessors"]]
-    assert merged["replay"]["reason"] == "consolidation"
-    assert [batch["status"] for batch in old] == ["inactive"] * 3
-    assert all(batch["tags"]["acp_successor"] == [made.id] for batch in old)
-    assert merged["metrics"]["outputRecordCount"] == 3
-    untouched = batches.keys() - {made.id, *merged["replay"]["predecessors"]}
-    assert {key: batches[key] for key in untouched} == {key: before[key] for key in untouched}
-    assert late.platform.compact() == []
-
-
-async def test_lost_records_are_nowhere(late: LatePlatform) -> None:
-    """They were accepted; no row, no batch, no count and no error shows them."""
-    late.platform.record_faults.lost = {"e-2"}.__contains__
-    await late.send(event(1), event(2))
-    late.advance()
-
-    assert [row["_id"] for row in late.client.rows] == ["e-1"]
-    (batch,) = (await late.batches()).values()
-    assert batch["metrics"]["inputRecordCount"] == 1
-    assert [counts(run) for run in await all_runs(late, "")] == [(1, 1, 0)]
-    assert late.client.platform.state.lost == []
-
-
-async def test_duplicates_are_rows_of_their_own(late: LatePlatform) -> None:
-    """The lake keeps both, and the batch counts both."""
-    late.platform.record_faults.duplicated = {"e-2"}.__contains__
-    await late.send(event(1), event(2))
-    late.advance()
-
-    stored = [one.id for one in late.seen if isinstance(one, RecordStored)]
-    assert stored == [row["_id"] for row in late.lake.rows["pendo_events"]] == ["e-1", "e-2", "e-2"]
-    (batch,) = (await late.batches()).values()
-    assert batch["metrics"]["outputRecordCount"] == 3
-
-
-async def test_late_records_come_in_a_later_batch(late: LatePlatform) -> None:
-    """They are stored hours after the others, and healing does not lose them."""
-    late.platform.record_faults.late = {"e-2"}.__contains__
-    await late.send(event(1), event(2))
-    assert late.advance() == 1
-    late.platform.heal()
-    assert (late.advance(4 * HOUR - 1), late.platform.waiting_records) == (0, 1)
-    assert late.advance(1) == 1
-
-    created = [batch["created"] for batch in (await late.batches()).values()]
-    assert created[1] - created[0] == 4 * HOUR * 1000
-    assert [row["_id"] for row in late.client.rows] == ["e-1", "e-2"]
-
-
-@pytest.mark.parametrize("status", ["success", "failed"])
-async def test_batch_that_is_replayed(late: LatePlatform, status: str) -> None:
-    """It shows as retrying for hours, without counts; then it ends under the same id."""
-    late.platform.record_faults.replayed_batches = 1
-    await late.send(event(1) if status == "success" else event(1, occurredAt="x"))
-    late.advance()
-    ((batch_id, batch),) = (await late.batches()).items()
-    assert (batch["status"], batch["metrics"], late.client.rows) == ("retrying", {}, [])
-    await late.send(event(2))
-    late.advance()
-    assert [row["_id"] for row in late.client.rows] == ["e-2"]
-
-    late.advance(3 * HOUR)
-
-    again = (await late.batches())[batch_id]
-    assert (again["status"], again["created"]) == (status, batch["created"])
-    assert again["updated"] - again["created"] == 3 * HOUR * 1000
-    assert again["metrics"]["inputRecordCount"] == 1
-
-
-async def test_api_throttles(late: LatePlatform) -> None:
-    """The lists can be throttled as every call can."""
-    throttled = Answering(429, {"title": "Too Many Requests"}, {"Retry-After": "1"})
-    late.platform.fail(throttled, matching=lambda call: call.path.endswith("/batches"))
-
-    answered = await late.client.call("GET", f"{CATALOG}/batches")
-    assert (answered.status, answered.headers["Retry-After"]) == (429, "1")
-    assert await late.batches() == {}

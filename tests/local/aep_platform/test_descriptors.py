@@ -1,14 +1,15 @@
-"""Descriptors: made, listed, replaced, deleted; one of a type for each field."""
+"""Descriptors: one of a type for each field, and those with which one schema refers to another."""
 
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
 
-from local.aep_platform import Permission
-from tests.local.aep_platform.client import REGISTRY, PlatformClient
+import pytest
+
+from tests.local.aep_platform.client import REGISTRY, Answered, PlatformClient
 
 PATH = f"{REGISTRY}/tenant/descriptors"
+PROFILE = {"op": "add", "path": "/meta:immutableTags", "value": ["union"]}
 
 
 def friendly_name(client: PlatformClient, title: str) -> dict[str, Any]:
@@ -34,44 +35,6 @@ def label(client: PlatformClient) -> dict[str, Any]:
     }
 
 
-async def listed(client: PlatformClient, form: str = "", *filters: str) -> Any:
-    """Returns a list of descriptors in one of Adobe's forms."""
-    query = "&".join(f"property={quote(one, '')}" for one in filters)
-    accept = {"Accept": f"application/vnd.adobe.xdm{form}+json"}
-    return await client.get(f"{PATH}?{query}", accept)
-
-
-async def test_a_descriptor_lives_and_dies(pendo: PlatformClient) -> None:
-    """The answer to POST has all of it, that to PUT its id; after DELETE it is not found."""
-    made = await pendo.call("POST", PATH, friendly_name(pendo, "One"))
-    assert made.status == 201
-    path = f"{PATH}/{made.body['@id']}"
-    assert await pendo.get(path) == made.body
-
-    changed = await pendo.call("PUT", path, friendly_name(pendo, "Two"))
-    assert (changed.status, changed.body) == (201, {"@id": made.body["@id"]})
-    assert (await pendo.get(path))["xdm:title"] == {"en_us": "Two"}
-    assert (await pendo.get(path))["created"] == made.body["created"]
-
-    assert (await pendo.call("DELETE", path)).status == 204
-    assert (await pendo.call("GET", path)).status == 404
-
-
-async def test_descriptors_are_listed_by_type(pendo: PlatformClient) -> None:
-    """As objects, ids or paths; a type without any is not in it; filters must all hold."""
-    one = (await pendo.call("POST", PATH, friendly_name(pendo, "One"))).body
-    other = (await pendo.call("POST", PATH, label(pendo))).body
-
-    names, labels = "xdm:alternateDisplayInfo", "xdm:descriptorLabel"
-    assert await listed(pendo) == {names: [one], labels: [other]}
-    assert await listed(pendo, "-id") == {names: [one["@id"]], labels: [other["@id"]]}
-    of_type = f"@type=={labels}"
-    link = f"/tenant/descriptors/{other['@id']}"
-    assert await listed(pendo, "-link", of_type) == {labels: [link]}
-    of_schema = f"xdm:sourceSchema=={pendo.ids['schema']}"
-    assert await listed(pendo, "", of_type, of_schema) == {}
-
-
 async def test_a_field_has_one_of_a_type(pendo: PlatformClient) -> None:
     """Assumed; a PUT of the same is none more."""
     made = await pendo.call("POST", PATH, friendly_name(pendo, "One"))
@@ -89,13 +52,74 @@ async def test_a_sandbox_has_4000(pendo: PlatformClient) -> None:
     assert (await pendo.call("POST", PATH, label(pendo))).status == 400
 
 
-async def test_labels_need_their_permission(pendo: PlatformClient) -> None:
-    """To make, to replace and to delete one; assumed."""
-    made = await pendo.call("POST", PATH, label(pendo))
-    pendo.platform.permissions.discard(Permission.MANAGE_LABELS)
-    path = f"{PATH}/{made.body['@id']}"
+@pytest.fixture
+async def related(pendo: PlatformClient) -> PlatformClient:
+    """A schema of events in Profile, and one of accounts that is not yet."""
+    assert (await pendo.patch("schema", PROFILE)).status == 200
+    pendo.ids["events"] = pendo.ids["schema"]
+    class_ = "https://ns.adobe.com/xdm/context/account"
+    await pendo.make("schema", title="Accounts", allOf=[{"$ref": class_}])
+    return pendo
 
-    for method, where in (("POST", PATH), ("PUT", path)):
-        assert (await pendo.call(method, where, label(pendo))).status == 403
-    assert (await pendo.call("DELETE", path)).status == 403
-    assert (await pendo.get(path)) == made.body
+
+async def post(client: PlatformClient, kind: str, source: str, path: str, **keys: Any) -> Answered:
+    """Posts a descriptor of a kind on a field of a schema."""
+    body = {
+        "@type": f"xdm:descriptor{kind}",
+        "xdm:sourceSchema": client.ids[source],
+        "xdm:sourceVersion": 1,
+        "xdm:sourceProperty": path,
+        **{f"xdm:{key}": value for key, value in keys.items()},
+    }
+    return await client.call("POST", PATH, body)
+
+
+async def identity(client: PlatformClient, path: str = "/accountKey/sourceKey") -> Answered:
+    """Makes a field of the accounts their primary identity."""
+    keys = {"namespace": "Email", "property": "xdm:code", "isPrimary": True}
+    return await post(client, "Identity", "schema", path, **keys)
+
+
+async def reference(client: PlatformClient, namespace: str) -> Answered:
+    """Says that the field refers to identities of a namespace."""
+    keys = {"identityNamespace": namespace}
+    return await post(client, "ReferenceIdentity", "events", "/_acme/pendo/visitorId", **keys)
+
+
+async def relate(client: PlatformClient, key: str = "/accountKey/sourceKey") -> Answered:
+    """Relates the events to the accounts."""
+    keys = {
+        "destinationSchema": client.ids["schema"],
+        "destinationVersion": 1,
+        "destinationProperty": key,
+    }
+    return await post(client, "OneToOne", "events", "/_acme/pendo/visitorId", **keys)
+
+
+async def test_a_relationship_needs_all_that_comes_before(related: PlatformClient) -> None:
+    """An identity, both schemas in Profile, and a reference to the namespace of the identity."""
+    assert (await related.patch("schema", PROFILE)).status == 400  # no identity
+    assert (await identity(related)).status == 201
+    assert (await reference(related, "Email")).status == 201
+    assert (await relate(related)).status == 400  # not in Profile
+    assert (await related.patch("schema", PROFILE)).status == 200
+    assert (await relate(related, "/accountID")).status == 400  # not the identity
+
+    assert (await relate(related)).status == 201
+
+
+async def test_the_reference_names_the_namespace_of_the_identity(related: PlatformClient) -> None:
+    """Another one is none."""
+    await identity(related)
+    await related.patch("schema", PROFILE)
+    assert (await relate(related)).status == 400
+    await reference(related, "Phone")
+
+    assert (await relate(related)).status == 400
+
+
+async def test_a_schema_has_one_primary_identity(related: PlatformClient) -> None:
+    """Adobe: "Schemas may contain only one primary identity"."""
+    assert (await identity(related)).status == 201
+
+    assert (await identity(related, "/accountID")).status == 400

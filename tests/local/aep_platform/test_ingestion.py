@@ -45,26 +45,6 @@ async def test_calls_answer_as_documented(empty: PlatformClient) -> None:
         assert answered[kind].headers["Location"].endswith(answered[kind].body["id"])
 
 
-async def test_raw_messages_are_mapped_by_the_mapping_set(pendo: PlatformClient) -> None:
-    """What the inlet of the flow accepts is stored in the dataset as XDM."""
-    answered = await pendo.send_to_flow(EVENT)
-
-    state = pendo.platform.state
-    assert answered.status == 207
-    assert pendo.rows == [ROW]
-    assert not state.flows[pendo.ids["flow"]].errors
-    assert not state.lost
-
-
-async def test_envelope_is_removed(pendo: PlatformClient) -> None:
-    """The mapping set sees the record, however it was sent."""
-    header = {"flowId": pendo.ids["flow"], "imsOrgId": "o", "datasetId": pendo.ids["dataset"]}
-    message = {"header": header | {"operations": {"data": "create"}}, "body": EVENT}
-    await pendo.send_to_flow(message)
-
-    assert pendo.rows == [ROW]
-
-
 async def test_flow_id_in_the_query(pendo: PlatformClient) -> None:
     """A request may name its flow in the query, as Pendo's own does."""
     url = f"{await pendo.inlet()}?x-adobe-flow-id={pendo.ids['flow']}"
@@ -114,17 +94,6 @@ async def test_deleted_dataset_takes_nothing(pendo: PlatformClient) -> None:
     assert [error.reason for error in state.flows[pendo.ids["flow"]].errors] == [
         "there is no such dataset"
     ]
-
-
-async def test_deleted_flow_closes_its_inlet(pendo: PlatformClient) -> None:
-    """Once a flow of the Pendo source is deleted, its streaming endpoint is unknown."""
-    inlet = await pendo.inlet()
-    assert (await pendo.call("DELETE", pendo.path("flow"))).status == 204
-
-    answered = await pendo.send(inlet, [EVENT], {"x-adobe-flow-id": pendo.ids["flow"]})
-
-    assert answered.status == 404
-    assert (await pendo.call("GET", pendo.path("flow"))).status == 404
 
 
 async def test_flow_takes_no_data_before_it_is_ready(
@@ -209,17 +178,6 @@ def xdm(client: PlatformClient, **header: Any) -> dict[str, Any]:
         | header,
         "body": {"xdmMeta": {"schemaRef": reference}, "xdmEntity": ROW},
     }
-
-
-async def test_http_source_takes_raw_data(empty: PlatformClient) -> None:
-    """The inlet of a base connection serves the flow that is built on it."""
-    await empty.make(*HTTP_SOURCE, "http_source", "http_flow")
-    inlet = await empty.inlet("base")
-    without = await empty.send(inlet, [EVENT])
-    await empty.send(inlet, [EVENT], {"x-adobe-flow-id": empty.ids["http_flow"]})
-
-    assert without.status == 400
-    assert empty.rows == [ROW]
 
 
 @pytest.mark.parametrize("needs_token", [False, True])

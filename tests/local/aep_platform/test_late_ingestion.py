@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 
-from local.aep import AepServer
-from local.aep_platform import PlatformServer, RecordFailed, RecordStored
+from local.aep_platform import RecordFailed, RecordStored
 from tests.cases import rows
-from tests.local.aep_platform.client import EVENT, PENDO_SOURCE, ROW, PlatformClient, connect
+from tests.local.aep_platform.client import ROW
 from tests.local.aep_platform.late import (
     AFTER_SECONDS,
     BAD,
@@ -41,8 +38,6 @@ async def test_nothing_is_stored_before_it_is_due(late: LatePlatform) -> None:
     assert late.seen == [RecordStored("e-1", batch_id, NOON + AFTER_SECONDS)]
     assert batch["created"] == (NOON + AFTER_SECONDS) * 1000
     assert batch["tags"] == {"flowId": [late.client.ids["flow"]]}
-    files = await late.client.get(f"{EXPORT}/batches/{batch_id}/files")
-    assert len(files["data"]) == 1
 
 
 @pytest.mark.parametrize("case", rows(FAILURES))
@@ -87,27 +82,6 @@ async def test_diagnostics_list_first_then_read(late: LatePlatform) -> None:
     assert (await late.client.call("GET", f"{EXPORT}/batches/x/failed")).status == 404
 
 
-@pytest.mark.parametrize("by_fault", [False, True])
-async def test_without_diagnostics_no_reason_is_kept(late: LatePlatform, by_fault: bool) -> None:
-    """Neither the batch nor its records say why, and there are no row errors."""
-    if by_fault:
-        late.platform.record_faults.diagnostics_off = True
-    else:
-        off = {"enableErrorDiagnostics": False}
-        await late.client.call("PATCH", late.client.path("dataset"), off)
-    await late.send(BAD)
-    late.advance()
-    late.platform.heal()
-    await late.client.call("PATCH", late.client.path("dataset"), {"enableErrorDiagnostics": True})
-
-    ((batch_id, batch),) = (await late.batches("status=failed")).items()
-    assert [error["code"] for error in batch["errors"]] == ["INGEST-1211-400"]
-    (record,) = await late.failed_records(batch_id)
-    assert record.keys() == {"body", "header"}
-    listed = await late.client.get(f"{EXPORT}/batches/{batch_id}/meta?path=row_errors")
-    assert listed["data"] == []
-
-
 async def test_many_failed_records_are_in_several_files(late: LatePlatform) -> None:
     """A reader of the first file, or of the first page, misses records."""
     await late.send(*(event(number, occurredAt="x") for number in range(1001)))
@@ -138,28 +112,3 @@ async def test_lake_that_is_down_loses_nothing(late: LatePlatform) -> None:
     assert late.platform.ingest_due() == 3
     assert [error.dropped for error in flow.errors] == [False, True]
     assert [row["_id"] for row in late.lake.rows["pendo_events"]] == ["e-1", "e-2"]
-
-
-async def test_server_ingests_while_it_runs(aep: AepServer, http: aiohttp.ClientSession) -> None:
-    """In real time nobody has to ask for it."""
-    stored = asyncio.Event()
-
-    def note(_: object) -> None:
-        stored.set()
-
-    async with PlatformServer(aep, ingest_after_seconds=0.05, observer=note) as platform:
-        client = await connect(platform, aep, http)
-        await client.make(*PENDO_SOURCE)
-        await client.send_to_flow(EVENT)
-        async with asyncio.timeout(10):
-            await stored.wait()
-        assert client.rows == [ROW]
-
-
-async def test_where_query_service_is(late: LatePlatform, pendo: PlatformClient) -> None:
-    """The lake says how to connect to it; without one there is an error, not a guess."""
-    path = "/data/foundation/query/connection_parameters"
-
-    assert (await late.client.get(path))["dbName"] == "prod:all"
-    without = await pendo.call("GET", path)
-    assert (without.status, "without a data lake" in without.body["detail"]) == (503, True)

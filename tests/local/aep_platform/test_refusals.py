@@ -1,4 +1,7 @@
-"""What the stand-in refuses: `refusals.json`, each against a complete Pendo source."""
+"""What the stand-in refuses: `refusals.json`, each against a complete Pendo source.
+
+And what depends on a permission, or on what else there is.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
+from local.aep_platform import Permission
 from tests.cases import rows
-from tests.local.aep_platform.client import PATHS, PlatformClient
+from tests.local.aep_platform.client import CATALOG, FLOWS, LIST, NAMESPACES, PATHS, PlatformClient
+from tests.local.aep_platform.late import LatePlatform
 
 _CASES = orjson.loads(Path(__file__).with_name("refusals.json").read_bytes())
 
@@ -52,3 +57,61 @@ async def test_error_bodies_are_adobes(pendo: PlatformClient) -> None:
 
     gateway = await pendo.call("GET", PATHS["flow"], headers={"Authorization": None})
     assert gateway.body == {"error_code": "403010", "message": "Oauth token is missing."}
+
+
+CONNECTION_PARAMETERS = "/data/foundation/query/connection_parameters"
+SANDBOXES = "/data/foundation/sandbox-management/"
+
+
+READS: dict[Permission, list[tuple[str, dict[str, str]]]] = {
+    Permission.VIEW_SCHEMAS: [(PATHS["schema"], LIST), (PATHS["fieldgroup"], LIST)],
+    Permission.VIEW_DATASETS: [(PATHS["dataset"], {}), (f"{CATALOG}/batches", {})],
+    Permission.VIEW_IDENTITY_NAMESPACES: [(NAMESPACES, {})],
+    Permission.VIEW_SOURCES: [
+        (PATHS["flow"], {}),
+        (PATHS["source"], {}),
+        (PATHS["base"], {}),
+        (f"{FLOWS}/runs", {}),
+    ],
+    Permission.MANAGE_QUERIES: [(CONNECTION_PARAMETERS, {})],
+    Permission.VIEW_SANDBOXES: [(SANDBOXES, {})],
+}
+
+
+@pytest.mark.parametrize("permission", READS)
+async def test_viewing_needs_its_permission(late: LatePlatform, permission: Permission) -> None:
+    """The permission to view is enough; without it and the one to manage, 403."""
+    platform, client = late.platform, late.client
+    for path, accept in READS[permission]:
+        platform.permissions = {permission}
+        assert (await client.call("GET", path, headers=accept)).status == 200
+        platform.permissions = set()
+        refused = await client.call("GET", path, headers=accept)
+        assert refused.status == 403
+        assert permission in refused.body["detail"]
+
+
+async def test_base_connection_of_another_data_type_fits_no_flow(empty: PlatformClient) -> None:
+    """A flow with a mapping needs a raw base connection, one without an XDM one."""
+    await empty.make("namespace", "fieldgroup", "schema", "dataset", "target", "mappingset")
+    await empty.make("base", "http_source")
+    answered = await empty.post("xdm_flow")
+
+    assert answered.status == 400
+    assert "data type" in answered.body["detail"]
+
+
+async def test_order_of_deleting(empty: PlatformClient) -> None:
+    """A flow goes before its connections, these before their base, and nothing is left."""
+    kinds = ("namespace", "fieldgroup", "schema", "dataset", "target", "mappingset", "base")
+    await empty.make(*kinds, "http_source", "http_flow")
+    order = ("http_flow", "mappingset", "target", "http_source", "base")
+    for kind in order[1:]:
+        assert (await empty.call("DELETE", empty.path(kind))).status == 400
+    for kind in order:
+        answered = await empty.call("DELETE", empty.path(kind))
+        assert (answered.status, answered.body) == (204, None)
+
+    state = empty.platform.state
+    assert not {*state.flows, *state.source_connections, *state.target_connections}
+    assert not {*state.connections, *state.mapping_sets}

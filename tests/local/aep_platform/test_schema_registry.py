@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.local.aep_platform.client import FULL, LIST, LOOKUP, PATHS, REGISTRY, PlatformClient
+from tests.local.aep_platform.client import FULL, LIST, LOOKUP, PATHS, PlatformClient
 
 SHORT = {"Accept": "application/vnd.adobe.xed-id+json"}
 UNION = {"op": "add", "path": "/meta:immutableTags", "value": ["union"]}
@@ -47,19 +47,6 @@ async def test_full_lookup_follows_references(empty: PlatformClient) -> None:
     assert "https://ns.adobe.com/xdm/context/identitymap" in plain["meta:extends"]
 
 
-async def test_stats_name_the_tenant(empty: PlatformClient) -> None:
-    """The tenant id comes without its underscore."""
-    assert (await empty.get(f"{REGISTRY}/stats"))["tenantId"] == "acme"
-
-
-async def test_global_container_has_adobes_field_groups(empty: PlatformClient) -> None:
-    """They are found by their `$id`, encoded."""
-    one = quote("https://ns.adobe.com/xdm/mixins/experienceevent-survey-response-details", "")
-    survey = await empty.get(f"{REGISTRY}/global/fieldgroups/{one}", FULL)
-
-    assert "surveyQuestions" in survey["properties"]["surveyResponse"]["properties"]
-
-
 async def test_lists_are_filtered(empty: PlatformClient) -> None:
     """By title, by an element of a list; several filters must all hold."""
     for title in ("A", "B=1", "C"):
@@ -95,31 +82,6 @@ async def test_lists_have_pages(empty: PlatformClient, order: str, pages: list[i
 
     assert [len(page) for page in found] == pages
     assert sorted(title for page in found for title in page) == list("ABCDE")
-
-
-async def test_field_group_is_added_by_two_operations(empty: PlatformClient) -> None:
-    """A patch of `meta:extends` and `allOf` adds a field group and a minor version."""
-    await empty.make("fieldgroup", "schema")
-    group = "https://ns.adobe.com/xdm/context/experienceevent-application"
-    answered = await empty.patch(
-        "schema",
-        {"op": "add", "path": "/meta:extends/-", "value": group},
-        {"op": "add", "path": "/allOf/-", "value": {"$ref": group}},
-    )
-
-    assert (answered.status, answered.body["version"]) == (200, "1.1")
-    assert "application" in (await empty.get(empty.path("schema"), FULL))["properties"]
-
-
-async def test_delete(empty: PlatformClient) -> None:
-    """What nothing uses can be deleted, and is not found then."""
-    await empty.make("fieldgroup", "schema")
-    for kind in ("schema", "fieldgroup"):
-        assert (await empty.call("DELETE", empty.path(kind))).status == 204
-        assert (await empty.call("GET", empty.path(kind), headers=LOOKUP)).status == 404
-
-    state = empty.platform.state
-    assert not {**state.schemas, **state.field_groups}
 
 
 FIELDS = "/definitions/customFields/properties/_acme/properties/pendo/properties"

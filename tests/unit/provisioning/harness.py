@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -51,6 +51,9 @@ ALL_CHOICES: Final = {
 _NAMES: Final = {"nps_submitted_comment", "poll_submitted_several", "guide_displayed_anonymous"}
 SAMPLES: Final = [sample for sample in load_samples() if sample.name in _NAMES]
 BROWSER: Final = next(group for group in STANDARD_GROUPS if group.root == "environment")
+
+
+_MADE: Final[dict[object, PlatformState]] = {}
 
 
 @dataclass(slots=True)
@@ -106,6 +109,20 @@ class Harness:
             await apply_plan(await plan_of(platform, choices), self.reported.append)
         return list(self.reported)
 
+    async def set_up(self, choices: Choices | None = None) -> None:
+        """Puts on the platform what `apply` makes with these choices and settings."""
+        key = (choices or Choices(), *sorted(self.overrides.items()))
+        await self.restore(key, lambda first: first.apply(choices))
+
+    async def restore(self, key: object, make: Callable[[Harness], Awaitable[object]]) -> None:
+        """Puts on the platform what `make` makes on one of its own, once for all tests."""
+        if key not in _MADE:
+            async with new_harness() as first:
+                first.overrides.update(self.overrides)
+                await make(first)
+                _MADE[key] = first.state
+        self.platform.restore(_MADE[key])
+
     async def plan_destroy(self, delete_data: str = "") -> Plan:
         """Returns what `destroy` would do."""
         async with self.connected() as platform:
@@ -158,6 +175,10 @@ async def apply_version_before(harness: Harness, choices: Choices | None = None)
     Its mappings and fields are recorded in `tests/data/aep_version_before.json`; it had one
     namespace, for all visitors, no descriptors and no error diagnostics.
     """
+    await harness.restore(("before", choices), lambda first: _apply_before(first, choices))
+
+
+async def _apply_before(harness: Harness, choices: Choices | None) -> None:
     before: Any = table("aep_version_before")
 
     def field_group(title: str, tenant_id: str, _: object) -> Any:
@@ -229,7 +250,7 @@ def shape(state: PlatformState) -> dict[str, list[Any]]:
         "sources": {i: x.body for i, x in state.source_connections.items()},
         "targets": {i: x.body for i, x in state.target_connections.items()},
         "mapping sets": {i: x.versions[-1]["body"] for i, x in state.mapping_sets.items()},
-        "flows": {i: x.body for i, x in state.flows.items()},
+        "flows": {i: {**x.body, "enabled": x.enabled} for i, x in state.flows.items()},
         "descriptors": {i: as_sent(x) for i, x in state.descriptors.items()},
     }
     text = orjson.dumps({kind: list(found.values()) for kind, found in kinds.items()}).decode()

@@ -66,7 +66,7 @@ async def test_fields_of_each_type(harness: Harness) -> None:
 
 async def test_a_field_is_added_and_taken_out(harness: Harness) -> None:
     """An existing field group gains it, and keeps it; only the mapping goes."""
-    await harness.apply()
+    await harness.set_up()
     harness.overrides["AEP_FIELDS"] = TIER
     assert await irrevocable(harness) == [f"the type of {PLACE}.toTier: string"]
     assert changes(await harness.apply()) == {
@@ -110,7 +110,7 @@ async def test_a_field_is_added_and_taken_out(harness: Harness) -> None:
 async def test_a_type_never_changes(harness: Harness, before: str, after: str, says: str) -> None:
     """The conflict names the field, the setting, and what to do, before anything changes."""
     harness.overrides["AEP_FIELDS"] = before
-    await harness.apply()
+    await harness.set_up()
     made = len(harness.state.changing_calls)
     harness.overrides["AEP_FIELDS"] = after
 
@@ -131,7 +131,7 @@ async def test_a_type_never_changes(harness: Harness, before: str, after: str, s
 async def test_a_conflict_of_another_field(harness: Harness) -> None:
     """Where our own fields conflict, nothing is said of the setting."""
     harness.overrides["AEP_FIELDS"] = TIER
-    await harness.apply()
+    await harness.set_up()
     own_fields(harness.state)["track"]["properties"]["name"]["type"] = "number"
     with pytest.raises(Conflict) as conflict:
         await harness.plan()
@@ -141,7 +141,7 @@ async def test_a_conflict_of_another_field(harness: Harness) -> None:
 async def test_another_case(harness: Harness) -> None:
     """A field cannot be added whose name differs in case only: AEP would refuse it."""
     harness.overrides["AEP_FIELDS"] = TIER
-    await harness.apply()
+    await harness.set_up()
     harness.overrides["AEP_FIELDS"] = TIER.replace("toTier", "ToTier")
     with pytest.raises(Conflict, match=rf"{PLACE}\.ToTier: AEP has 'toTier', and ignores case"):
         await harness.plan()
@@ -150,7 +150,7 @@ async def test_another_case(harness: Harness) -> None:
 async def test_an_integer_of_32_bits(harness: Harness) -> None:
     """A field that somebody made narrower than ours would refuse values."""
     harness.overrides["AEP_FIELDS"] = "properties.count:integer"
-    await harness.apply()
+    await harness.set_up()
     field = own_fields(harness.state)["custom"]["properties"]["count"]
     field.update(minimum=-(2**31), maximum=2**31)
     with pytest.raises(Conflict, match=r"custom\.count: minimum -2147483648 could refuse"):

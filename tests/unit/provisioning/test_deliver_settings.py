@@ -18,7 +18,7 @@ from tests.unit.provisioning.harness import ALL_CHOICES, Harness, only
 @pytest.mark.parametrize("name", ALL_CHOICES)
 async def test_deliver_needs_no_other_settings(harness: Harness, name: str) -> None:
     """They are complete for any choices, as lines that every shell and env file reads alike."""
-    await harness.apply(ALL_CHOICES[name])
+    await harness.set_up(ALL_CHOICES[name])
 
     environment = await harness.show()
 
@@ -38,7 +38,7 @@ async def test_deliver_needs_no_other_settings(harness: Harness, name: str) -> N
 @pytest.mark.parametrize("missing", ["dataflow", "dataset", "schema"])
 async def test_a_missing_resource_is_named(harness: Harness, missing: str) -> None:
     """The error says that the set-up is not complete, and how to complete it."""
-    await harness.apply()
+    await harness.set_up()
     harness.state.flows.clear()
     if missing != "dataflow":
         harness.state.datasets.clear()
@@ -51,7 +51,7 @@ async def test_a_missing_resource_is_named(harness: Harness, missing: str) -> No
 
 async def test_a_flow_that_takes_no_data_is_an_error(harness: Harness) -> None:
     """It is disabled, or AEP does not show its inlet yet: deliver would only lose events."""
-    await harness.apply()
+    await harness.set_up()
     flow = only(harness.state.flows)
     flow.enabled = False
     with pytest.raises(PlatformError, match="is disabled"):

@@ -81,7 +81,7 @@ def test_every_event_of_pendos_is_a_suggested_value() -> None:
 
 async def test_fields_are_described(harness: Harness) -> None:
     """Descriptions and suggested values in the field group; never `enum`, which would refuse."""
-    await harness.apply()
+    await harness.set_up()
 
     fields = own_fields(harness.state)
     platform = fields["app"]["properties"]["platform"]
@@ -96,7 +96,7 @@ async def test_fields_are_described(harness: Harness) -> None:
 
 async def test_adobes_fields_get_friendly_names(harness: Harness) -> None:
     """On our schema only, with the title of the mapping table, in title case."""
-    await harness.apply()
+    await harness.set_up()
 
     found = descriptors(harness, FRIENDLY_NAME)
     assert as_sent(found["/environment/browserDetails/userAgent"]) == {
@@ -116,7 +116,7 @@ async def test_adobes_fields_get_friendly_names(harness: Harness) -> None:
 
 async def test_texts_that_differ_are_one_line(harness: Harness) -> None:
     """`apply` sets them; suggested values, languages and descriptors of others stay."""
-    await harness.apply()
+    await harness.set_up()
     fields = own_fields(harness.state)
     fields["visitorId"]["description"] = "Old"
     fields["event"]["meta:enum"] = {"ours": "Our own event", "npsSubmitted": "Old"}
@@ -152,7 +152,7 @@ async def test_texts_that_differ_are_one_line(harness: Harness) -> None:
 
 async def test_an_older_set_up_gets_texts_and_labels(harness: Harness) -> None:
     """One that was created before there were any becomes what is created today."""
-    await harness.apply()
+    await harness.set_up()
     created = shape(harness.state)
     harness.state.descriptors.clear()
     del own_fields(harness.state)["accountId"]["description"]
@@ -170,7 +170,7 @@ async def test_an_older_set_up_gets_texts_and_labels(harness: Harness) -> None:
 
 async def test_personal_data_is_labelled(harness: Harness) -> None:
     """Our own leaves only, on the field group: other schemas of the tenant's are not touched."""
-    await harness.apply()
+    await harness.set_up()
 
     group = only(harness.state.field_groups).id
     found = descriptors(harness, LABEL)
@@ -187,7 +187,7 @@ async def test_personal_data_is_labelled(harness: Harness) -> None:
 
 async def test_labels_of_others_stay(harness: Harness) -> None:
     """Ours is added to them."""
-    await harness.apply(Choices(labels="none"))
+    await harness.set_up(Choices(labels="none"))
     add_label(harness, only(harness.state.field_groups).id, "core/C2", "custom/Secret")
 
     await harness.apply()
@@ -198,7 +198,7 @@ async def test_labels_of_others_stay(harness: Harness) -> None:
 
 async def test_a_label_on_the_schema_is_enough(harness: Harness) -> None:
     """Whoever has labelled the field there needs no second descriptor."""
-    await harness.apply(Choices(labels="none"))
+    await harness.set_up(Choices(labels="none"))
     add_label(harness, only(harness.state.schemas).id, "core/I1")
 
     await harness.apply()
@@ -268,7 +268,7 @@ async def test_one_refused_label_does_not_stop_the_others(harness: Harness) -> N
 
 async def test_what_aep_does_not_keep_is_only_reported(harness: Harness) -> None:
     """A PUT that changes nothing is not tried for ever."""
-    await harness.apply()
+    await harness.set_up()
     descriptors(harness, FRIENDLY_NAME)["/eventType"]["xdm:title"] = {"en_us": "Old"}
     harness.platform.fail(
         Answering(201, {"@id": "x"}), matching=lambda call: call.method == "PUT", times=None
@@ -306,7 +306,7 @@ async def test_nothing_depends_on_an_assumption(
 
 async def test_descriptors_stay_with_their_schema(harness: Harness) -> None:
     """`destroy` deletes them only if it deletes the schema, too."""
-    await harness.apply(Choices(profile=True))
+    await harness.set_up(Choices(profile=True))
     made = dict(harness.state.descriptors)
 
     steps = await harness.destroy()

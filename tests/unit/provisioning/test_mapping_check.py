@@ -58,7 +58,7 @@ SAME: Final = {
 @pytest.mark.parametrize("answer", SAME.values(), ids=SAME)
 async def test_what_adobe_leaves_open_is_no_difference(harness: Harness, answer: object) -> None:
     """The shape of the answer, nulls for what is not mapped, how a date is written."""
-    await harness.apply()
+    await harness.set_up()
     harness.platform.fail(Answering(200, answer), matching=is_preview)
 
     assert await check(harness) == len(SAMPLES)
@@ -93,7 +93,7 @@ async def test_a_difference_is_shown_with_both_sides(
     harness: Harness, answer: dict[str, Any], line: str
 ) -> None:
     """The sample and the field, and what either makes of it, or AEP's own words."""
-    await harness.apply()
+    await harness.set_up()
     harness.platform.fail(Answering(200, [{"errors": None, **answer}]), matching=is_preview)
 
     with pytest.raises(MappingMismatch) as mismatch:
@@ -104,7 +104,7 @@ async def test_a_difference_is_shown_with_both_sides(
 
 async def test_a_rejected_mapping_set_is_shown(harness: Harness) -> None:
     """AEP would reject it on creation, too."""
-    await harness.apply()
+    await harness.set_up()
     rejection = Answering(400, {"detail": "there is no function contains_key"})
     harness.platform.fail(rejection, matching=is_preview)
 
@@ -125,7 +125,7 @@ async def test_without_a_preview_nothing_is_said_about_the_mapping(
     harness: Harness, answer: Answering
 ) -> None:
     """It is another error than a difference."""
-    await harness.apply()
+    await harness.set_up()
     harness.platform.fail(answer, matching=is_preview, times=None)
 
     with pytest.raises(PreviewUnavailable, match=r"^try the mapping set: "):

@@ -48,7 +48,7 @@ async def test_on_an_empty_platform_everything_is_created(
 
 async def test_what_is_missing_inside_is_named(harness: Harness) -> None:
     """A field, a mapping, Profile: each is a change, and so is what depends on it."""
-    await harness.apply()
+    await harness.set_up()
     fields = own_fields(harness.state)
     del fields["visitorId"]
     fields["nps"]["properties"]["rating"]["title"] = "Score"
@@ -114,7 +114,7 @@ async def irrevocable(harness: Harness, choices: Choices) -> list[str]:
 
 async def test_additions_of_others_are_kept(harness: Harness) -> None:
     """Other fields, tags, field groups and descriptions need no change."""
-    await harness.apply()
+    await harness.set_up()
     own_fields(harness.state)["ours"] = {"title": "Ours", "type": "string"}
     only(harness.state.datasets).body["tags"]["team"] = ["growth"]
     for found in (harness.state.field_groups, harness.state.schemas, harness.state.flows):
@@ -171,7 +171,7 @@ def mutate(state: PlatformState, case: Case) -> None:
 async def test_a_conflict_is_an_error(harness: Harness, case: Case) -> None:
     """It names the resource, the cause and the next step, before anything is created."""
     harness.overrides.update(case.get("with", {}))
-    await harness.apply()
+    await harness.set_up()
     mutate(harness.state, case)
     before = len(harness.state.changing_calls)
 
@@ -185,7 +185,7 @@ async def test_a_conflict_is_an_error(harness: Harness, case: Case) -> None:
 
 async def test_all_conflicts_are_named_at_once(harness: Harness) -> None:
     """One line for each, so that people need not find them one by one."""
-    await harness.apply()
+    await harness.set_up()
     own_fields(harness.state)["visitorId"]["type"] = "number"
     _second_source(harness.state)
 
@@ -197,7 +197,7 @@ async def test_all_conflicts_are_named_at_once(harness: Harness) -> None:
 
 async def test_other_choices_under_the_same_name_are_an_error(harness: Harness) -> None:
     """A dataflow cannot change its source; the error says how to continue."""
-    await harness.apply()
+    await harness.set_up()
 
     with pytest.raises(Conflict, match=r"'Pendo Events Source'.*choose another --name"):
         await harness.apply(Choices(source="http"))
@@ -207,7 +207,7 @@ async def test_other_choices_under_the_same_name_are_an_error(harness: Harness) 
 
 async def test_an_open_inlet_cannot_become_authenticated(harness: Harness) -> None:
     """Whoever asks for a token must not keep an inlet that wants none."""
-    await harness.apply(Choices(source="http"))
+    await harness.set_up(Choices(source="http"))
 
     with pytest.raises(Conflict, match="authenticationRequired is False, not True"):
         await harness.plan(Choices(source="http", authenticated=True))
@@ -215,7 +215,7 @@ async def test_an_open_inlet_cannot_become_authenticated(harness: Harness) -> No
 
 async def test_names_are_found_beyond_the_first_page(harness: Harness) -> None:
     """In a sandbox with hundreds of resources, ours are found and not created again."""
-    await harness.apply()
+    await harness.set_up()
     state = harness.state
     collections = state.source_connections, state.target_connections
     ours = [only(found).body for found in collections]
