@@ -22,7 +22,7 @@ from functools import partial
 from importlib import import_module
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import CodeType
+from types import CodeType, ModuleType
 from typing import Final
 from unittest import TestResult
 
@@ -47,7 +47,8 @@ def mutated(case: Case, root: Path = PROJECT) -> str:
     text = (root / case["file"]).read_text("utf-8")
     if text.count(case["old"]) != 1:
         raise LookupError(f"{case['file']} does not have it once: {case['old']!r}")
-    return text.replace(case["old"], case["new"])
+    old, new = str(case["old"]), str(case["new"])
+    return text.replace(old, new)
 
 
 @contextmanager
@@ -75,7 +76,7 @@ def planted(case: Case) -> Iterator[None]:
         sys.modules.update(without_bug)
 
 
-def _take_modules() -> dict[str, object]:
+def _take_modules() -> dict[str, ModuleType]:
     """Takes the project's modules out of those that are imported."""
     names = [name for name in sys.modules if name.partition(".")[0] in _PACKAGES]
     return {name: sys.modules.pop(name) for name in names}
