@@ -44,11 +44,10 @@ def mutated(case: Case, root: Path = PROJECT) -> str:
     Raises:
         LookupError: The text to replace does not occur, or more than once.
     """
-    text = (root / case["file"]).read_text("utf-8")
+    text = root.joinpath(case["file"]).read_text("utf-8")
     if text.count(case["old"]) != 1:
         raise LookupError(f"{case['file']} does not have it once: {case['old']!r}")
-    old, new = str(case["old"]), str(case["new"])
-    return text.replace(old, new)
+    return text.replace(case["old"], case["new"])
 
 
 @contextmanager
