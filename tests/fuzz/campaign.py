@@ -59,7 +59,7 @@ def run(target: str, *, seconds: int, corpora: Path, findings: Path) -> Figures:
             folder = corpus if len(seed) <= _MAX_MUTATED_BYTES else Path(large)
             (folder / hashlib.sha256(seed).hexdigest()[:16]).write_bytes(seed)
         tried = len(list(Path(large).iterdir()))
-        code, output = _fuzz(target, findings, Path(large), "-runs=0")
+        code, output = _fuzz(target, findings, Path(large), "-runs=0") if tried else (0, "")
     if not code:
         limits = (f"-max_total_time={seconds}", f"-max_len={_MAX_MUTATED_BYTES}")
         code, output = _fuzz(target, findings, corpus, *limits)

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import orjson
 import pytest
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from starlette.responses import Response
 
 from local.simulated_time import SimulatedTimeLoop
@@ -88,7 +88,11 @@ class PipelineMachine(RuleBasedStateMachine):
     # The topics and methods of Pub/Sub that may fail while others work.
     places: ClassVar[tuple[str, ...]] = (TOPIC, DEAD_TOPIC)
 
-    def start(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
+    @initialize(
+        kinds=st.lists(st.sampled_from(KINDS), max_size=6),
+        are_working=st.tuples(st.booleans(), st.booleans()),
+    )
+    def begin(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
         """Starts all, with events of these kinds on the topic.
 
         If Pub/Sub or AEP work, each call succeeds at once until a rule changes that.

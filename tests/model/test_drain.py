@@ -9,19 +9,11 @@ import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 from starlette.responses import Response
 
 from tests.model.functions import DEAD_TOPIC, DRAIN_SECONDS, TOPIC, request
-from tests.model.pipeline import (
-    KINDS,
-    PUBLISH_SECONDS,
-    THEN,
-    Kind,
-    PipelineMachine,
-    Then,
-    Waiting,
-)
+from tests.model.pipeline import PUBLISH_SECONDS, THEN, PipelineMachine, Then, Waiting
 from tests.model.stores import ACKNOWLEDGE, CALLER, LEASE, PULL, Message
 
 pytestmark = pytest.mark.slow
@@ -56,14 +48,9 @@ class DrainMachine(PipelineMachine):
 
     places = (TOPIC, DEAD_TOPIC, PULL, ACKNOWLEDGE, LEASE)
 
-    @initialize(
-        kinds=st.lists(st.sampled_from(KINDS), max_size=6),
-        are_working=st.tuples(st.booleans(), st.booleans()),
-    )
-    def begin(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
-        """Starts with some events that wait."""
+    def __init__(self) -> None:
+        super().__init__()
         self.runs: list[Call] = []
-        self.start(kinds, are_working)
 
     @precondition(lambda self: len(self.unended) < 2)
     @rule(then=THEN)

@@ -9,19 +9,11 @@ import orjson
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, invariant, precondition, rule
+from hypothesis.stateful import invariant, precondition, rule
 from starlette.responses import Response
 
 from tests.model.functions import DEADLINE_SECONDS, request
-from tests.model.pipeline import (
-    KINDS,
-    PUBLISH_SECONDS,
-    THEN,
-    Kind,
-    PipelineMachine,
-    Then,
-    Waiting,
-)
+from tests.model.pipeline import PUBLISH_SECONDS, THEN, PipelineMachine, Then, Waiting
 from tests.model.stores import Message
 
 pytestmark = pytest.mark.slow
@@ -41,15 +33,10 @@ class Push(Waiting):
 class PushMachine(PipelineMachine):
     """Pub/Sub pushes the messages of the topic."""
 
-    @initialize(
-        kinds=st.lists(st.sampled_from(KINDS), max_size=6),
-        are_working=st.tuples(st.booleans(), st.booleans()),
-    )
-    def begin(self, kinds: list[Kind], are_working: tuple[bool, bool]) -> None:
-        """Starts with some events on the topic."""
+    def __init__(self) -> None:
+        super().__init__()
         self.pushes: list[Push] = []
         self.pushed: list[Message] = []  # and acknowledged by the answer
-        self.start(kinds, are_working)
 
     @precondition(lambda self: self.events)
     @rule(first=st.integers(min_value=0), many=st.integers(1, 6), then=THEN)

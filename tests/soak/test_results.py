@@ -1,4 +1,4 @@
-"""The results: what makes a run a failure, and the page that shows the kept ones."""
+"""What a run finds: in the reconciliation, in memory and in log lines; and its results."""
 
 from __future__ import annotations
 
@@ -8,10 +8,97 @@ from typing import Any
 
 import pytest
 
+from tests.cases import Case, cases
 from tests.soak import results
-from tests.soak.monitor import Footprint
-from tests.soak.reconciliation import ReconciliationReport
+from tests.soak.monitor import Footprint, LogScanner, MemoryMonitor
+from tests.soak.reconciliation import Reconciliation, ReconciliationReport
 from tests.soak.results import Result
+
+AS_SENT, ALTERED = b"as sent", b"altered"
+
+
+def reconcile(calls: list[list[str]]) -> Reconciliation:
+    """Returns a reconciliation that has recorded the calls of a table, in order."""
+    found = Reconciliation()
+    for what, event_id, *rest in calls:
+        match what:
+            case "sent":
+                found.sent(event_id, AS_SENT, *rest)
+            case "told":
+                found.told(event_id)
+            case "delivered" | "delivered altered":
+                found.delivered(event_id, AS_SENT if what == "delivered" else ALTERED)
+            case "dead-lettered" | "dead-lettered altered":
+                fingerprint = AS_SENT if what == "dead-lettered" else ALTERED
+                found.dead_lettered(event_id, fingerprint, *rest)
+            case _:
+                pytest.fail(f"the table says {what!r}")
+    return found
+
+
+@pytest.mark.parametrize("case", cases("soak_accounts"))
+def test_the_report(case: Case) -> None:
+    """It shows what is lost, dead without a cause, foreign or altered, and nothing else."""
+    reconciliation = reconcile(case["calls"])
+    expected: dict[str, Any] = {
+        name: tuple(of) if isinstance(of, list) else of for name, of in case["report"].items()
+    }
+    assert reconciliation.report() == ReconciliationReport(**expected)
+    # The count of open events, kept all along, is that of the lost ones in the end.
+    assert reconciliation.open == len(reconciliation.report().lost)
+
+
+def test_copies_are_no_progress() -> None:
+    """Copies are counted, and are no progress."""
+    once = [["sent", "a"], ["told", "a"], ["delivered", "a"]]
+    assert reconcile(once).progress == reconcile(once * 2).progress == (1, 1, 1, 0)
+    assert (reconcile(once).copies, reconcile(once * 2).copies) == (0, 1)
+
+
+@pytest.mark.parametrize("case", cases("soak_lines"))
+def test_a_line_is_scanned(case: Case) -> None:
+    """A secret, personal data or a traceback is found anywhere in a line, and nothing else is."""
+    log = LogScanner()
+    log.read([case["line"]])
+    assert dict(log.messages) == {case["message"]: 1}
+    assert log.leaks == ([case["line"]] if case.get("leak") else [])
+    assert log.tracebacks == ([case["line"]] if case.get("traceback") else [])
+
+
+def footprint(*lives: list[float]) -> Footprint:
+    """Returns the footprint of a function whose processes used so much, second by second."""
+    memory = MemoryMonitor()
+    for process, life in enumerate(lives):
+        for megabytes in life:
+            memory.add("receive", process, megabytes)
+    return memory.footprints()["receive"]
+
+
+def test_a_leak_is_growth_and_start_up_is_not() -> None:
+    """A MB more each second is growth; what is filled once, at the start, is not."""
+    growth = footprint([50.0 + second for second in range(120)]).growth
+    assert growth is not None
+    assert growth > 1.5
+    started = footprint([30.0, 40.0, 50.0, *[60.0] * 117])
+    assert started == Footprint(peak=60.0, first=60.0, last=60.0, samples=120, growth=1.0)
+
+
+def test_the_longest_life_counts() -> None:
+    """Growth is that of the process that lived longest, over two minutes; the peak is of all."""
+    of = footprint([90.0] * 5, [60.0] * 70, [80.0] * 10)
+    assert (of.peak, of.last, of.samples) == (90.0, 60.0, 70)
+    assert footprint([float(second) for second in range(1, 120)]).growth is None
+
+
+def test_a_worker_that_ends_by_itself_is_noticed() -> None:
+    """A server has one worker: another one replaces one that has ended."""
+    memory = MemoryMonitor()
+    for server, workers in ((1, [10]), (1, [10]), (2, []), (2, [20])):  # 1 was killed as a whole
+        memory.add_workers(server, workers)
+    assert memory.replaced == 0
+    memory.add_workers(2, [21])
+    assert memory.replaced == 1
+
 
 GOOD = Result(
     date="2026-01-31",

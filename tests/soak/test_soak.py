@@ -12,7 +12,17 @@ import pytest
 
 from tests.soak.__main__ import main
 from tests.soak.environment import Setup, reserve_ports
-from tests.soak.fault_schedule import DEAD_LETTERS_DENIED, FaultWindow
+from tests.soak.fault_schedule import (
+    CLOCK_FAULTS,
+    DEAD_LETTERS_DENIED,
+    DEAD_LETTERS_GONE,
+    KILL_CARRIER,
+    KILL_RECEIVE,
+    PUBSUB_GONE,
+    SETTING_FAULTS,
+    SILENT_AEP,
+    FaultWindow,
+)
 from tests.soak.reconciliation import Reconciliation
 from tests.soak.webhooks import REFUSED, make_webhook
 
@@ -34,36 +44,69 @@ def run(*arguments: str, into: Path) -> tuple[int, dict[str, Any]]:
     return code, orjson.loads((into / "soak.json").read_bytes())
 
 
+# Faults of every sort in eight seconds, which `make_schedule` draws for a minute.
+SCHEDULE = [
+    FaultWindow(at=0.5, kind="AEP answers 503", seconds=1.0, share=0.7),
+    FaultWindow(at=1.0, kind=PUBSUB_GONE, seconds=0.5, share=1.0),
+    FaultWindow(at=1.8, kind=KILL_RECEIVE, seconds=0.0, share=1.0),
+    FaultWindow(at=2.0, kind="AEP accepts, and hangs up", seconds=1.0, share=0.5),
+    FaultWindow(at=2.5, kind=CLOCK_FAULTS[0], seconds=1.5, share=1.0),
+    FaultWindow(at=3.0, kind=SILENT_AEP, seconds=0.0, share=1.0),
+    FaultWindow(at=3.5, kind=KILL_CARRIER, seconds=0.0, share=1.0),
+    FaultWindow(at=4.5, kind=SETTING_FAULTS[1], seconds=1.0, share=1.0),
+    FaultWindow(at=5.0, kind=DEAD_LETTERS_GONE, seconds=1.5, share=1.0),
+]
+
+
 @pytest.mark.parametrize("way", ["push", "drain"])
-def test_a_short_run(way: str, tmp_path: Path) -> None:
-    """With three thousand events, faults and a kill, every promise is kept."""
-    code, result = run("--minutes", "0.2", "--rate", "250", "--way", way, into=tmp_path)
+def test_a_short_run(way: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """With a thousand events, faults and two kills, every promise is kept."""
+    monkeypatch.setattr("tests.soak.__main__.make_schedule", lambda *_: SCHEDULE)
+    code, result = run("--minutes", "0.125", "--rate", "150", "--way", way, into=tmp_path)
     assert (code, result["broken"]) == (0, [])
     account = result["account"]
-    assert account["sent"] == account["told"] == 3000
-    assert account["held"] == 2982
-    assert account["dead"] == 18
-    assert sum(of for kind, of in result["strikes"].items() if kind.startswith("kill")) >= 1
-    assert result["messages"]["webhook accepted"] >= 2997
+    assert account["sent"] == account["told"] == 1125
+    assert account["held"] == 1118
+    assert account["dead"] == 7
+    assert result["strikes"] == {window.kind: 1 for window in SCHEDULE}
+    assert result["messages"]["webhook accepted"] >= 1124
 
 
 def run_broken(
-    bug: str, *arguments: str, into: Path, monkeypatch: pytest.MonkeyPatch
+    bugs: str, *arguments: str, into: Path, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[int, dict[str, Any]]:
-    """Runs the functions with a bug of `broken_functions.py`.
+    """Runs the functions with bugs of `broken_functions.py`.
 
     What a test waits for never comes, so it waits little: longer than what Pub/Sub holds back.
     """
     patience = "15" if "drain" in arguments else "8"
-    environ = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py", "BROKEN": bug}
+    environ = {"FUNCTION_SOURCE": "tests/soak/broken_functions.py", "BROKEN": bugs}
     monkeypatch.setattr("tests.soak.__main__.Setup", partial(Setup, environ=environ))
     return run(*arguments, "--patience", patience, into=into)
 
 
 def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Each promise that the functions break is named, and the run fails."""
+    """Each promise that the functions break is named, and the run fails.
+
+    Events of webhooks over 3 kB that arrive without their `properties` are altered. One event that
+    AEP has accepted and does not hold is lost, by its id.
+    """
+    webhooks = [make_webhook(1, number, "raw") for number in range(1200)]
+    large = {webhook.event_id for webhook in webhooks if len(webhook.request) > 3000}
+    assert len(large) == 24
+
+    class Forgetful(Reconciliation):
+        dropped = ""
+
+        def delivered(self, event_id: str, fingerprint: bytes) -> None:
+            if len(self._marks) > 500 and not Forgetful.dropped and event_id not in large:
+                Forgetful.dropped = event_id
+            if event_id != Forgetful.dropped:
+                super().delivered(event_id, fingerprint)
+
+    monkeypatch.setattr("tests.soak.__main__.Reconciliation", Forgetful)
     load = ("--minutes", "0.1", "--rate", "200")
-    code, result = run_broken("delivery", *load, into=tmp_path, monkeypatch=monkeypatch)
+    code, result = run_broken("delivery,properties", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
     found = {problem.split(": ")[0].partition(" ")[2] for problem in result["broken"]}
     assert found == {
@@ -75,55 +118,24 @@ def test_broken_functions_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         "tracebacks",
         "did not come to its end",
     }
+    lost, altered = set(result["account"]["lost"]), set(result["account"]["altered"])
+    assert lost > {Forgetful.dropped}
+    assert altered > large
+    assert not lost & large
 
 
 def test_an_unstored_dead_letter_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A `drain` that acknowledges although its dead letter was not stored has lost events."""
-    schedule = [FaultWindow(at=2.0, kind=DEAD_LETTERS_DENIED, seconds=6.0, share=1.0)]
+    # Longer than the load, so that even a busy machine rejects some events in it.
+    schedule = [FaultWindow(at=0.0, kind=DEAD_LETTERS_DENIED, seconds=12.0, share=1.0)]
     monkeypatch.setattr("tests.soak.__main__.make_schedule", lambda *_: schedule)
-    load = ("--way", "drain", "--minutes", "0.2", "--rate", "250")
+    load = ("--way", "drain", "--minutes", "0.1", "--rate", "200")
     code, result = run_broken("dead letters", *load, into=tmp_path, monkeypatch=monkeypatch)
     assert code == 1
     # They are all that is lost: those that AEP refuses for what they are.
     refused = {
-        w.event_id for w in (make_webhook(1, n, "raw") for n in range(3000)) if w.cause == REFUSED
+        w.event_id for w in (make_webhook(1, n, "raw") for n in range(1200)) if w.cause == REFUSED
     }
     assert set(result["account"]["lost"]) & refused
     assert set(result["account"]["lost"]) <= refused
     assert result["account"]["causeless"] == {}
-
-
-def test_missing_properties_are_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Events of webhooks over 3 kB that arrive without their `properties` are altered."""
-    load = ("--minutes", "0.1", "--rate", "200")
-    code, result = run_broken("properties", *load, into=tmp_path, monkeypatch=monkeypatch)
-    assert code == 1
-    numbers = (
-        number for number in range(1200) if len(make_webhook(1, number, "raw").request) > 3000
-    )
-    large = {make_webhook(1, number, "raw").event_id for number in numbers}
-    assert len(large) == 24
-    assert set(result["account"]["altered"]) == large
-    assert result["account"]["lost"] == []
-
-
-def test_what_aep_drops_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One event of a thousand that AEP has accepted and does not hold is lost, by its id."""
-
-    class Forgetful(Reconciliation):
-        dropped = ""
-
-        def delivered(self, event_id: str, fingerprint: bytes) -> None:
-            if len(self._marks) > 500 and not Forgetful.dropped:
-                Forgetful.dropped = event_id
-            if event_id != Forgetful.dropped:
-                super().delivered(event_id, fingerprint)
-
-    monkeypatch.setattr("tests.soak.__main__.Reconciliation", Forgetful)
-    code, result = run("--minutes", "0.1", "--rate", "170", "--patience", "8", into=tmp_path)
-    assert code == 1
-    assert result["account"]["lost"] == [Forgetful.dropped]
-    assert result["broken"] == [
-        f"1 lost: {Forgetful.dropped}",
-        "it did not come to its end: see what the functions logged",
-    ]
