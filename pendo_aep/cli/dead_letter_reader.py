@@ -11,7 +11,6 @@ from math import inf
 from typing import Any, Final, Self
 
 import grpc.aio
-from google.protobuf.message_factory import GetMessageClass
 
 from pendo_aep import clock
 from pendo_aep.cli.dead_letter import DeadLetter
@@ -19,12 +18,9 @@ from pendo_aep.cli.terminal import CommandFailed
 from pendo_aep.connection import Connection
 from pendo_aep.lake.pubsub_calls import PubSubCalls
 from pendo_aep.pubsub.client import (
-    TRANSIENT,
     CallFailed,
     NoCredentials,
-    PubSubCall,
     PubSubConnection,
-    PullRequest,
     connect,
 )
 from pendo_aep.pubsub.subscriber import Subscriber
@@ -98,7 +94,7 @@ async def find_subscription(channel: grpc.aio.Channel, topic: str) -> str:
         CallFailed: Pub/Sub does not say.
     """
     calls = PubSubCalls(channel)
-    names = [name async for name in _subscriptions(channel, topic) if await _is_pull(calls, name)]
+    names = [name async for name in _subscriptions(calls, topic) if await _is_pull(calls, name)]
     if len(names) == 1:
         return names[0]
     if names:
@@ -114,25 +110,10 @@ async def find_subscription(channel: grpc.aio.Channel, topic: str) -> str:
     )
 
 
-async def _subscriptions(channel: grpc.aio.Channel, topic: str) -> AsyncIterator[str]:
-    # `google.pubsub_v1` itself would import Google's clients: see `pendo_aep.pubsub.client`.
-    known = PullRequest.DESCRIPTOR.file.message_types_by_name
-    request = GetMessageClass(known["ListTopicSubscriptionsRequest"])
-    response = GetMessageClass(known["ListTopicSubscriptionsResponse"])
-    list_page = PubSubCall(
-        _connection(channel),
-        "Publisher/ListTopicSubscriptions",
-        (request, response),
-        route=("topic", topic),
-        transient=TRANSIENT - {grpc.StatusCode.DEADLINE_EXCEEDED},
-    )
+async def _subscriptions(calls: PubSubCalls, topic: str) -> AsyncIterator[str]:
     token = ""
     while True:
-        page = await list_page(
-            request(topic=topic, page_token=token),
-            attempt_seconds=_CALL_SECONDS,
-            seconds=_CALL_SECONDS,
-        )
+        page = await calls("ListTopicSubscriptions", topic=topic, page_token=token)
         for name in page.subscriptions:
             yield name
         token = page.next_page_token

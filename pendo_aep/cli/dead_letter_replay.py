@@ -6,23 +6,17 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from pendo_aep import clock
 from pendo_aep.cli.dead_letter import DeadLetter, DeadLetterFilter
 from pendo_aep.cli.dead_letter_reader import DeadLetterReader
-from pendo_aep.clock import rfc3339
 from pendo_aep.dead_letters import InvalidWebhook
 from pendo_aep.event import InvalidEvent, encode, message_attributes, read_event
+from pendo_aep.lake.republish import in_parts, replay_mark
 from pendo_aep.pendo.normalise import normalise
 from pendo_aep.pendo.signature import VerifiedBody
 from pendo_aep.pendo.webhook import FieldPath, is_ping, parse
 from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
-
-# As `pendo_aep.lake.reconcile` marks what it publishes again; the value is when.
-_REPLAYED: Final = "replayed"
-# Published at once for each pull: enough for large calls, little enough for a slow line.
-_PART_BYTES: Final = 1_000_000
 
 
 class StillUnreadable(Exception):
@@ -117,7 +111,7 @@ class Replay:
         self._events = events
         self._wanted = wanted
         self._redactions = redactions
-        self._mark = {_REPLAYED: rfc3339(clock.now())}
+        self._mark = replay_mark()
 
     async def __call__(self, letters: Sequence[DeadLetter]) -> None:
         """Replays those of the dead letters that match.
@@ -125,7 +119,7 @@ class Replay:
         Raises:
             CallFailed: an acknowledgement failed; what was stored will be replayed again.
         """
-        for part in _parts(list(self._rebuild(letters))):
+        for part in in_parts(list(self._rebuild(letters)), lambda one: len(one[1].data)):
             await self._publish(part)
 
     def _rebuild(self, letters: Sequence[DeadLetter]) -> Iterator[_Rebuilt]:
@@ -166,16 +160,3 @@ class Replay:
             self.summary.failed.update(failures)
         if failures and not stored:
             self._reader.stop()  # the others would only fail as well
-
-
-def _parts(rebuilt: Sequence[_Rebuilt]) -> Iterator[list[_Rebuilt]]:
-    part: list[_Rebuilt] = []
-    size = 0
-    for one in rebuilt:
-        part.append(one)
-        size += len(one[1].data)
-        if size >= _PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part

@@ -31,6 +31,9 @@ class _Method:
 
 _METHODS: Final = {
     "GetTopic": _Method("Publisher", "GetTopicRequest", "Topic", "topic"),
+    "ListTopicSubscriptions": _Method(
+        "Publisher", "ListTopicSubscriptionsRequest", "ListTopicSubscriptionsResponse", "topic"
+    ),
     "GetSubscription": _Method(
         "Subscriber", "GetSubscriptionRequest", "Subscription", "subscription"
     ),

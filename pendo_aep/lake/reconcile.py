@@ -18,15 +18,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from pendo_aep import clock
 from pendo_aep.lake.failed_records import FailedRecord
 from pendo_aep.lake.query_service import Stored
+from pendo_aep.lake.republish import in_parts, replay_mark
 from pendo_aep.lake.topic import PublishedMessage
 from pendo_aep.lake.verdicts import Summary, Verdicts
 from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
@@ -34,11 +35,6 @@ from pendo_aep.pubsub import PublishFailed, PublishRejected, Topic
 T = TypeVar("T")
 Pages: TypeAlias = AsyncGenerator[Sequence[T], None]
 ShowProgress: TypeAlias = Callable[[str], None]
-
-REPLAYED: Final = "replayed"
-"""The attribute of a message that was published again; its value is when."""
-# Published at once: enough for large calls, little enough for a slow line.
-_PART_BYTES: Final = 1_000_000
 
 
 class Sources(Protocol):
@@ -184,11 +180,11 @@ async def replay_missing(
         TopicError: Pub/Sub cannot be read; the text says what to do.
         CallFailed: Pub/Sub refuses, or is out of reach.
     """
-    attribute = {REPLAYED: clock.rfc3339(clock.now())}
+    mark = replay_mark()
 
     async def publish(message: PublishedMessage) -> None:
         try:
-            await topic.publish(message.data, {**message.attributes, **attribute})
+            await topic.publish(message.data, {**message.attributes, **mark})
         except PublishFailed as error:
             replayed.failed[error.reason] += 1
         except PublishRejected:
@@ -198,19 +194,6 @@ async def replay_missing(
 
     async with aclosing(sources.published(since, until)) as pages:
         async for page in pages:
-            for part in _parts(verdicts.missing(page)):
+            for part in in_parts(verdicts.missing(page), lambda message: len(message.data)):
                 await asyncio.gather(*map(publish, part))
                 show(f"replayed: {replayed.published:,}")
-
-
-def _parts(messages: Sequence[PublishedMessage]) -> Iterator[list[PublishedMessage]]:
-    part: list[PublishedMessage] = []
-    size = 0
-    for one in messages:
-        part.append(one)
-        size += len(one.data)
-        if size >= _PART_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
