@@ -5,8 +5,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Most tests wait for a process or a pause: three at a time wait a third as long. Fast ones run first.
-PARALLEL := -n 3 --dist loadscope --no-loadscope-reorder
+# Many tests wait for a process or a pause: four at a time keep two cores busy. Fast ones run first.
+PARALLEL := -n 4 --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-emulator lint format bench bench-guard fuzz soak lock audit licences sbom release clean

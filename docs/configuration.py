@@ -60,7 +60,9 @@ A wrong one ends the start with one message that names every one that is wrong, 
 value. For a secret `X`, `X_FILE` may name a file that holds it, which is read again while the \
 function runs. `drain` reads all that `deliver` reads; `aep` is the command that sets AEP up, \
 `catalog` the one that reads Pendo's guides; `lake` stands for `status` and `reconcile`, which \
-follow events into the data lake and require none of what they can find by themselves.
+follow events into the data lake and require none of what they can find by themselves. The \
+commands also read a file of `NAME=value` lines: `--config FILE`, else `pendo-aep.env` in the \
+current folder; environment variables go before it.
 
 | name | read by | | default | |
 |---|---|---|---|---|
