@@ -45,6 +45,8 @@ async def injected_failure(page: Page) -> None:
 async def event_details(page: Page) -> None:
     """Shows one event with its JSON, and no failure."""
     await page.get_by_role("button", name="Clear all").click()
+    # The page moves up when they vanish: a click meanwhile could miss its target.
+    await page.get_by_role("region", name="Injected failures").wait_for(state="hidden")
     await page.get_by_role("tab", name="Events", exact=True).click()
     await page.get_by_label("Search events").fill("nps.submitted stored")
     await row(page, "nps.submitted").first.click()
